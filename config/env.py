@@ -1,0 +1,103 @@
+"""Typed readers of the environment: every setting that an operator may change is read here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+
+def flag(name: str, default: bool) -> bool:
+    return env.bool(name, default=default)
+
+
+def text(name: str, default: str = "") -> str:
+    return env.str(name, default=default)
+
+
+def number(name: str, default: int) -> int:
+    return env.int(name, default=default)
+
+
+def seconds(name: str, default: float) -> float:
+    return env.float(name, default=default)
+
+
+def words(name: str, default: list[str]) -> list[str]:
+    return env.list(name, default=default)
+
+
+def folder(name: str, default: Path) -> Path:
+    return Path(env.str(name, default=str(default))).expanduser().resolve()
+
+
+def database(default: str) -> dict:
+    """`DATABASE_URL` as Django wants it. SQLite gets WAL and immediate transactions, so that writers queue up."""
+    config = dict(env.db_url("DATABASE_URL", default=default))
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
+        }
+        return config
+    config["CONN_MAX_AGE"] = 60
+    config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker address and what Celery's transport needs to know about it."""
+
+    url: str
+    options: dict
+
+    @property
+    def is_amqp(self) -> bool:
+        return self.url.startswith("amqp")
+
+
+def broker(default: str) -> Broker:
+    url = env.str("CELERY_BROKER_URL", default=default)
+    if url.startswith("amqp"):
+        # Without confirms a broker that dies loses what it was just given.
+        return Broker(url, {"confirm_publish": True})
+    if url.startswith(("redis", "rediss")):
+        return Broker(
+            url,
+            {
+                "visibility_timeout": 300,
+                # Kombu looks for unacknowledged messages every interval x throttle seconds.
+                "unacked_restore_interval": 2,
+                "unacked_restore_throttle": 1,
+                "socket_connect_timeout": 5,
+                "socket_keepalive": not url.startswith("redis+socket"),
+            },
+        )
+    raise ImproperlyConfigured(f"CELERY_BROKER_URL must be redis://, rediss://, redis+socket:// or amqp://, not {url!r}.")
+
+
+def storage(default_folder: Path) -> dict:
+    """`STORAGE_URL`: `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…`."""
+    url = env.str("STORAGE_URL", default="")
+    if not url:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(default_folder)}}
+    parts = urlparse(url)
+    if parts.scheme == "file":
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": parts.path}}
+    if parts.scheme != "s3":
+        raise ImproperlyConfigured(f"STORAGE_URL must be file:// or s3://, not {parts.scheme}://.")
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    options = {
+        "bucket_name": parts.netloc,
+        "location": parts.path.strip("/"),
+        "endpoint_url": query.get("endpoint"),
+        "region_name": query.get("region"),
+        "file_overwrite": True,
+        "default_acl": None,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {k: v for k, v in options.items() if v is not None}}

@@ -1,0 +1,14 @@
+"""The tenant and the kernel."""
+
+from pathlib import Path
+
+from django.apps import AppConfig
+from django.conf import settings
+
+
+class ProjectsConfig(AppConfig):
+    name = "projects"
+
+    def ready(self) -> None:
+        for folder in (settings.DATA_DIR, settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR):
+            Path(folder).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,172 @@
+"""One child process: its own process group, its events, its limits, its end."""
+
+import ctypes
+import json
+import os
+import queue
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from projects.jobs import Limits
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+MAX_LINE = 4 * 1024 * 1024
+
+SIGNALS = {
+    signal.SIGKILL: ("killed", "The process was killed, most often because the machine ran out of memory."),
+    signal.SIGXCPU: ("cpu_limit", "It used more processor time than allowed."),
+    signal.SIGXFSZ: ("file_limit", "It wrote a larger file than allowed."),
+    signal.SIGSEGV: ("crashed", "The process crashed."),
+    signal.SIGABRT: ("crashed", "The process crashed."),
+}
+
+
+@dataclass
+class Said:
+    """What a child said and how it ended."""
+
+    returncode: int | None = None
+    cancelled: bool = False
+    failure: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        return self.returncode == 0 and self.result is not None and self.failure is None
+
+    def why(self) -> tuple[str, str, str]:
+        """Code, message for people, detail."""
+        if self.failure:
+            return (
+                str(self.failure.get("code") or "failed"),
+                str(self.failure.get("message") or "It failed."),
+                str(self.failure.get("detail") or ""),
+            )
+        if self.returncode is not None and self.returncode < 0:
+            code, message = SIGNALS.get(
+                signal.Signals(-self.returncode), ("killed", f"The process was ended by signal {-self.returncode}.")
+            )
+            return code, message, ""
+        if self.returncode == 0:
+            return "no_result", "The process ended without a result.", ""
+        return "crashed", f"The process ended unexpectedly (exit code {self.returncode}). Its log says why.", ""
+
+
+def child_environment() -> dict[str, str]:
+    """Only what a child needs: no database address, no secrets, no proxies."""
+    allowed = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
+    prefixes = ("CUDA_", "NVIDIA_", "HF_", "OMP_", "MKL_", "TOKENIZERS_", "SSL_", "LUTHIER_ENGINE_")
+    kept = {k: v for k, v in os.environ.items() if k in allowed or k.startswith(prefixes)}
+    return {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"} | kept
+
+
+class Child:
+    """A running child. Leaving the `with` block leaves no process of its group behind."""
+
+    def __init__(self, command: list[str], *, workdir: Path, limits: Limits, grace_seconds: float) -> None:
+        self.said = Said()
+        self.grace_seconds = grace_seconds
+        self._limits = limits
+        self._kill_at: float | None = None
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue(maxsize=10_000)
+        self._log = (workdir / "engine.log").open("ab")
+        self._parent = os.getpid()
+        self._process = subprocess.Popen(
+            command,
+            cwd=settings.BASE_DIR,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,
+            preexec_fn=self._in_child,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _in_child(self) -> None:
+        # Die with the supervisor. The check after it closes the gap in which the parent may already be gone.
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._parent:
+            os._exit(1)
+        for what, bound in (
+            (resource.RLIMIT_AS, self._limits.memory_bytes),
+            (resource.RLIMIT_CPU, self._limits.cpu_seconds),
+            (resource.RLIMIT_FSIZE, self._limits.file_bytes),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            if bound is not None:
+                resource.setrlimit(what, (bound, bound))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kill()
+        self._process.wait()
+        self._reader.join(timeout=5)
+        self._log.close()
+        self.said.returncode = self._process.returncode
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in iter(lambda: self._process.stdout.readline(MAX_LINE), b""):  # type: ignore[union-attr]
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # libraries print too; only JSON objects are events
+            if isinstance(event, dict) and isinstance(event.get("event"), str):
+                self._events.put(event)
+
+    def events(self, wait_seconds: float) -> Iterator[dict[str, Any]]:
+        """Events said so far; waits up to `wait_seconds` for the first. 0 drains after the child has ended."""
+        if not wait_seconds:
+            self._reader.join(timeout=5)
+        try:
+            event = self._events.get(timeout=wait_seconds) if wait_seconds else self._events.get_nowait()
+            while True:
+                self._keep(event)
+                yield event
+                event = self._events.get_nowait()
+        except queue.Empty:
+            return
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        if event["event"] == "failed":
+            self.said.failure = event
+        elif event["event"] == "result":
+            self.said.result = event
+
+    def is_running(self) -> bool:
+        """Also sees to it that a cancelled child ends when its grace is over."""
+        if self._kill_at is not None and time.monotonic() > self._kill_at:
+            self._kill()
+        return self._process.poll() is None
+
+    def cancel(self) -> None:
+        """Ask the child to save and stop; its group is killed when the grace is over."""
+        if self._kill_at is None and self._process.poll() is None:
+            self.said.cancelled = True
+            self._kill_at = time.monotonic() + self.grace_seconds
+            self._process.terminate()
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the whole group has ended by itself

@@ -1,0 +1,55 @@
+"""What apps add to pages that belong to no single one of them: what needs people, ancestry, overview figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from projects.models import Project, User
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that waits for a person. `tone` is that of a state: attention, failed, waiting."""
+
+    text: str
+    url: str
+    tone: str
+    at: datetime
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One thing with an ancestry. `id` is unique in the project, such as "run:7"."""
+
+    id: str
+    kind: str
+    label: str
+    url: str
+    state: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`source` is what `target` descends from."""
+
+    source: str
+    target: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A Plotly figure as a dict, and the same as a table: {"head": [...], "rows": [[...]]}."""
+
+    id: str
+    title: str
+    figure: dict[str, Any]
+    table: dict[str, Any]
+
+
+needs: list[Callable[[Project, User], list[Need]]] = []
+lineage: list[Callable[[Project], tuple[list[Node], list[Edge]]]] = []
+overview_figures: list[Callable[[Project], list[Figure]]] = []

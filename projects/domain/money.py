@@ -1,0 +1,14 @@
+"""Money: amounts are Decimal, rounded once, when they are written down."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+SIX_PLACES = Decimal("0.000001")
+
+
+def amount(quantity: Decimal, unit_price: Decimal) -> Decimal:
+    """Price of a quantity, to a millionth, since one attempt may cost a fraction of a cent."""
+    return (quantity * unit_price).quantize(SIX_PLACES, rounding=ROUND_HALF_UP)
+
+
+def hours(seconds: float) -> Decimal:
+    return (Decimal(str(max(seconds, 0.0))) / 3600).quantize(SIX_PLACES, rounding=ROUND_HALF_UP)

@@ -1,0 +1,54 @@
+"""Who may do what. The only place where roles meet permissions."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    PROJECT_VIEW = "project.view"
+    PROJECT_MANAGE = "project.manage"
+    MEMBER_MANAGE = "member.manage"
+    TOKEN_CREATE = "token.create"
+    AUDIT_VIEW = "audit.view"
+    DATASET_EDIT = "dataset.edit"
+    DATASET_DELETE = "dataset.delete"
+    BASE_REGISTER = "base.register"
+    RUN_START = "run.start"
+    RUN_CANCEL = "run.cancel"
+    ADAPTER_DELETE = "adapter.delete"
+    EVALUATION_START = "evaluation.start"
+    DEPLOYMENT_REQUEST = "deployment.request"
+    DEPLOYMENT_COMMENT = "deployment.comment"
+    DEPLOYMENT_DECIDE = "deployment.decide"
+    DEPLOYMENT_DEPLOY = "deployment.deploy"
+    SLOT_MANAGE = "slot.manage"
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    ENGINEER = "engineer"
+    REVIEWER = "reviewer"
+    VIEWER = "viewer"
+
+
+P = Permission
+VIEWER = frozenset({P.PROJECT_VIEW, P.TOKEN_CREATE})
+REVIEWER = VIEWER | {P.AUDIT_VIEW, P.DEPLOYMENT_COMMENT, P.DEPLOYMENT_DECIDE, P.DEPLOYMENT_DEPLOY}
+ENGINEER = VIEWER | {
+    P.AUDIT_VIEW,
+    P.DATASET_EDIT,
+    P.DATASET_DELETE,
+    P.BASE_REGISTER,
+    P.RUN_START,
+    P.RUN_CANCEL,
+    P.ADAPTER_DELETE,
+    P.EVALUATION_START,
+    P.DEPLOYMENT_REQUEST,
+    P.DEPLOYMENT_COMMENT,
+    P.DEPLOYMENT_DEPLOY,
+}
+GRANTS: dict[Role, frozenset[Permission]] = {
+    Role.OWNER: frozenset(Permission),
+    Role.ENGINEER: frozenset(ENGINEER),
+    Role.REVIEWER: frozenset(REVIEWER),
+    Role.VIEWER: VIEWER,
+}

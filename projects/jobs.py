@@ -1,0 +1,62 @@
+"""The kinds of background work, told to the kernel by the apps that own them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from projects.models import LeasedJob
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the child may use at most; None is no limit."""
+
+    memory_bytes: int | None = None
+    cpu_seconds: int | None = None
+    file_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """How one kind of work is prepared, followed and completed.
+
+    `prepare(job, workdir)` writes what the child needs and returns its command line.
+    `on_event(job, event)` takes every JSON object the child prints, under the lease.
+    `complete(job, workdir, result)` runs inside the final transaction, only after exit code 0 and a `result` event.
+    `failed(job, code)` runs inside the final transaction of a failure or a cancellation.
+    `after(job)` runs once the end is committed: what should happen next.
+    """
+
+    label: str
+    model: type[LeasedJob]
+    queue: str
+    cause: str
+    prepare: Callable[[Any, Path], list[str]]
+    complete: Callable[[Any, Path, Event], None]
+    on_event: Callable[[Any, Event], None] = lambda job, event: None
+    failed: Callable[[Any, str], None] = lambda job, code: None
+    after: Callable[[Any], None] = lambda job: None
+    grace_seconds: float = 8
+    limits: Limits = Limits()
+
+
+_kinds: dict[str, JobKind] = {}
+
+
+def register(kind: JobKind) -> None:
+    _kinds[kind.label] = kind
+
+
+def kinds(queue: str | None = None) -> list[JobKind]:
+    return [kind for kind in _kinds.values() if queue in {None, kind.queue}]
+
+
+def kind(label: str) -> JobKind:
+    return _kinds[label]
+
+
+def kind_of(job: LeasedJob) -> JobKind:
+    return _kinds[job.job_label]

@@ -1,0 +1,214 @@
+"""Claim, heartbeat, fence and end of background work. Time is the database's, since hosts disagree."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from projects import booking, jobs, waking
+from projects.domain.errors import Refused
+from projects.domain.states import JobState, Outcome
+from projects.models import Attempt, LeasedJob
+from projects.transitions import move, record
+
+MAX_INFRA_FAILURES = 3
+QUARANTINED = "infra_quarantined"
+
+
+class LostLease(Exception):
+    """This worker was given up for dead and the job is somebody else's: write nothing more."""
+
+
+def database_time() -> datetime:
+    """The database's clock. Read before it is used in an update, so a lease errs on the short side."""
+    if connection.vendor == "sqlite":
+        return datetime.now(UTC)  # in this very process, so it is this machine's clock anyway
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def lease_end(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+@transaction.atomic
+def queue_job(job: Any, *, actor: str, priority: int = 0, **changes: Any) -> None:
+    """Put a job into its queue as a new attempt and wake a worker once this is committed."""
+    move(
+        job,
+        JobState.QUEUED,
+        actor=actor,
+        attempt=F("attempt") + 1,
+        infra_failures=0,
+        queued_at=database_time(),
+        finished_at=None,
+        cancel_requested_at=None,
+        error_code="",
+        error_message="",
+        error_detail="",
+        progress={},
+        priority=priority,
+        **changes,
+    )
+    wake_on_commit(job)
+
+
+def wake_on_commit(job: Any) -> None:
+    queue = jobs.kind_of(job).queue
+    transaction.on_commit(lambda: waking.wake(queue))
+
+
+def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
+    """Stop a job: at once while it waits; a running one is told through its row and stops within seconds."""
+    job.refresh_from_db()
+    if job.state == JobState.QUEUED:
+        move(job, JobState.CANCELLED, actor=actor, reason=reason, finished_at=database_time())
+        return
+    now = database_time()
+    told = type(job).objects.filter(pk=job.pk, state=JobState.RUNNING, cancel_requested_at=None).update(
+        cancel_requested_at=now
+    )
+    if told:
+        record(job, f"{job._meta.model_name}.cancel_requested", actor=actor, reason=reason)
+    elif job.state != JobState.RUNNING:
+        raise Refused("There is nothing to cancel: it is already over.", code="already_over")
+    job.refresh_from_db()
+
+
+def claim(model: type[LeasedJob], *, owner: str) -> Any | None:
+    """Take the next waiting row of a model for `owner`; None when there is none. Safe against any rival."""
+    while True:
+        waiting = model.objects.filter(state=JobState.QUEUED).order_by("-priority", "queued_at", "pk")  # type: ignore[attr-defined]
+        row = waiting.first()
+        if row is None:
+            return None
+        if _take(row, owner):
+            return row
+
+
+@transaction.atomic
+def _take(row: Any, owner: str) -> bool:
+    now = database_time()
+    won = type(row).objects.filter(pk=row.pk, state=JobState.QUEUED).update(
+        state=JobState.RUNNING,
+        fence=F("fence") + 1,
+        owner=owner,
+        lease_until=lease_end(now),
+        heartbeat_at=now,
+        started_at=now,
+        progress={},
+    )
+    if not won:
+        return False
+    row.refresh_from_db()
+    Attempt.objects.create(
+        project=row.project,
+        job_label=row.job_label,
+        job_id=row.pk,
+        number=Attempt.objects.filter(job_label=row.job_label, job_id=row.pk).count() + 1,
+        fence=row.fence,
+        worker=owner,
+        started_at=now,
+    )
+    record(row, f"{row._meta.model_name}.running", actor="worker", worker=owner, fence=row.fence)
+    return True
+
+
+def fenced_update(job: Any, **changes: Any) -> None:
+    """Write to a running job, but only while it is still ours."""
+    won = type(job).objects.filter(pk=job.pk, fence=job.fence, state=JobState.RUNNING).update(**changes)
+    if not won:
+        raise LostLease(f"{job} is no longer ours (fence {job.fence})")
+    for name, value in changes.items():
+        setattr(job, name, value)
+
+
+def heartbeat(job: Any) -> bool:
+    """Prolong the lease; True when somebody asked for the job to be cancelled."""
+    now = database_time()
+    fenced_update(job, heartbeat_at=now, lease_until=lease_end(now))
+    return type(job).objects.filter(pk=job.pk, cancel_requested_at__isnull=False).exists()
+
+
+def attempt_of(job: Any) -> Attempt:
+    return Attempt.objects.get(job_label=job.job_label, job_id=job.pk, fence=job.fence)
+
+
+@transaction.atomic
+def hold(job: Any) -> None:
+    """Lock the row for the rest of the transaction and make sure that it is still ours."""
+    if not type(job).objects.select_for_update().filter(
+        pk=job.pk, fence=job.fence, state=JobState.RUNNING
+    ).exists():
+        raise LostLease(f"{job} is no longer ours (fence {job.fence})")
+
+
+END = {
+    Outcome.SUCCEEDED: JobState.SUCCEEDED,
+    Outcome.FAILED: JobState.FAILED,
+    Outcome.CANCELLED: JobState.CANCELLED,
+}
+
+
+@transaction.atomic
+def finish(
+    job: Any, outcome: Outcome, *, cause: str, actor: str = "worker", code: str = "", message: str = "", detail: str = ""
+) -> None:
+    """End a running job: final state, end of its attempt and its ledger line, all or nothing."""
+    hold(job)
+    now = database_time()
+    move(
+        job,
+        END[outcome],
+        actor=actor,
+        reason=message,
+        finished_at=now,
+        lease_until=None,
+        error_code=code,
+        error_message=message,
+        error_detail=detail[-20_000:],
+    )
+    close_attempt(job, outcome, cause=cause, ended_at=now, code=code, message=message)
+
+
+def close_attempt(
+    job: Any, outcome: Outcome, *, cause: str, ended_at: datetime, code: str = "", message: str = ""
+) -> None:
+    attempt = attempt_of(job)
+    attempt.ended_at, attempt.outcome = max(ended_at, attempt.started_at), outcome.value
+    attempt.error_code, attempt.error_message = code, message
+    attempt.save()
+    booking.book_attempt(attempt, cause=cause, subject_label=str(job))
+
+
+@transaction.atomic
+def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
+    """Requeue a job whose worker is gone; after three losses in one attempt it is quarantined instead."""
+    now = database_time()
+    expired = Q(pk=job.pk, fence=job.fence, state=JobState.RUNNING, lease_until__lt=now)
+    row = type(job).objects.select_for_update().filter(expired).first()
+    if row is None:
+        return False  # the worker lives after all, or another reconciler was faster
+    ended_at = row.heartbeat_at or now
+    changes: dict[str, Any] = {"lease_until": None, "infra_failures": F("infra_failures") + 1}
+    if row.cancel_requested_at:
+        close_attempt(row, Outcome.CANCELLED, cause=cause, ended_at=ended_at)
+        move(row, JobState.CANCELLED, actor=actor, finished_at=now, **changes)
+        return True
+    close_attempt(
+        row, Outcome.LOST, cause=cause, ended_at=ended_at, code="worker_lost", message="The worker stopped answering."
+    )
+    if row.infra_failures + 1 >= MAX_INFRA_FAILURES:
+        message = (
+            f"Its worker was lost {MAX_INFRA_FAILURES} times in a row, so it is not tried again by itself. "
+            "Look at the workers' logs, then retry."
+        )
+        changes |= {"finished_at": now, "error_code": QUARANTINED, "error_message": message}
+        move(row, JobState.FAILED, actor=actor, reason=message, **changes)
+        return True
+    move(row, JobState.QUEUED, actor=actor, reason="The worker stopped answering.", queued_at=now, **changes)
+    wake_on_commit(row)
+    return True

@@ -1,0 +1,27 @@
+"""Take one claimed job to the end of its attempt. Started by a worker, not by hand."""
+
+import signal
+
+from django.core.management.base import BaseCommand
+
+from projects import jobs, supervision
+from projects.domain.states import JobState
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("label")
+        parser.add_argument("pk", type=int)
+        parser.add_argument("fence", type=int)
+
+    def handle(self, *args, label: str, pk: int, fence: int, **options) -> None:
+        # A stop of the host is a lost worker: the child dies with us and the job goes back to its queue.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        kind = jobs.kind(label)
+        job = kind.model.objects.filter(pk=pk, fence=fence, state=JobState.RUNNING).first()  # type: ignore[attr-defined]
+        if job is None:
+            self.stderr.write(f"{label} {pk} is no longer ours")
+            return
+        supervision.supervise(kind, job)

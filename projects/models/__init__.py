@@ -1,0 +1,22 @@
+"""The tenant and the kernel's rows."""
+
+from projects.models.audit import AuditEvent
+from projects.models.idempotency import IdempotencyKey
+from projects.models.jobs import Attempt, LeasedJob
+from projects.models.ledger import LedgerEntry
+from projects.models.people import ApiToken, Invitation, Membership
+from projects.models.project import Project
+from projects.models.user import User
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "AuditEvent",
+    "IdempotencyKey",
+    "Invitation",
+    "LeasedJob",
+    "LedgerEntry",
+    "Membership",
+    "Project",
+    "User",
+]

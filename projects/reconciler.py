@@ -1,0 +1,24 @@
+"""Sweeps through all background work and mends what no living worker will."""
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from projects import jobs, leases, waking
+from projects.domain.states import JobState
+
+
+def sweep() -> dict[str, int]:
+    """Give back expired leases and wake the queues that have work. Any number of replicas may do this at once."""
+    now = leases.database_time()
+    given_back, waiting = 0, set()
+    for kind in jobs.kinds():
+        rows = kind.model.objects.filter(state=JobState.RUNNING, lease_until__lt=now)  # type: ignore[attr-defined]
+        for row in rows:
+            given_back += leases.give_back(row, cause=kind.cause)
+        overdue = now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS)
+        if kind.model.objects.filter(state=JobState.QUEUED, queued_at__lt=overdue).exists():  # type: ignore[attr-defined]
+            waiting.add(kind.queue)
+    for queue in sorted(waiting):
+        waking.wake(queue)
+    return {"given_back": given_back, "queues_woken": len(waiting)}

@@ -1,0 +1,186 @@
+"""Runs the child process of a claimed job and writes down what it says.
+
+The supervisor is a process of its own, started by the worker's task, so no broker message waits for it. It holds the
+lease; the child holds the GPU. When the lease is lost, or cannot be prolonged in time, the child is killed first.
+"""
+
+import fcntl
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, transaction
+
+from projects import jobs, leases, waking
+from projects.child import Child, Said
+from projects.domain.errors import Refused
+from projects.domain.states import JobState, Outcome
+from projects.jobs import JobKind
+from projects.models import Attempt
+
+logger = logging.getLogger(__name__)
+POLL_SECONDS = 0.5
+
+
+def host_name() -> str:
+    return settings.WORKER_HOST or socket.gethostname()
+
+
+@contextmanager
+def one_claimer(queue: str) -> Iterator[None]:
+    """Only one process of a host claims at a time, so that slots are counted right."""
+    path = Path(settings.WORK_DIR) / f"claim-{host_name()}-{queue}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def busy_slots(queue: str) -> int:
+    mine = f"{host_name()}/{queue}/"
+    return sum(
+        kind.model.objects.filter(state=JobState.RUNNING, owner__startswith=mine).count()  # type: ignore[attr-defined]
+        for kind in jobs.kinds(queue)
+    )
+
+
+def claim_and_start(queue: str) -> int:
+    """Claim waiting jobs while this host has free slots, and start a supervisor for each. Ends at once."""
+    started = 0
+    with one_claimer(queue):
+        while busy_slots(queue) < settings.SLOTS[queue]:
+            job = _claim_any(queue)
+            if job is None:
+                break
+            _start(job)
+            started += 1
+    return started
+
+
+def _claim_any(queue: str) -> Any | None:
+    owner = f"{host_name()}/{queue}/{os.getpid()}-{time.monotonic_ns()}"
+    for kind in jobs.kinds(queue):
+        if (job := leases.claim(kind.model, owner=owner)) is not None:
+            return job
+    return None
+
+
+def _start(job: Any) -> None:
+    if settings.SUPERVISE_INLINE:
+        supervise(jobs.kind_of(job), job)
+        return
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "supervise", job.job_label, str(job.pk), str(job.fence)]
+    log = workdir_of(job) / "supervisor.log"
+    with log.open("ab") as out:
+        subprocess.Popen(
+            command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+        )
+
+
+def workdir_of(job: Any) -> Path:
+    """Where an attempt works. The fence is in the path, so that a zombie cannot write over its successor."""
+    path = Path(settings.WORK_DIR) / job.job_label / str(job.pk) / f"f{job.fence}"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def supervise(kind: JobKind, job: Any) -> None:
+    """Take a claimed job to the end of this attempt."""
+    try:
+        _supervise(kind, job)
+    except leases.LostLease as lost:
+        logger.warning("%s", lost)
+    finally:
+        if not settings.SUPERVISE_INLINE:
+            waking.wake(kind.queue)  # a slot is free
+
+
+def _supervise(kind: JobKind, job: Any) -> None:
+    workdir = workdir_of(job)
+    try:
+        command = kind.prepare(job, workdir)
+    except Refused as refused:
+        _fail(kind, job, refused.code, refused.message)
+        return
+    except OSError as error:
+        _fail(kind, job, "storage_failed", f"The worker could not prepare its files: {error}.")
+        return
+    with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace_seconds) as child:
+        _follow(kind, job, child)
+    _conclude(kind, job, child.said, workdir)
+
+
+def _follow(kind: JobKind, job: Any, child: Child) -> None:
+    """Hand on the child's events and prolong the lease until it ends, is cancelled, or the lease is gone."""
+    last_beat = time.monotonic()
+    while child.is_running():
+        for event in child.events(POLL_SECONDS):
+            _note(kind, job, event)
+        if time.monotonic() - last_beat < min(settings.HEARTBEAT_SECONDS, settings.CANCEL_POLL_SECONDS):
+            continue
+        try:
+            if leases.heartbeat(job):
+                child.cancel()
+            last_beat = time.monotonic()
+        except DatabaseError as error:
+            logger.warning("heartbeat of %s failed: %s", job, error)
+            close_old_connections()
+            if time.monotonic() - last_beat > settings.LEASE_SECONDS - 2 * settings.HEARTBEAT_SECONDS:
+                raise leases.LostLease(f"{job}: no heartbeat for too long") from error
+    for event in child.events(0):
+        _note(kind, job, event)
+
+
+def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
+    if event["event"] == "started":
+        Attempt.objects.filter(job_label=job.job_label, job_id=job.pk, fence=job.fence).update(
+            device=str(event.get("device", "cpu"))[:40], device_name=str(event.get("device_name", ""))[:120]
+        )
+    if event["event"] == "progress":
+        leases.fenced_update(job, progress={key: event.get(key) for key in ("phase", "done", "total")})
+    kind.on_event(job, event)
+
+
+def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
+    if said.cancelled:
+        with transaction.atomic():
+            kind.failed(job, "cancelled")
+            leases.finish(job, Outcome.CANCELLED, cause=kind.cause, code="cancelled", message="Cancelled on request.")
+    elif said.succeeded:
+        try:
+            with transaction.atomic():
+                leases.hold(job)
+                kind.complete(job, workdir, said.result or {})
+                leases.finish(job, Outcome.SUCCEEDED, cause=kind.cause)
+        except Refused as refused:
+            _fail(kind, job, refused.code, refused.message)
+            return
+    else:
+        code, message, detail = said.why()
+        _fail(kind, job, code, message, detail or tail(workdir / "engine.log"))
+        return
+    kind.after(job)
+
+
+def _fail(kind: JobKind, job: Any, code: str, message: str, detail: str = "") -> None:
+    with transaction.atomic():
+        kind.failed(job, code)
+        leases.finish(job, Outcome.FAILED, cause=kind.cause, code=code, message=message, detail=detail)
+    kind.after(job)
+
+
+def tail(path: Path, size: int = 20_000) -> str:
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read().decode("utf-8", "replace").replace("\x00", "")

@@ -1,0 +1,17 @@
+"""Celery entry points of the kernel: wake-ups and the reconciler. None of them holds a message for long."""
+
+from celery import shared_task
+
+from projects import reconciler, supervision, waking
+
+
+@shared_task(ignore_result=True, name=waking.TASK)
+def wake_workers(*, queue: str, **_) -> None:
+    """Let this worker look for queued work."""
+    supervision.claim_and_start(queue)
+
+
+@shared_task(ignore_result=True, name="projects.reconcile")
+def reconcile(**_) -> None:
+    """Requeue what lost its worker and wake whoever should be awake."""
+    reconciler.sweep()

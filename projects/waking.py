@@ -1,0 +1,20 @@
+"""Wake-ups: messages that tell a worker to look. Losing one costs seconds, never work."""
+
+import logging
+
+from celery import current_app
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+TASK = "projects.wake_workers"
+
+
+def wake(queue: str) -> None:
+    """Send a wake-up. When the broker is down the reconciler sends one later: the row is the truth."""
+    if not settings.SEND_WAKE_UPS:
+        return
+    try:
+        current_app.send_task(TASK, kwargs={"queue": queue}, queue=queue, expires=60, retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("no wake-up sent to %s: %s", queue, error)
