@@ -1,0 +1,214 @@
+"""Gates: what must be true of the evidence before anyone may approve it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+RETENTION_LIMIT_PERCENT = 5.0
+RETENTION_RULE = f"loss up {RETENTION_LIMIT_PERCENT:g} % at most"
+MINUS = "\N{MINUS SIGN}"
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+NEEDED_OF_A_RUN = {
+    "dataset_hash": "the hash of its dataset version",
+    "base_fingerprint": "the fingerprint of its base model",
+    "recipe_sha256": "its recipe",
+    "seed": "its seed",
+    "packages_sha256": "the versions of its packages",
+}
+
+Facts = Mapping[str, Any]
+
+
+class Status(StrEnum):
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a gate found: `value` and `threshold` as a person would read them aloud."""
+
+    status: Status
+    value: str
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    code: str
+    title: str
+    threshold: str
+    status: Status
+    value: str
+    explanation: str
+    blocking: bool = True
+    version: int = 1
+
+    @property
+    def blocks(self) -> bool:
+        """Only a pass lets through: not knowing blocks like failing does."""
+        return self.blocking and self.status is not Status.PASS
+
+    def as_evidence(self) -> dict[str, Any]:
+        """The part that the approval is bound to; wording may improve without voiding an approval."""
+        return {
+            "status": self.status.value,
+            "value": self.value,
+            "threshold": self.threshold,
+            "blocking": self.blocking,
+            "version": self.version,
+        }
+
+
+def _passed(value: str, explanation: str) -> Finding:
+    return Finding(Status.PASS, value, explanation)
+
+
+def _failed(value: str, explanation: str) -> Finding:
+    return Finding(Status.FAIL, value, explanation)
+
+
+def _unknown(value: str, explanation: str) -> Finding:
+    return Finding(Status.INCONCLUSIVE, value, explanation)
+
+
+def evaluated(facts: Facts) -> Finding:
+    evaluation = facts["evaluation"]
+    if not evaluation:
+        return _failed("none", "The request names no evaluation. Evaluate the adapter on a golden set first.")
+    if evaluation["adapter_id"] != facts["adapter"]["id"]:
+        return _failed("another adapter", "The evaluation is of another adapter. Choose one of this adapter.")
+    if evaluation["state"] != "succeeded":
+        return _failed(evaluation["state"], "The evaluation has not succeeded. Wait, or start it again.")
+    n = int(evaluation["n"] or 0)
+    if not n:
+        return _failed("0 rows", "The evaluation scored no row.")
+    golden = evaluation["golden"]
+    return _passed(f"{n} rows", f"Evaluated on {n} rows of {golden['name']} v{golden['number']}.")
+
+
+def better_than_base(facts: Facts) -> Finding:
+    evaluation = facts["evaluation"]
+    score = (evaluation or {}).get("graders", {}).get((evaluation or {}).get("primary"))
+    if not score:
+        return _unknown("not measured", "There is no paired score against the base model.")
+    low, high = float(score["low"]), float(score["high"])
+    points = f"{_points(score['difference'])} [{_points(low)}, {_points(high)}]"
+    against = f"{_percent(score['base'])} → {_percent(score['adapter'])} on {evaluation['primary']}"
+    if low > 0:
+        return _passed(points, f"Better than its base: {against}, and the whole 95 % interval is above zero.")
+    if high <= 0:
+        return _failed(points, f"Not better than its base: {against}; the 95 % interval reaches no gain.")
+    return _unknown(
+        points, f"Cannot tell from base: {against}, but the interval contains zero. Use a larger golden set."
+    )
+
+
+def keeps_general_ability(facts: Facts) -> Finding:
+    change = (facts["evaluation"] or {}).get("retention_change_percent")
+    if change is None:
+        return _unknown("not measured", "No retention set was used. Evaluate again with a retention set.")
+    change = float(change)
+    value = f"{change:+.2g} %".replace("-", MINUS)
+    if change <= RETENTION_LIMIT_PERCENT:
+        return _passed(value, "Loss on general text stays within the limit.")
+    return _failed(value, "Loss on general text rose too far: the adapter has forgotten general ability.")
+
+
+def files_intact(facts: Facts) -> Finding:
+    recorded, found = facts["adapter"]["files"], facts["adapter"]["found"]
+    if not recorded:
+        return _failed("no files", "The adapter has no recorded files.")
+    pickles = sorted(name for name in {*recorded, *found} if name.endswith(PICKLES))
+    if pickles:
+        return _failed(", ".join(pickles), "Only safetensors may be deployed; a pickle can run code.")
+    wrong = sorted(name for name in {*recorded, *found} if recorded.get(name) != found.get(name))
+    if wrong:
+        return _failed(
+            f"{len(wrong)} of {len(recorded)} differ",
+            f"These files are not what training wrote: {', '.join(wrong)}. Restore them or train again.",
+        )
+    return _passed(f"{len(recorded)} of {len(recorded)}", "Every file has the SHA-256 recorded by training.")
+
+
+def base_equal(facts: Facts) -> Finding:
+    seen = {
+        "adapter": facts["base"]["fingerprint"],
+        "run": facts["run"]["base_fingerprint"],
+        "evaluation": (facts["evaluation"] or {}).get("base_fingerprint"),
+    }
+    missing = [where for where, fingerprint in seen.items() if not fingerprint]
+    if missing:
+        return _unknown("unknown", f"No base fingerprint is known for the {' and the '.join(missing)}.")
+    short = " / ".join(str(fingerprint)[:8] for fingerprint in seen.values())
+    if len(set(seen.values())) > 1:
+        return _failed(short, "Adapter, run and evaluation do not stand on the same base-model version.")
+    return _passed(str(seen["adapter"])[:8], "Trained and evaluated on the same base-model version.")
+
+
+def uncontaminated(facts: Facts) -> Finding:
+    overlap = facts["contamination"]
+    if overlap is None:
+        return _unknown("not compared", "Training data and golden set have not been compared.")
+    exact, normalised = int(overlap["exact"]), int(overlap["normalised"])
+    if exact or normalised:
+        return _failed(
+            f"{exact} exact, {normalised} normalised",
+            "Golden rows were in the training data, so the score flatters the adapter. "
+            "Clean the dataset and train again.",
+        )
+    return _passed("0 rows", "No golden row is in the training data.")
+
+
+def lineage_complete(facts: Facts) -> Finding:
+    run = facts["run"]
+    missing = [words for key, words in NEEDED_OF_A_RUN.items() if run.get(key) in (None, "")]
+    if not run["ledger_lines"]:
+        missing.append("its cost")
+    if run["dataset_hash"] and run["dataset_hash"] != facts["training_data"]["content_hash"]:
+        return _failed("other data", "The run was frozen with another dataset hash than its version has now.")
+    if missing:
+        return _failed(f"{len(missing)} missing", f"The run does not record {', '.join(missing)}.")
+    return _passed("complete", "Data, base, recipe, seed, packages and cost of the run are all on record.")
+
+
+def _points(share: Any) -> str:
+    return f"{float(share) * 100:+.1f}".replace("-", MINUS)
+
+
+def _percent(share: Any) -> str:
+    return f"{float(share) * 100:.1f} %"
+
+
+CHECKS: Sequence[tuple[str, str, str, Callable[[Facts], Finding]]] = (
+    ("evaluation", "Evaluated", "a finished evaluation", evaluated),
+    ("better_than_base", "Better than its base", "95 % interval above 0 points", better_than_base),
+    ("retention", "General ability kept", RETENTION_RULE, keeps_general_ability),
+    ("integrity", "Files intact", "every SHA-256 equal", files_intact),
+    ("base_fingerprint", "Same base everywhere", "one fingerprint", base_equal),
+    ("contamination", "No leaked golden rows", "0 rows shared", uncontaminated),
+    ("lineage", "Lineage complete", "nothing missing", lineage_complete),
+)
+
+
+def judge(facts: Facts) -> list[Gate]:
+    """Every gate over one set of facts. A gate that cannot be computed is an error, and an error blocks."""
+    return [
+        Gate(code, title, threshold, **vars(_find(check, facts))) for code, title, threshold, check in CHECKS
+    ]
+
+
+def _find(check: Callable[[Facts], Finding], facts: Facts) -> Finding:
+    try:
+        return check(facts)
+    except (KeyError, TypeError, ValueError, AttributeError) as broken:
+        return Finding(
+            Status.ERROR, "error", f"This gate could not be computed: {type(broken).__name__} {broken}."
+        )
+
+
+def blocked_by(gates: Sequence[Gate]) -> list[str]:
+    return [gate.title for gate in gates if gate.blocks]
