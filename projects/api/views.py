@@ -58,11 +58,13 @@ class Idempotent:
                 row.save()
                 return response
         except IntegrityError:
+            if not IdempotencyKey.objects.filter(user=request.user, key=key).exists():
+                raise  # not about the key
             return self._again(request.user, key, wanted)
 
     def _again(self, user: Any, key: str, wanted: str) -> Response:
-        row = IdempotencyKey.objects.filter(user=user, key=key).first()
-        if row is None or row.request_hash != wanted:
+        row = IdempotencyKey.objects.get(user=user, key=key)
+        if row.request_hash != wanted:
             return errors.answer("key_reused", "This Idempotency-Key was used for another request.", 409)
         return Response(row.body, status=row.status)
 

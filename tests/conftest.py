@@ -1,0 +1,27 @@
+"""Fixtures that every test may use."""
+
+import os
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the test's thread
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(settings, tmp_path):
+    """Every test has its own files, so that nothing is found that another left."""
+    settings.DATA_DIR = tmp_path / "data"
+    settings.WORK_DIR = settings.DATA_DIR / "work"
+    settings.CACHE_DIR = settings.DATA_DIR / "cache"
+    settings.MODELS_DIR = settings.DATA_DIR / "models"
+    settings.DEPLOY_DIR = settings.DATA_DIR / "deployments"
+    for folder in (settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR, settings.DEPLOY_DIR):
+        folder.mkdir(parents=True, exist_ok=True)
+    storages = {name: dict(config) for name, config in settings.STORAGES.items()}
+    storages["default"] = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(settings.DATA_DIR / "files")},
+    }
+    settings.STORAGES = storages
