@@ -1,5 +1,8 @@
 """Typed readers of the environment: every setting that an operator may change is read here."""
 
+import hashlib
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
@@ -47,6 +50,23 @@ def database(default: str) -> dict:
     config["CONN_MAX_AGE"] = 60
     config["CONN_HEALTH_CHECKS"] = True
     return config
+
+
+def secret_key(data_folder: Path, default: str) -> str:
+    """`SECRET_KEY`, else the key that the first run wrote into the data folder, else the default (debug only)."""
+    path = data_folder / "secret_key"
+    if "SECRET_KEY" not in os.environ and path.exists():
+        return path.read_text().strip()
+    return text("SECRET_KEY", default)
+
+
+def broker_socket(data_folder: Path) -> Path:
+    """Where the embedded broker listens. A socket's path has at most 107 bytes, so a deep folder gets a short one."""
+    path = data_folder / "broker.sock"
+    if len(os.fsencode(path)) <= 100:
+        return path
+    name = hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"luthier-{os.getuid()}-{name}" / "broker.sock"
 
 
 @dataclass(frozen=True)

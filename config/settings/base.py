@@ -18,7 +18,7 @@ DEPLOY_DIR = env.folder("LUTHIER_DEPLOYMENTS", DATA_DIR / "deployments")
 
 DEBUG = env.flag("DEBUG", False)
 DEFAULT_SECRET_KEY = "insecure-key-for-development-only-never-in-production"
-SECRET_KEY = env.text("SECRET_KEY", DEFAULT_SECRET_KEY)
+SECRET_KEY = env.secret_key(DATA_DIR, DEFAULT_SECRET_KEY)
 if SECRET_KEY == DEFAULT_SECRET_KEY and not DEBUG:
     raise ImproperlyConfigured("Set SECRET_KEY to a long random string, or DEBUG=1 on a machine that only you use.")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -112,7 +112,8 @@ FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
 # Background work
-BROKER = env.broker(f"redis+socket://{DATA_DIR / 'broker.sock'}?virtual_host=0")
+BROKER_SOCKET = env.broker_socket(DATA_DIR)
+BROKER = env.broker(f"redis+socket://{BROKER_SOCKET}?virtual_host=0")
 CELERY_BROKER_URL = BROKER.url
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKER.options
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -1,0 +1,59 @@
+# Luthier: two commands matter, `make demo` and `make test`; each works from a fresh clone.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo run test test-fast lint types setup setup-web assets bench prove-kills states migrations clean
+
+$(VENV)/.web: constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV)
+	$(BIN)/python tools/install.py web
+	touch $@
+
+$(VENV)/.engine: $(VENV)/.web
+	$(BIN)/python tools/install.py engine
+	touch $@
+
+$(VENV)/.test: $(VENV)/.engine
+	$(BIN)/python tools/install.py test
+	touch $@
+
+static/vendor/.done: package-lock.json static/icons.txt tools/assets.py $(VENV)/.web
+	$(BIN)/python tools/assets.py
+	touch $@
+
+assets: static/vendor/.done
+setup: $(VENV)/.engine assets
+
+run: setup
+	$(BIN)/python -m config.first_run
+	$(BIN)/python -m config.processes
+
+demo: setup
+	$(BIN)/python -m demo
+
+test: $(VENV)/.test assets
+	$(BIN)/python tools/test.py
+
+test-fast: $(VENV)/.test assets
+	$(BIN)/python tools/test.py fast
+
+lint: $(VENV)/.test
+	$(BIN)/python tools/test.py lint
+
+bench: $(VENV)/.test assets
+	$(BIN)/python -m benchmarks
+
+prove-kills: $(VENV)/.test
+	$(BIN)/python -m benchmarks.prove_kills
+
+states: $(VENV)/.web
+	$(BIN)/python manage.py states
+
+migrations: $(VENV)/.web
+	$(BIN)/python manage.py makemigrations
+
+clean:
+	rm -rf var staticfiles static/vendor node_modules

