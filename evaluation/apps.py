@@ -1,0 +1,8 @@
+"""Is it better?"""
+
+from django.apps import AppConfig
+
+
+class EvaluationConfig(AppConfig):
+    name = "evaluation"
+    label = "evaluation"

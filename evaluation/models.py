@@ -1,0 +1,53 @@
+"""Is it better? Evaluations of an adapter against its base, and every answer they gave."""
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from datasets_app.models import DatasetVersion
+from projects.models import LeasedJob, Project
+from training.models import Adapter, BaseModelVersion
+
+
+class Evaluation(LeasedJob):
+    project = models.ForeignKey(Project, models.CASCADE, related_name="evaluations")
+    adapter = models.ForeignKey(Adapter, models.PROTECT, related_name="evaluations")
+    base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="evaluations")
+    golden = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="evaluations")
+    retention = models.ForeignKey(DatasetVersion, models.PROTECT, null=True, related_name="retention_evaluations")
+    graders = models.JSONField(default=list)
+    options = models.JSONField(default=dict)
+    summary = models.JSONField(default=dict)
+    device = models.CharField(max_length=40, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(LeasedJob.Meta):
+        indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["project", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.adapter.name} on {self.golden}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("evaluation-detail", args=[self.project.slug, self.pk])
+
+
+class EvaluationItem(models.Model):
+    """One golden prompt with both answers and their scores."""
+
+    evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="items")
+    index = models.PositiveIntegerField()
+    row_id = models.CharField(max_length=64, blank=True)
+    prompt = models.TextField()
+    expected = models.TextField()
+    base_output = models.TextField()
+    adapter_output = models.TextField()
+    scores = models.JSONField(default=dict)
+    change = models.FloatField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["evaluation", "index"], name="one_item_per_index")]
+        indexes = [models.Index(fields=["evaluation", "change", "index"])]
+
+    def __str__(self) -> str:
+        return f"item {self.index} of evaluation {self.evaluation_id}"

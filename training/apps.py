@@ -1,0 +1,8 @@
+"""How it is trained."""
+
+from django.apps import AppConfig
+
+
+class TrainingConfig(AppConfig):
+    name = "training"
+    label = "training"
