@@ -119,6 +119,6 @@ def short_hash(value: str) -> str:
 
 def initials(name: str) -> str:
     """Two letters for an avatar: first and last word of a name, or of the part of an address before the @."""
-    words = [word for word in name.split("@")[0].replace(".", " ").replace("_", " ").split() if word]
+    words = name.partition("@")[0].replace(".", " ").replace("_", " ").split()
     picked = [words[0], words[-1]] if len(words) > 1 else words[:1]
     return "".join(word[0] for word in picked).upper() or "?"

@@ -39,6 +39,7 @@ LOOKS = {
     "succeeded": Look("Succeeded", "circle-check", "succeeded"),
     "ready": Look("Ready", "circle-check", "succeeded"),
     "failed": Look("Failed", "circle-x", "failed"),
+    "lost": Look("Lost", "plug-connected-x", "failed"),
     "quarantined": Look("Quarantined", "biohazard", "failed"),
     "cancelled": Look("Cancelled", "ban", "waiting"),
     "attention": Look("Needs attention", "alert-triangle", "attention"),

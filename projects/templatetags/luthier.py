@@ -1,0 +1,204 @@
+"""Template tags and filters: formatting, icons, state looks and form controls."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.http import QueryDict
+from django.middleware.csrf import get_token
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from projects.domain import formatting, looks
+
+register = template.Library()
+
+CONTROL_CLASSES = {
+    "checkbox": "form-check-input",
+    "radio": "form-check-input",
+    "select": "form-select",
+    "selectmultiple": "form-select",
+    "range": "form-range",
+    "hidden": "",
+}
+
+
+def shown(write: Callable[..., str], value: Any, *args: Any) -> str:
+    """Write a value, or the dash that stands for "not known"."""
+    if value is None or value == "":
+        return formatting.NOTHING
+    return write(value, *args)
+
+
+@register.filter
+def money(value: Any, currency: str = "EUR") -> str:
+    return shown(formatting.money, value, currency)
+
+
+@register.filter
+def duration(value: Any) -> str:
+    return shown(formatting.duration, value)
+
+
+@register.filter
+def sig3(value: Any) -> str:
+    return shown(formatting.sig3, value)
+
+
+@register.filter
+def percent(value: Any, decimals: int = 1) -> str:
+    return shown(formatting.percent, value, decimals)
+
+
+@register.filter
+def points(value: Any, decimals: int = 1) -> str:
+    return shown(formatting.points, value, decimals)
+
+
+@register.filter(name="bytes")
+def byte_size(value: Any) -> str:
+    return shown(formatting.size, value)
+
+
+@register.filter
+def count(value: Any) -> str:
+    return shown(formatting.number, value)
+
+
+@register.filter
+def short_hash(value: Any) -> str:
+    return shown(formatting.short_hash, value)
+
+
+@register.filter
+def initials(value: Any) -> str:
+    return formatting.initials(str(value))
+
+
+@register.filter
+def ago(value: datetime | None) -> str:
+    """<time>, relative, with the exact moment on hover; the page's script keeps it fresh."""
+    if not value:
+        return formatting.NOTHING
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}" data-ago>{}</time>',
+        local.isoformat(timespec="seconds"),
+        formatting.exact(local),
+        formatting.relative(local, timezone.localtime()),
+    )
+
+
+@register.filter
+def exact(value: datetime | None) -> str:
+    """The moment itself, as <time>."""
+    if not value:
+        return formatting.NOTHING
+    local = timezone.localtime(value)
+    return format_html('<time datetime="{}">{}</time>', local.isoformat(), formatting.exact(local))
+
+
+@register.filter
+def is_number(value: Any) -> bool:
+    """Whether a table cell holds a figure and so belongs to the right."""
+    text = str(value).strip().lstrip("+-" + formatting.MINUS).lstrip("€$£¥")
+    text = text.split(formatting.NARROW)[0].rstrip("%").replace(",", "").strip()
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return str(value) == formatting.NOTHING
+    return True
+
+
+@register.filter
+def look(state: Any) -> looks.Look:
+    return looks.look_of(str(getattr(state, "value", state)))
+
+
+@register.filter
+def tone(name: Any) -> str:
+    return looks.tone_of(str(name or ""))
+
+
+@register.filter
+def tone_icon(name: Any) -> str:
+    return looks.TONE_ICONS[looks.tone_of(str(name or ""))]
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """One icon of the sprite; decoration only, the word beside it speaks."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        classes,
+        static("vendor/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def csrf_field(context: template.Context) -> SafeString | str:
+    """The CSRF input, also inside a component that was included with `only`."""
+    request = getattr(context, "request", None)
+    if request is None:
+        return ""
+    return format_html('<input type="hidden" name="csrfmiddlewaretoken" value="{}">', get_token(request))
+
+
+@register.filter
+def widget_kind(field: BoundField) -> str:
+    """checkbox, radio, checkboxes, select, file, hidden or input: how field.html lays a field out."""
+    kind = getattr(field.field.widget, "input_type", "") or "input"
+    many = getattr(field.field.widget, "allow_multiple_selected", False)
+    if kind in {"checkbox", "radio"} and hasattr(field.field, "choices"):
+        return "checkboxes" if many else "radio"
+    return kind if kind in {"checkbox", "hidden", "file", "select"} else "input"
+
+
+@register.simple_tag
+def control(field: BoundField) -> SafeString:
+    """The widget of a bound field with Tabler's classes; what the form already set stays."""
+    widget = field.field.widget
+    kind = getattr(widget, "input_type", "")
+    classes = [CONTROL_CLASSES.get(kind, "form-control"), widget.attrs.get("class", "")]
+    if field.errors:
+        classes.append("is-invalid")
+    return field.as_widget(attrs={"class": " ".join(filter(None, classes))})
+
+
+@register.simple_tag
+def choice_control(choice: Any) -> SafeString:
+    """One radio button or checkbox of a group, with Tabler's class."""
+    choice.data["attrs"]["class"] = "form-check-input"
+    return choice.tag()
+
+
+@register.filter
+def share_of(done: Any, total: Any) -> float | None:
+    """done / total, at most 1; nothing without a total."""
+    return min(1.0, float(done or 0) / float(total)) if total else None
+
+
+@register.filter
+def unlocalized(value: Any) -> str:
+    """A number as HTML attributes want it, whatever the language of the page."""
+    return str(value)
+
+
+@register.simple_tag(takes_context=True)
+def page_url(context: template.Context, page: Any, direction: str, param: str = "page") -> str:
+    """Address of the page before or after, keeping filters and searches; empty at either end."""
+    has, number = (
+        (page.has_next(), page.number + 1) if direction == "next" else (page.has_previous(), page.number - 1)
+    )
+    if not has:
+        return ""
+    request = getattr(context, "request", None)
+    query = request.GET.copy() if request else QueryDict(mutable=True)
+    query[param or "page"] = str(number)
+    return f"?{query.urlencode()}"

@@ -1,0 +1,120 @@
+/* Draws every [data-figure] with Plotly in the colours of the page, again after htmx swaps and theme changes. */
+(() => {
+  const PLOTLY = document.currentScript.dataset.plotly;
+  /* Plotly's bundle carries map styles that we never use; finding this id it does not add them (CSP). */
+  const UNUSED_STYLE = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+  const BUTTONS = ["toImage", "zoom2d", "pan2d", "resetScale2d"];
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const drawn = new Map();
+
+  let loading = null;
+  const plotly = () => {
+    loading ||= new Promise((resolve, reject) => {
+      document.head.append(Object.assign(document.createElement("meta"), { id: UNUSED_STYLE }));
+      const script = Object.assign(document.createElement("script"), { src: PLOTLY });
+      script.addEventListener("load", () => resolve(window.Plotly));
+      script.addEventListener("error", () => reject(new Error("Plotly did not load")));
+      document.head.append(script);
+    });
+    return loading;
+  };
+
+  /* Colours come from the same tokens as the page; a probe resolves light-dark() and color-mix(). */
+  const colours = () => {
+    const probe = document.createElement("span");
+    document.body.append(probe);
+    const read = (token) => {
+      probe.style.color = `var(${token})`;
+      return getComputedStyle(probe).color;
+    };
+    const found = {
+      ink: read("--lt-text"), muted: read("--lt-muted"), grid: read("--lt-grid"),
+      line: read("--lt-border-strong"), surface: read("--lt-surface"), raised: read("--lt-raised"),
+    };
+    probe.remove();
+    return found;
+  };
+
+  const AXIS = /^[xy]axis\d*$/;
+  const dressed = (layout, colour, area) => {
+    const narrow = area.clientWidth < 480;
+    const copy = structuredClone(layout || {});
+    const font = getComputedStyle(document.body).fontFamily;
+    Object.assign(copy, { autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", uirevision: copy.uirevision ?? "kept" });
+    delete copy.width;
+    delete copy.height;
+    copy.font = { ...copy.font, family: font, color: colour.muted, size: narrow ? 11 : 12 };
+    copy.hoverlabel = { ...copy.hoverlabel, bgcolor: colour.raised, bordercolor: colour.line, font: { family: font, color: colour.ink, size: 12 } };
+    copy.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour.muted, activecolor: colour.ink, ...copy.modebar };
+    copy.legend = { ...copy.legend, font: { ...copy.legend?.font, color: colour.ink } };
+    for (const name of new Set(["xaxis", "yaxis", ...Object.keys(copy).filter((key) => AXIS.test(key))])) {
+      const axis = copy[name] || {};
+      copy[name] = { ...axis, gridcolor: colour.grid, linecolor: colour.line, zerolinecolor: colour.line, tickcolor: colour.line };
+      if (narrow && name.startsWith("x") && axis.nticks === undefined) copy[name].nticks = 5;
+    }
+    copy.annotations = copy.annotations?.map((note) => ({ ...note, font: { size: 12, color: colour.ink, ...note.font } }));
+    return copy;
+  };
+  /* Outlines between bars and slices take the colour of the ground. */
+  const traces = (data, colour) => structuredClone(data || []).map((trace) => {
+    if (trace.marker?.line?.color === "surface") trace.marker.line.color = colour.surface;
+    if (trace.marker && !trace.marker.line && trace.type === "bar") trace.marker.line = { width: 0 };
+    return trace;
+  });
+
+  const draw = async (area) => {
+    const source = document.getElementById(area.dataset.figure);
+    if (!source) return;
+    const figure = JSON.parse(source.textContent);
+    let library;
+    try {
+      library = await plotly();
+    } catch {
+      area.textContent = "The chart could not be loaded. Reload the page; the table shows the same figures.";
+      return;
+    }
+    if (!area.isConnected) return;
+    const colour = colours();
+    const config = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtons: [BUTTONS], scrollZoom: false, doubleClick: "reset", ...figure.config };
+    const layout = dressed(figure.layout, colour, area);
+    if (still.matches) delete layout.transition;
+    const before = drawn.get(area.id);
+    /* A swapped chart keeps the reader's zoom, as long as it shows the same thing. */
+    if (before && before.revision === layout.uirevision) keepZoom(layout, before.ranges);
+    area.classList.remove("is-drawn");
+    await library.react(area, traces(figure.data, colour), layout, config);
+    area.classList.add("is-drawn");
+    if (area.dataset.watched) return;
+    area.dataset.watched = "yes";
+    area.on("plotly_relayout", () => remember(area));
+  };
+
+  const axes = (layout) => Object.keys(layout).filter((key) => AXIS.test(key));
+  const remember = (area) => {
+    const layout = area._fullLayout;
+    const ranges = {};
+    for (const name of axes(layout)) if (layout[name].autorange === false) ranges[name] = [...layout[name].range];
+    drawn.set(area.id, { revision: layout.uirevision, ranges });
+  };
+  const keepZoom = (layout, ranges) => {
+    for (const [name, range] of Object.entries(ranges)) {
+      if (layout[name] && layout[name].range === undefined) Object.assign(layout[name], { range, autorange: false });
+    }
+  };
+
+  const drawIn = (root) => {
+    const areas = [...root.querySelectorAll("[data-figure]")];
+    if (root.matches?.("[data-figure]")) areas.push(root);
+    areas.forEach(draw);
+  };
+  document.addEventListener("htmx:load", (event) => { if (event.detail.elt !== document.body) drawIn(event.detail.elt); });
+  document.addEventListener("htmx:beforeCleanupElement", (event) => {
+    if (event.detail.elt.classList?.contains("js-plotly-plot")) window.Plotly.purge(event.detail.elt);
+  });
+  document.addEventListener("luthier:theme", () => drawIn(document));
+  /* A chart in a folded part has no width until it is opened. */
+  document.addEventListener("toggle", (event) => {
+    if (event.target.open) event.target.querySelectorAll?.(".js-plotly-plot").forEach((area) => window.Plotly.Plots.resize(area));
+  }, true);
+  drawIn(document);
+})();
