@@ -42,7 +42,7 @@ HEADERS = {
 }
 
 
-class SecurityHeaders:
+class SecurityHeadersMiddleware:
     """Sets each header unless the view has set its own: the API's documentation page needs a wider policy."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
