@@ -98,14 +98,19 @@ def broker(default: str) -> Broker:
                 "socket_keepalive": not url.startswith("redis+socket"),
             },
         )
-    raise ImproperlyConfigured(f"CELERY_BROKER_URL must be redis://, rediss://, redis+socket:// or amqp://, not {url!r}.")
+    raise ImproperlyConfigured(
+        f"CELERY_BROKER_URL must be redis://, rediss://, redis+socket:// or amqp://, not {url!r}."
+    )
 
 
 def storage(default_folder: Path) -> dict:
     """`STORAGE_URL`: `file:///folder` or `s3://bucket/prefix?endpoint=…&region=…`."""
     url = env.str("STORAGE_URL", default="")
     if not url:
-        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(default_folder)}}
+        return {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(default_folder)},
+        }
     parts = urlparse(url)
     if parts.scheme == "file":
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": parts.path}}
@@ -120,4 +125,7 @@ def storage(default_folder: Path) -> dict:
         "file_overwrite": True,
         "default_acl": None,
     }
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": {k: v for k, v in options.items() if v is not None}}
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {k: v for k, v in options.items() if v is not None},
+    }

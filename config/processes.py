@@ -1,9 +1,10 @@
 """Starts and keeps alive everything one machine needs: broker, web server, workers and beat.
 
-`python -m config.processes` runs until it is told to stop (Ctrl-C or SIGTERM); a part that dies is started again, with a
-growing pause. Larger installations start the same commands from systemd or a container platform instead.
+`python -m config.processes` runs until it is told to stop (Ctrl-C or SIGTERM); a part that dies is started again, with
+a growing pause. Larger installations start the same commands from systemd or a container platform instead.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -16,8 +17,10 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.base")
 
+import psutil
 from django.conf import settings
 
+PR_SET_CHILD_SUBREAPER = 36
 LONGEST_PAUSE = 30.0
 STOP_SECONDS = 10.0
 
@@ -110,7 +113,8 @@ def parts(address: str, with_web: bool = True) -> list[Part]:
 
     web = [
         sys.executable, "-m", "gunicorn", "config.wsgi:application", "--bind", address, "--worker-class", "gthread",
-        "--workers", os.environ.get("WEB_CONCURRENCY", "1"), "--threads", "8", "--timeout", "120", "--no-control-socket",
+        "--workers", os.environ.get("WEB_CONCURRENCY", "1"), "--threads", "8",
+        "--timeout", "120", "--no-control-socket",
     ]  # fmt: skip
     found = [
         embedded_broker(),
@@ -130,6 +134,8 @@ class Manager:
         self.stopping = False
 
     def start(self, ready_within: float = 60) -> None:
+        # Supervisors whose worker ends become our children, so that a stop here stops them in good order too.
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for part in self.parts:
             part.start()
             deadline = time.monotonic() + ready_within
@@ -141,6 +147,7 @@ class Manager:
 
     def watch_once(self) -> None:
         now = time.monotonic()
+        self._reap()
         for part in self.parts:
             if part.is_alive():
                 if now - part.started > LONGEST_PAUSE:
@@ -151,6 +158,13 @@ class Manager:
             elif now >= part.next_start:
                 part.next_start = 0.0
                 part.start()
+
+    def _reap(self) -> None:
+        """Collect adopted supervisors that have ended."""
+        mine = {part.process.pid for part in self.parts if part.process}
+        for child in psutil.Process().children():
+            if child.pid not in mine and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -164,8 +178,19 @@ class Manager:
         self.stopping = True
 
     def stop(self) -> None:
-        for part in reversed(self.parts):
+        for part in [part for part in reversed(self.parts) if part.name != "broker"]:
             part.stop()
+        self._stop_supervisors()
+        for part in self.parts:
+            part.stop()
+
+    def _stop_supervisors(self) -> None:
+        broker = [part.process.pid for part in self.parts if part.name == "broker" and part.process]
+        left = [child for child in psutil.Process().children() if child.pid not in broker]
+        for child in left:
+            child.terminate()
+        for child in psutil.wait_procs(left, timeout=2 * STOP_SECONDS)[1]:
+            child.kill()
 
 
 def main() -> None:

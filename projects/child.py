@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ class Said:
 
     returncode: int | None = None
     cancelled: bool = False
+    interrupted: bool = False
     failure: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:
@@ -55,17 +55,32 @@ class Said:
             )
         if self.returncode is not None and self.returncode < 0:
             code, message = SIGNALS.get(
-                signal.Signals(-self.returncode), ("killed", f"The process was ended by signal {-self.returncode}.")
+                signal.Signals(-self.returncode),
+                ("killed", f"The process was ended by signal {-self.returncode}."),
             )
             return code, message, ""
         if self.returncode == 0:
             return "no_result", "The process ended without a result.", ""
-        return "crashed", f"The process ended unexpectedly (exit code {self.returncode}). Its log says why.", ""
+        return (
+            "crashed",
+            f"The process ended unexpectedly (exit code {self.returncode}). Its log says why.",
+            "",
+        )
 
 
 def child_environment() -> dict[str, str]:
     """Only what a child needs: no database address, no secrets, no proxies."""
-    allowed = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
+    allowed = (
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+    )
     prefixes = ("CUDA_", "NVIDIA_", "HF_", "OMP_", "MKL_", "TOKENIZERS_", "SSL_", "LUTHIER_ENGINE_")
     kept = {k: v for k, v in os.environ.items() if k in allowed or k.startswith(prefixes)}
     return {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"} | kept
@@ -90,7 +105,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,
-            preexec_fn=self._in_child,
+            preexec_fn=self._in_child,  # noqa: PLW1509 - the supervisor has no other thread yet
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -160,8 +175,18 @@ class Child:
 
     def cancel(self) -> None:
         """Ask the child to save and stop; its group is killed when the grace is over."""
-        if self._kill_at is None and self._process.poll() is None:
+        if self._process.poll() is None:
             self.said.cancelled = True
+            self._ask_to_stop()
+
+    def interrupt(self) -> None:
+        """The same because the host is being stopped: the work goes on elsewhere, from its last checkpoint."""
+        if self._process.poll() is None:
+            self.said.interrupted = True
+            self._ask_to_stop()
+
+    def _ask_to_stop(self) -> None:
+        if self._kill_at is None:
             self._kill_at = time.monotonic() + self.grace_seconds
             self._process.terminate()
 

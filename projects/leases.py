@@ -1,5 +1,6 @@
 """Claim, heartbeat, fence and end of background work. Time is the database's, since hosts disagree."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models import F, Q
 from projects import booking, jobs, waking
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
-from projects.models import Attempt, LeasedJob
+from projects.models import Attempt
 from projects.transitions import move, record
 
 MAX_INFRA_FAILURES = 3
@@ -68,8 +69,10 @@ def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
         move(job, JobState.CANCELLED, actor=actor, reason=reason, finished_at=database_time())
         return
     now = database_time()
-    told = type(job).objects.filter(pk=job.pk, state=JobState.RUNNING, cancel_requested_at=None).update(
-        cancel_requested_at=now
+    told = (
+        type(job)
+        .objects.filter(pk=job.pk, state=JobState.RUNNING, cancel_requested_at=None)
+        .update(cancel_requested_at=now)
     )
     if told:
         record(job, f"{job._meta.model_name}.cancel_requested", actor=actor, reason=reason)
@@ -78,13 +81,17 @@ def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
     job.refresh_from_db()
 
 
-def claim(model: type[LeasedJob], *, owner: str) -> Any | None:
-    """Take the next waiting row of a model for `owner`; None when there is none. Safe against any rival."""
+def claim(models: Iterable[Any], *, owner: str) -> Any | None:
+    """Take the next waiting row of any of the models for `owner`; None when there is none. Safe against rivals."""
+    models = list(models)
     while True:
-        waiting = model.objects.filter(state=JobState.QUEUED).order_by("-priority", "queued_at", "pk")  # type: ignore[attr-defined]
-        row = waiting.first()
-        if row is None:
+        heads = [
+            m.objects.filter(state=JobState.QUEUED).order_by("-priority", "queued_at", "pk").first() for m in models
+        ]
+        waiting = [row for row in heads if row is not None]
+        if not waiting:
             return None
+        row = min(waiting, key=lambda job: (-job.priority, job.queued_at))
         if _take(row, owner):
             return row
 
@@ -92,14 +99,18 @@ def claim(model: type[LeasedJob], *, owner: str) -> Any | None:
 @transaction.atomic
 def _take(row: Any, owner: str) -> bool:
     now = database_time()
-    won = type(row).objects.filter(pk=row.pk, state=JobState.QUEUED).update(
-        state=JobState.RUNNING,
-        fence=F("fence") + 1,
-        owner=owner,
-        lease_until=lease_end(now),
-        heartbeat_at=now,
-        started_at=now,
-        progress={},
+    won = (
+        type(row)
+        .objects.filter(pk=row.pk, state=JobState.QUEUED)
+        .update(
+            state=JobState.RUNNING,
+            fence=F("fence") + 1,
+            owner=owner,
+            lease_until=lease_end(now),
+            heartbeat_at=now,
+            started_at=now,
+            progress={},
+        )
     )
     if not won:
         return False
@@ -126,10 +137,13 @@ def fenced_update(job: Any, **changes: Any) -> None:
         setattr(job, name, value)
 
 
-def heartbeat(job: Any) -> bool:
-    """Prolong the lease; True when somebody asked for the job to be cancelled."""
+def heartbeat(job: Any) -> None:
+    """Prolong the lease."""
     now = database_time()
     fenced_update(job, heartbeat_at=now, lease_until=lease_end(now))
+
+
+def cancel_wanted(job: Any) -> bool:
     return type(job).objects.filter(pk=job.pk, cancel_requested_at__isnull=False).exists()
 
 
@@ -140,9 +154,7 @@ def attempt_of(job: Any) -> Attempt:
 @transaction.atomic
 def hold(job: Any) -> None:
     """Lock the row for the rest of the transaction and make sure that it is still ours."""
-    if not type(job).objects.select_for_update().filter(
-        pk=job.pk, fence=job.fence, state=JobState.RUNNING
-    ).exists():
+    if not type(job).objects.select_for_update().filter(pk=job.pk, fence=job.fence, state=JobState.RUNNING).exists():
         raise LostLease(f"{job} is no longer ours (fence {job.fence})")
 
 
@@ -155,7 +167,14 @@ END = {
 
 @transaction.atomic
 def finish(
-    job: Any, outcome: Outcome, *, cause: str, actor: str = "worker", code: str = "", message: str = "", detail: str = ""
+    job: Any,
+    outcome: Outcome,
+    *,
+    cause: str,
+    actor: str = "worker",
+    code: str = "",
+    message: str = "",
+    detail: str = "",
 ) -> None:
     """End a running job: final state, end of its attempt and its ledger line, all or nothing."""
     hold(job)
@@ -185,6 +204,17 @@ def close_attempt(
 
 
 @transaction.atomic
+def hand_back(job: Any, *, cause: str) -> None:
+    """Put a running job back into its queue because its host is being stopped. Nobody failed."""
+    hold(job)
+    now = database_time()
+    close_attempt(job, Outcome.INTERRUPTED, cause=cause, ended_at=now, code="host_stopped")
+    reason = "Its host was stopped in good order."
+    move(job, JobState.QUEUED, actor="worker", reason=reason, queued_at=now, lease_until=None)
+    wake_on_commit(job)
+
+
+@transaction.atomic
 def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
     """Requeue a job whose worker is gone; after three losses in one attempt it is quarantined instead."""
     now = database_time()
@@ -199,7 +229,12 @@ def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
         move(row, JobState.CANCELLED, actor=actor, finished_at=now, **changes)
         return True
     close_attempt(
-        row, Outcome.LOST, cause=cause, ended_at=ended_at, code="worker_lost", message="The worker stopped answering."
+        row,
+        Outcome.LOST,
+        cause=cause,
+        ended_at=ended_at,
+        code="worker_lost",
+        message="The worker stopped answering.",
     )
     if row.infra_failures + 1 >= MAX_INFRA_FAILURES:
         message = (

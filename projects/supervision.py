@@ -10,15 +10,16 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import close_old_connections, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from projects import jobs, leases, waking
 from projects.child import Child, Said
@@ -29,6 +30,7 @@ from projects.models import Attempt
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
+stopping = threading.Event()  # set by the process when its host is being stopped
 
 
 def host_name() -> str:
@@ -58,7 +60,8 @@ def claim_and_start(queue: str) -> int:
     started = 0
     with one_claimer(queue):
         while busy_slots(queue) < settings.SLOTS[queue]:
-            job = _claim_any(queue)
+            owner = f"{host_name()}/{queue}/{os.getpid()}-{time.monotonic_ns()}"
+            job = leases.claim([kind.model for kind in jobs.kinds(queue)], owner=owner)
             if job is None:
                 break
             _start(job)
@@ -66,23 +69,27 @@ def claim_and_start(queue: str) -> int:
     return started
 
 
-def _claim_any(queue: str) -> Any | None:
-    owner = f"{host_name()}/{queue}/{os.getpid()}-{time.monotonic_ns()}"
-    for kind in jobs.kinds(queue):
-        if (job := leases.claim(kind.model, owner=owner)) is not None:
-            return job
-    return None
-
-
 def _start(job: Any) -> None:
     if settings.SUPERVISE_INLINE:
         supervise(jobs.kind_of(job), job)
         return
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "supervise", job.job_label, str(job.pk), str(job.fence)]
+    command = [
+        sys.executable,
+        str(settings.BASE_DIR / "manage.py"),
+        "supervise",
+        job.job_label,
+        str(job.pk),
+        str(job.fence),
+    ]
     log = workdir_of(job) / "supervisor.log"
     with log.open("ab") as out:
         subprocess.Popen(
-            command, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            command,
+            cwd=settings.BASE_DIR,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
 
 
@@ -114,30 +121,56 @@ def _supervise(kind: JobKind, job: Any) -> None:
     except OSError as error:
         _fail(kind, job, "storage_failed", f"The worker could not prepare its files: {error}.")
         return
+    lease = Lease(job)
     with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace_seconds) as child:
-        _follow(kind, job, child)
-    _conclude(kind, job, child.said, workdir)
+        _follow(kind, job, child, lease)
+    lease.patiently(lambda: _conclude(kind, job, child.said, workdir))
+    kind.after(job)
 
 
-def _follow(kind: JobKind, job: Any, child: Child) -> None:
-    """Hand on the child's events and prolong the lease until it ends, is cancelled, or the lease is gone."""
-    last_beat = time.monotonic()
+class Lease:
+    """Keeps the lease of one job alive, and bears a database that is away for less time than the lease lasts."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+        self.last_beat = self.last_look = time.monotonic()
+
+    def keep(self) -> bool:
+        """Heartbeat when it is time; True when somebody asked for the job to be cancelled."""
+        now = time.monotonic()
+        if now - self.last_beat >= settings.HEARTBEAT_SECONDS:
+            self.patiently(lambda: leases.heartbeat(self.job))
+            self.last_beat = now
+        if now - self.last_look < settings.CANCEL_POLL_SECONDS:
+            return False
+        self.last_look = now
+        return bool(self.patiently(lambda: leases.cancel_wanted(self.job)))
+
+    def patiently(self, work: Callable[[], Any]) -> Any:
+        """Do `work`; while the database is away try again, but never beyond the time the lease can be trusted."""
+        until = self.last_beat + settings.LEASE_SECONDS - 2 * settings.HEARTBEAT_SECONDS
+        while True:
+            try:
+                return work()
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("the database is away: %s", error)
+                if time.monotonic() > until:
+                    raise leases.LostLease(f"{self.job}: the database was away for too long") from error
+                connection.close()
+                time.sleep(POLL_SECONDS)
+
+
+def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:
+    """Hand on the child's events and keep the lease until the child ends or has to."""
     while child.is_running():
         for event in child.events(POLL_SECONDS):
-            _note(kind, job, event)
-        if time.monotonic() - last_beat < min(settings.HEARTBEAT_SECONDS, settings.CANCEL_POLL_SECONDS):
-            continue
-        try:
-            if leases.heartbeat(job):
-                child.cancel()
-            last_beat = time.monotonic()
-        except DatabaseError as error:
-            logger.warning("heartbeat of %s failed: %s", job, error)
-            close_old_connections()
-            if time.monotonic() - last_beat > settings.LEASE_SECONDS - 2 * settings.HEARTBEAT_SECONDS:
-                raise leases.LostLease(f"{job}: no heartbeat for too long") from error
+            lease.patiently(partial(_note, kind, job, event))
+        if lease.keep():
+            child.cancel()
+        if stopping.is_set():
+            child.interrupt()
     for event in child.events(0):
-        _note(kind, job, event)
+        lease.patiently(partial(_note, kind, job, event))
 
 
 def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
@@ -151,31 +184,34 @@ def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
 
 
 def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
+    """Write down how the attempt ended, in one transaction."""
     if said.cancelled:
         with transaction.atomic():
             kind.failed(job, "cancelled")
             leases.finish(job, Outcome.CANCELLED, cause=kind.cause, code="cancelled", message="Cancelled on request.")
     elif said.succeeded:
-        try:
-            with transaction.atomic():
-                leases.hold(job)
-                kind.complete(job, workdir, said.result or {})
-                leases.finish(job, Outcome.SUCCEEDED, cause=kind.cause)
-        except Refused as refused:
-            _fail(kind, job, refused.code, refused.message)
-            return
+        _complete(kind, job, said, workdir)
+    elif said.interrupted:
+        leases.hand_back(job, cause=kind.cause)
     else:
         code, message, detail = said.why()
         _fail(kind, job, code, message, detail or tail(workdir / "engine.log"))
-        return
-    kind.after(job)
+
+
+def _complete(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
+    try:
+        with transaction.atomic():
+            leases.hold(job)
+            kind.complete(job, workdir, said.result or {})
+            leases.finish(job, Outcome.SUCCEEDED, cause=kind.cause)
+    except Refused as refused:
+        _fail(kind, job, refused.code, refused.message)
 
 
 def _fail(kind: JobKind, job: Any, code: str, message: str, detail: str = "") -> None:
     with transaction.atomic():
         kind.failed(job, code)
         leases.finish(job, Outcome.FAILED, cause=kind.cause, code=code, message=message, detail=detail)
-    kind.after(job)
 
 
 def tail(path: Path, size: int = 20_000) -> str:

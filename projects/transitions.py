@@ -35,6 +35,8 @@ def move(row: Any, to: Any, *, actor: str, reason: str = "", **changes: Any) -> 
     row.machine.check(old, to)
     won = type(row)._base_manager.filter(pk=row.pk, state=old.value).update(state=to.value, **changes)
     if not won:
-        raise JustChanged(f"{str(row)[:1].upper()}{str(row)[1:]} has just been changed by someone else. Reload the page.")
+        raise JustChanged(
+            f"{str(row)[:1].upper()}{str(row)[1:]} has just been changed by someone else. Reload the page."
+        )
     record(row, f"{row._meta.model_name}.{to.value}", actor=actor, reason=reason, **{"from": old.value})
     row.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Installs one group of pyproject.toml at the exact versions of constraints.txt: `python tools/install.py web|engine|test`."""
+"""Installs one group of pyproject.toml (web, engine or test) at the exact versions of constraints.txt."""
 
 import subprocess
 import sys
@@ -14,7 +14,16 @@ def requirements(group: str) -> list[str]:
 
 
 def main(group: str) -> int:
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "-c",
+        "constraints.txt",
+    ]
     return subprocess.run([*command, *requirements(group)], cwd=ROOT, check=False).returncode
 
 

@@ -14,7 +14,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-APPS = ["config", "projects", "datasets_app", "training", "evaluation", "deployments", "demo", "tools", "benchmarks"]
+APPS = [
+    "config",
+    "projects",
+    "datasets_app",
+    "training",
+    "evaluation",
+    "deployments",
+    "demo",
+    "tools",
+    "benchmarks",
+]
 LOCAL_POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 
 
@@ -41,7 +51,12 @@ def call(lane: Lane, command: list[str], env: dict[str, str] | None = None) -> N
     """Run one command of a lane, show what it prints, and read pytest's closing line."""
     print(f"\n== {lane.name}: {' '.join(command)}", flush=True)
     process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=ROOT,
+        env=os.environ | (env or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     last = ""
@@ -129,7 +144,11 @@ def find_chromium() -> str | None:
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if found or not (shutil.which("apt-get") and os.geteuid() == 0):
         return found
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}}
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+    }
     subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
     subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=False, **quiet)
     return shutil.which("chromium")
@@ -157,9 +176,11 @@ def report(lanes: list[Lane]) -> int:
     print(f"\n{'lane':<10} {'result':<7} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
     for lane in lanes:
         result = "ok" if lane.ok else "FAILED"
-        print(f"{lane.name:<10} {result:<7} {lane.passed:>7} {lane.failed:>7} {lane.skipped:>8} {lane.seconds:>8.1f}  {lane.note}")
+        counts = f"{lane.passed:>7} {lane.failed:>7} {lane.skipped:>8} {lane.seconds:>8.1f}"
+        print(f"{lane.name:<10} {result:<7} {counts}  {lane.note}")
     code, tests = count_lines(APPS[:6]), count_lines(["tests"])
-    print(f"\n{sum(lane.seconds for lane in lanes):.0f} s in all; lines of tests to lines of code {tests}:{code} = {tests / code:.2f}")
+    seconds = sum(lane.seconds for lane in lanes)
+    print(f"\n{seconds:.0f} s in all; lines of tests : lines of code = {tests} : {code} = {tests / code:.2f}")
     broken = sum(not lane.ok and not lane.failed for lane in lanes)
     passed, failed, skipped = (sum(getattr(lane, name) for lane in lanes) for name in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed + broken} failed, {skipped} skipped")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 os.environ.setdefault("DEBUG", "1")
 
-from config.settings.base import *  # noqa: E402, F403
-from config.settings.base import REST_FRAMEWORK, STORAGES, env  # noqa: E402
+from config.settings.base import *  # noqa: F403
+from config.settings.base import REST_FRAMEWORK, STORAGES, env
 
 DEBUG = False
 DATA_DIR = Path(tempfile.mkdtemp(prefix="luthier-test-"))

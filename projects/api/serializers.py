@@ -13,7 +13,9 @@ class Strict:
             writable = {name for name, field in self.fields.items() if not field.read_only}  # type: ignore[attr-defined]
             for name in data:
                 if name not in writable and name != "csrfmiddlewaretoken":
-                    raise serializers.ValidationError({name: serializers.ErrorDetail("Unknown field.", "unknown_field")})
+                    raise serializers.ValidationError(
+                        {name: serializers.ErrorDetail("Unknown field.", "unknown_field")}
+                    )
         return super().to_internal_value(data)  # type: ignore[misc]
 
 

@@ -33,9 +33,10 @@ OVER = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
 
 
 class Outcome(StrEnum):
-    """How one attempt ended. `LOST` means that nobody was there to say so."""
+    """How one attempt ended. `INTERRUPTED`: its host was stopped in good order; `LOST`: nobody was there to say."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
     LOST = "lost"

@@ -84,5 +84,3 @@ class Attempt(models.Model):
     @property
     def seconds(self) -> float | None:
         return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
-
-

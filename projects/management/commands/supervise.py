@@ -17,8 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("fence", type=int)
 
     def handle(self, *args, label: str, pk: int, fence: int, **options) -> None:
-        # A stop of the host is a lost worker: the child dies with us and the job goes back to its queue.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, lambda *_: supervision.stopping.set())
         kind = jobs.kind(label)
         job = kind.model.objects.filter(pk=pk, fence=fence, state=JobState.RUNNING).first()  # type: ignore[attr-defined]
         if job is None:
