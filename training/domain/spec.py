@@ -1,0 +1,123 @@
+"""What a run is, frozen: the one JSON document that the engine reads and from which a run can be repeated."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from projects.domain.errors import Invalid
+from training.domain.recipe import Recipe
+
+VERSION = 1
+
+
+class BadSpec(Invalid):
+    """The engine was given something that is no spec."""
+
+    code = "bad_spec"
+
+
+@dataclass(frozen=True)
+class BaseRef:
+    """The base-model version: what it is called, and what its bytes must hash to."""
+
+    name: str
+    fingerprint: str
+    parts: dict[str, Any]
+    revision: str = ""
+    licence: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class DataRef:
+    """The dataset version: what it is called, and what its rows must hash to."""
+
+    label: str
+    content_hash: str
+    rows: int
+    kind: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class ParentRef:
+    """The adapter to go on from."""
+
+    label: str
+    digest: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    label: str
+    base: BaseRef
+    data: DataRef
+    recipe: Recipe
+    parent: ParentRef | None = None
+    packages: dict[str, str] = field(default_factory=dict)
+    # Where this attempt works. Filled by the worker; not part of what is frozen.
+    output_dir: str = ""
+    checkpoint_dir: str = ""
+    device: str = "auto"
+    full_check: bool = False
+    version: int = VERSION
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"recipe": self.recipe.as_dict()}
+
+    def frozen(self) -> dict[str, Any]:
+        """The spec without the places it runs at: equal for every attempt."""
+        raw = self.as_dict()
+        for key in ("output_dir", "checkpoint_dir", "device", "full_check"):
+            del raw[key]
+        for part in filter(None, (raw["base"], raw["data"], raw["parent"])):
+            del part["path"]
+        return raw
+
+    @property
+    def digest(self) -> str:
+        return digest(self.frozen())
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(self.as_dict(), indent=2, sort_keys=True))
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> "RunSpec":
+        """A spec from its JSON; an unknown or missing key is refused, for it would be a promise not kept."""
+        values = _exact(cls, raw)
+        if values.get("version", VERSION) != VERSION:
+            raise BadSpec(f"This engine reads specs of version {VERSION}, not {values['version']}.")
+        values["base"] = BaseRef(**_exact(BaseRef, values["base"]))
+        values["data"] = DataRef(**_exact(DataRef, values["data"]))
+        values["recipe"] = Recipe.read(values["recipe"])
+        if values.get("parent"):
+            values["parent"] = ParentRef(**_exact(ParentRef, values["parent"]))
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: Path) -> "RunSpec":
+        try:
+            raw = json.loads(path.read_text())
+        except (OSError, ValueError) as problem:
+            raise BadSpec(f"The spec {path.name} cannot be read: {problem}") from problem
+        return cls.read(raw)
+
+
+def digest(raw: Mapping[str, Any]) -> str:
+    """sha256 of the canonical JSON of a document."""
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _exact(kind: type, raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise BadSpec(f"{kind.__name__} must be an object.")
+    known = {item.name for item in fields(kind)}
+    required = {item.name for item in fields(kind) if item.default is item.default_factory}  # both are MISSING
+    wrong = sorted(set(raw) - known) + sorted(required - set(raw))
+    if wrong:
+        raise BadSpec(f"{kind.__name__}: “{wrong[0]}” is unknown or missing.", field=str(wrong[0])[:60])
+    return dict(raw)

@@ -1,0 +1,117 @@
+"""The adapter directory: safetensors, a config that names its base exactly, a model card, and nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from training.domain import adapters
+from training.domain.fingerprint import TEMPLATE_FILE
+from training.domain.recipe import Method
+from training.domain.spec import RunSpec
+from training.engine.checkpoints import flush
+from training.engine.events import EngineError
+from training.engine.hashing import sha256_file
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    TEMPLATE_FILE,
+)
+
+
+def revision_of(spec: RunSpec) -> str:
+    """What stands in the config: the hub's commit, or the fingerprint for a base that has none."""
+    return spec.base.revision or spec.base.fingerprint
+
+
+def write(model: Any, spec: RunSpec, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Write the finished adapter into the spec's output directory and check it; returns what is known about it."""
+    folder = Path(spec.output_dir)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _check_finite(model)
+    # save_embedding_layers=False: asking the library to find out by itself makes it look for the base on the network.
+    model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
+    _rewrite_config(folder / adapters.CONFIG, spec)
+    for name in TOKENIZER_FILES:
+        if (Path(spec.base.path) / name).exists():
+            shutil.copyfile(Path(spec.base.path) / name, folder / name)
+    (folder / adapters.CARD).write_text(card(spec, outcome), encoding="utf-8")
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes its files for the owner only
+    return check(folder, spec)
+
+
+def _check_finite(model: Any) -> None:
+    import torch
+
+    for name, value in model.named_parameters():
+        if value.requires_grad and not bool(torch.isfinite(value).all()):
+            raise EngineError(f"The trained weights {name} are not finite.", code="adapter_invalid")
+
+
+def _rewrite_config(path: Path, spec: RunSpec) -> None:
+    """No path of this machine, an exact base, and lists in an order that does not change from run to run."""
+    raw = json.loads(path.read_text())
+    raw |= {"base_model_name_or_path": spec.base.name, "revision": revision_of(spec), "inference_mode": True}
+    raw["target_modules"] = sorted(raw["target_modules"])
+    path.write_text(json.dumps(raw, indent=2, sort_keys=True) + "\n")
+
+
+def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
+    """Read the directory back as a stranger would and refuse it if anything is not as it should be."""
+    adapters.check_names(path.name for path in folder.iterdir())
+    config = json.loads((folder / adapters.CONFIG).read_text())
+    adapters.check_config(config, base=spec.base.name, revision=revision_of(spec))
+    weights = folder / adapters.WEIGHTS
+    data = weights.read_bytes()
+    header = adapters.read_header(data, len(data))
+    adapters.check_tensors(header, config["r"])
+    files = {
+        path.name: {"sha256": sha256_file(path), "size": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+        if path.name != adapters.MANIFEST
+    }
+    (folder / adapters.MANIFEST).write_text(json.dumps({"files": files}, indent=1, sort_keys=True))
+    for path in [*folder.iterdir(), folder]:
+        flush(path)
+    return {
+        "files": files,
+        "rank": config["r"],
+        "alpha": config["lora_alpha"],
+        "parameters": adapters.parameters(header),
+        "size_bytes": sum(entry["size"] for entry in files.values()),
+    }
+
+
+def card(spec: RunSpec, outcome: dict[str, Any]) -> str:
+    """A model card as the Hugging Face hub reads it: YAML front matter, then plain words."""
+    recipe = spec.recipe
+    front = {
+        "base_model": spec.base.name,
+        "base_model_relation": "adapter",
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["lora", "trl", str(recipe.method)],
+    }
+    if spec.base.licence:
+        front["license"] = spec.base.licence
+    method = "direct preference optimisation" if recipe.method == Method.DPO else "supervised fine-tuning"
+    yaml = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
+    facts = {
+        "Base model": f"`{spec.base.name}`",
+        "Base revision": f"`{revision_of(spec)}`",
+        "Base fingerprint": f"`{spec.base.fingerprint}`",
+        "Dataset": f"{spec.data.label}, {spec.data.rows} rows, `{spec.data.content_hash}`",
+        "Parent adapter": f"{spec.parent.label}, `{spec.parent.digest}`" if spec.parent else "none",
+        "Method": f"{method}, LoRA rank {recipe.rank}, alpha {recipe.alpha}",
+        "Training": f"{outcome['steps']} steps, {outcome['tokens']} tokens, learning rate {recipe.learning_rate:g}, seed {recipe.seed}",
+        "Final loss": f"{outcome['final_loss']:.4f}",
+        "Spec": f"`{spec.digest}`",
+        "Made with": ", ".join(f"{name} {version}" for name, version in sorted(spec.packages.items())),
+    }
+    lines = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    return f"---\n{yaml}\n---\n\n# {spec.label}\n\nA LoRA adapter. Use it with exactly the base model named here.\n\n| | |\n|---|---|\n{lines}\n"

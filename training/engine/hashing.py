@@ -1,0 +1,77 @@
+"""sha256 of files and of base-model directories, with progress."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training.domain import fingerprint
+from training.engine.rendering import template_text
+
+CHUNK = 4 * 1024 * 1024
+Tell = Callable[[int], None]
+
+
+def sha256_file(path: Path, tell: Tell = lambda _: None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            tell(len(chunk))
+    return digest.hexdigest()
+
+
+def base_parts(folder: Path, *, weights: bool = True, tell: Tell = lambda _: None) -> dict[str, Any]:
+    """Hashes of the parts of a base model; without `weights` only their sizes, which is the quick check."""
+    groups: dict[str, dict[str, str]] = {
+        "config": {},
+        "tokenizer": {},
+        "generation_config": {},
+        "weights": {},
+    }
+    sizes: dict[str, int] = {}
+    for path in sorted(folder.iterdir()):
+        part = fingerprint.role(path.name)
+        if part is None or part == "chat_template" or not path.is_file():
+            continue
+        if part == "weights":
+            sizes[path.name] = path.stat().st_size
+            if not weights:
+                continue
+        groups[part][path.name] = (
+            _tokenizer_config(path) if path.name == "tokenizer_config.json" else sha256_file(path, tell)
+        )
+    template = template_text(folder, _read(folder / "tokenizer_config.json"))
+    parts: dict[str, Any] = {
+        "config": groups["config"].get("config.json", ""),
+        "tokenizer": fingerprint.combine_files(groups["tokenizer"]),
+        "chat_template": hashlib.sha256(template.encode()).hexdigest() if template else "",
+        "generation_config": groups["generation_config"].get("generation_config.json", ""),
+        "sizes": sizes,
+    }
+    return parts | ({"weights": groups["weights"]} if weights else {})
+
+
+def differences(folder: Path, expected: dict[str, Any], *, full: bool) -> list[str]:
+    """What on disk is not as registered. The quick check reads everything but the weights, of which it takes the size."""
+    found = base_parts(folder, weights=full)
+    if not full:
+        found["weights"] = expected.get("weights", {})
+    changed = fingerprint.changed(expected, found)
+    if expected.get("sizes", found["sizes"]) != found["sizes"]:
+        before, after = expected["sizes"], found["sizes"]
+        names = sorted(name for name in set(before) | set(after) if before.get(name) != after.get(name))
+        changed += [f"size of {name}" for name in names if f"weights {name}" not in changed]
+    return changed
+
+
+def _tokenizer_config(path: Path) -> str:
+    """The chat template has its own part, so it is left out of the tokenizer's."""
+    raw = _read(path)
+    raw.pop("chat_template", None)
+    return fingerprint.combine(raw)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

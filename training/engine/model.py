@@ -1,0 +1,140 @@
+"""Loading the base model and putting LoRA on it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.domain.recipe import ALL_LINEAR, Recipe
+from training.domain.spec import RunSpec
+from training.engine import hashing
+from training.engine.events import EngineError, log
+from training.engine.rendering import template_text
+
+
+@dataclass(frozen=True)
+class Device:
+    kind: str  # "cpu" or "cuda"
+    name: str
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.kind == "cuda"
+
+
+def choose_device(wanted: str) -> Device:
+    """The GPU when there is one, unless the spec says otherwise."""
+    # One run, one card: with several visible, the trainer would split batches by threads, which TRL refuses.
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").count(","):
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"].split(",")[0]
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    # Needed for the same result twice on a GPU; read by the library when it starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise EngineError("The spec asks for a GPU, but this worker has none.", code="no_device")
+    if there and wanted != "cpu":
+        return Device("cuda", torch.cuda.get_device_name(0))
+    return Device("cpu", f"{torch.get_num_threads()} CPU thread(s)")
+
+
+def check_base(spec: RunSpec) -> None:
+    """The base must still be what was registered, before a minute is spent on it."""
+    folder = Path(spec.base.path)
+    if not folder.is_dir():
+        raise EngineError("The base model's directory is gone.", code="base_missing")
+    if changed := hashing.differences(folder, spec.base.parts, full=spec.full_check):
+        raise EngineError(
+            f"The base model “{spec.base.name}” on disk is not the version that was registered: "
+            f"{', '.join(changed[:5])} changed.",
+            code="base_changed",
+        )
+
+
+def load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None and (text := template_text(folder, {})):
+        tokenizer.chat_template = text
+    return tokenizer
+
+
+def load_base(path: str, device: Device, *, four_bit: bool, revision: str = "") -> Any:
+    """The frozen base: 32 bit on a CPU, bfloat16 on a GPU, or 4 bit."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {"dtype": torch.bfloat16 if device.is_cuda else torch.float32}
+    if four_bit:
+        options |= {"quantization_config": _quantisation(torch.bfloat16), "device_map": {"": device.kind}}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            revision=revision or "main",
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            **options,
+        )
+    except (OSError, ValueError, KeyError) as problem:
+        raise EngineError(f"The base model cannot be loaded: {problem}", code="incomplete_model") from problem
+    model.config.use_cache = False
+    return model
+
+
+def _quantisation(compute_dtype: Any) -> Any:
+    from importlib.util import find_spec
+
+    if find_spec("bitsandbytes") is None:
+        raise EngineError(
+            "4-bit loading needs the package bitsandbytes, which this worker does not have.", code="no_quantiser"
+        )
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype,
+    )
+
+
+def lora_config(recipe: Recipe) -> Any:
+    from peft import LoraConfig
+
+    targets: Any = list(recipe.target_modules)
+    return LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=ALL_LINEAR if targets == [ALL_LINEAR] else targets,
+        task_type="CAUSAL_LM",
+    )
+
+
+def with_lora(model: Any, spec: RunSpec) -> tuple[Any, Any]:
+    """What the trainer takes: (model, config for a new adapter), or (model with the parent's adapter, None)."""
+    if spec.parent is None:
+        _check_targets(model, spec.recipe)
+        return model, lora_config(spec.recipe)
+    from peft import PeftModel
+
+    try:
+        grown = PeftModel.from_pretrained(model, spec.parent.path, is_trainable=True)
+    except (RuntimeError, ValueError, OSError) as problem:
+        raise EngineError(f"The adapter to go on from does not fit: {problem}", code="parent_mismatch") from problem
+    log(f"going on from the adapter {spec.parent.label}")
+    return grown, None
+
+
+def _check_targets(model: Any, recipe: Recipe) -> None:
+    if recipe.target_modules == (ALL_LINEAR,):
+        return
+    names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+    if missing := [name for name in recipe.target_modules if name not in names]:
+        raise EngineError(f"This base model has no layer called “{missing[0]}”.", code="unknown_module")

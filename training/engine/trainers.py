@@ -1,0 +1,130 @@
+"""TRL's trainers, fed with our tokens and made durable: every checkpoint they write is committed as a whole."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import PrinterCallback, Trainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from training.domain.recipe import Method, Recipe
+from training.domain.spec import RunSpec
+from training.engine import model as models
+from training.engine.checkpoints import Checkpoints
+from training.engine.data import Prepared
+from training.engine.events import emit
+from training.engine.progress import Progress
+
+
+class Durable:
+    """Mixed into a trainer: its checkpoints go through the store, and a full disk does not end the run."""
+
+    store: Checkpoints
+    progress: Progress
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        step = self.state.global_step  # type: ignore[attr-defined]
+        if not self.store.room_for_another():
+            emit("warning", code="disk_full", message="Too little space for another checkpoint; the last one is kept.")
+            return
+        try:
+            # TRL would also write a model card here; ours is written once, at the end.
+            Trainer._save_checkpoint(self, model, trial)  # type: ignore[arg-type]
+            folder = self.store.staging / f"checkpoint-{step}"
+            self.progress.save(folder)
+            place, sha256 = self.store.commit(folder, step)
+        except OSError as problem:
+            if problem.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise
+            self.store.sweep()
+            emit("warning", code="disk_full", message="The disk is full; the last whole checkpoint is kept.")
+            return
+        emit("checkpoint", step=step, path=str(place), sha256=sha256)
+
+
+class DurableSFT(Durable, SFTTrainer):
+    """SFT on rows that are already tokens with labels."""
+
+
+class DurableDPO(Durable, DPOTrainer):
+    """DPO on rows that are already tokens: what was counted before the start is what is trained on."""
+
+    def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        return dataset
+
+
+def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Checkpoints, progress: Progress) -> Any:
+    """A trainer that is ready to train."""
+    model = models.load_base(spec.base.path, device, four_bit=spec.recipe.four_bit, revision=spec.base.revision)
+    model, lora = models.with_lora(model, spec)
+    kind, config = (DurableDPO, _dpo) if spec.recipe.method == Method.DPO else (DurableSFT, _sft)
+    with _quiet_about_own_choices():
+        trainer = kind(
+            model=model,
+            args=config(spec.recipe, device, store.staging),
+            processing_class=models.load_tokenizer(Path(spec.base.path)),
+            train_dataset=Dataset.from_list(prepared.examples),
+            peft_config=lora,
+            callbacks=[progress],
+        )
+    trainer.remove_callback(PrinterCallback)
+    trainer.store, trainer.progress = store, progress
+    return trainer
+
+
+@contextmanager
+def _quiet_about_own_choices() -> Iterator[None]:
+    """TRL's notes on options that we set on purpose say nothing to whoever reads the log."""
+    import logging
+
+    logger = logging.getLogger("trl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _common(recipe: Recipe, device: models.Device, staging: Path) -> dict[str, Any]:
+    return {
+        "output_dir": str(staging),
+        "num_train_epochs": recipe.epochs,
+        "per_device_train_batch_size": recipe.batch_size,
+        "gradient_accumulation_steps": recipe.accumulation,
+        "learning_rate": recipe.learning_rate,
+        "lr_scheduler_type": recipe.scheduler,
+        "warmup_steps": recipe.warmup,
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        # The callback decides when to save; the trainer itself never does.
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "bf16": device.is_cuda,
+        "use_cpu": not device.is_cuda,
+        "activation_checkpointing": device.is_cuda,
+        "dataloader_pin_memory": device.is_cuda,
+        "dataset_num_proc": None,
+        "trust_remote_code": False,
+    }
+
+
+def _sft(recipe: Recipe, device: models.Device, staging: Path) -> SFTConfig:
+    return SFTConfig(
+        **_common(recipe, device, staging),
+        # Rows are already within the limit; only packing needs to know it.
+        max_length=recipe.max_length if recipe.packing else None,
+        packing=recipe.packing,
+        packing_strategy="bfd",
+        completion_only_loss=False,  # our labels already say what is trained
+    )
+
+
+def _dpo(recipe: Recipe, device: models.Device, staging: Path) -> DPOConfig:
+    return DPOConfig(**_common(recipe, device, staging), max_length=None, beta=recipe.beta)
