@@ -1,25 +1,37 @@
-"""Is it better? Evaluations of an adapter against its base, and every answer they gave."""
+"""Is it better? Evaluations of an adapter against its base, and every answer that both gave."""
 
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.db import models
 from django.urls import reverse
 
 from datasets_app.models import DatasetVersion
+from evaluation.domain.ranking import Change
 from projects.models import LeasedJob, Project
 from training.models import Adapter, BaseModelVersion
 
+CHANGES = [
+    (Change.REGRESSION.value, "Regression"),
+    (Change.GAIN.value, "Gain"),
+    (Change.BOTH_WRONG.value, "Both wrong"),
+    (Change.BOTH_RIGHT.value, "Both right"),
+]
+
 
 class Evaluation(LeasedJob):
+    """Golden set × (base, adapter). What it found stands in `summary`; shares there run from 0 to 1."""
+
     project = models.ForeignKey(Project, models.CASCADE, related_name="evaluations")
     adapter = models.ForeignKey(Adapter, models.PROTECT, related_name="evaluations")
     base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="evaluations")
     golden = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="evaluations")
-    retention = models.ForeignKey(DatasetVersion, models.PROTECT, null=True, related_name="retention_evaluations")
+    retention = models.ForeignKey(
+        DatasetVersion, models.PROTECT, null=True, related_name="retention_evaluations"
+    )
     graders = models.JSONField(default=list)
-    options = models.JSONField(default=dict)
+    settings = models.JSONField(default=dict)
     summary = models.JSONField(default=dict)
     device = models.CharField(max_length=40, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(LeasedJob.Meta):
@@ -33,7 +45,7 @@ class Evaluation(LeasedJob):
 
 
 class EvaluationItem(models.Model):
-    """One golden prompt with both answers and their scores."""
+    """One golden row: both answers, their scores, and its place when the worst regressions come first."""
 
     evaluation = models.ForeignKey(Evaluation, models.CASCADE, related_name="items")
     index = models.PositiveIntegerField()
@@ -44,10 +56,15 @@ class EvaluationItem(models.Model):
     adapter_output = models.TextField()
     scores = models.JSONField(default=dict)
     change = models.FloatField(default=0)
+    outcome = models.CharField(max_length=12, choices=CHANGES)
+    place = models.PositiveIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["evaluation", "index"], name="one_item_per_index")]
-        indexes = [models.Index(fields=["evaluation", "change", "index"])]
+        constraints = [
+            models.UniqueConstraint(fields=["evaluation", "index"], name="one_item_per_index"),
+            models.UniqueConstraint(fields=["evaluation", "place"], name="one_item_per_place"),
+        ]
+        indexes = [models.Index(fields=["evaluation", "outcome", "place"])]
 
     def __str__(self) -> str:
-        return f"item {self.index} of evaluation {self.evaluation_id}"
+        return f"golden row {self.index + 1} of {self.evaluation}"

@@ -68,7 +68,7 @@ def leaves(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Question:
-    """One golden row as the engine sees it: turns before the answer, tools, and the answer to hide from it."""
+    """One golden row: the turns before the answer, the tools, and the answer that is expected."""
 
     messages: list[dict[str, Any]]
     expected: str

@@ -1,4 +1,4 @@
-"""Where an answer differs from the expected one, as pieces a page can mark: by field for JSON, by word for text."""
+"""Where an answer differs from the expected one, in pieces a page can mark: fields of JSON, words of text."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _WORD = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
 
 @dataclass(frozen=True)
 class Piece:
-    """`kind` is same, changed (a field with another value), extra (not expected) or missing (expected, not there)."""
+    """`kind` is same, changed (a field with another value), extra (not expected) or missing."""
 
     kind: str
     text: str

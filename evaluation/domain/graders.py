@@ -41,7 +41,7 @@ def json_valid(expected: str, answer: str) -> float | None:
 
 
 def json_fields(expected: str, answer: str) -> float | None:
-    """Equal fields as a share of all fields that either side has, so invented fields cost as much as missing ones."""
+    """Equal fields as a share of all on either side: an invented field costs what a missing one does."""
     if not answers.is_structured(expected):
         return None
     got = answers.parsed(answer)
@@ -49,7 +49,8 @@ def json_fields(expected: str, answer: str) -> float | None:
         return 0.0
     wanted_fields, got_fields = answers.leaves(answers.parsed(expected)), answers.leaves(got)
     equal = sum(
-        path in got_fields and answers.same_json(value, got_fields[path]) for path, value in wanted_fields.items()
+        path in got_fields and answers.same_json(value, got_fields[path])
+        for path, value in wanted_fields.items()
     )
     return equal / len(wanted_fields.keys() | got_fields.keys())
 
@@ -57,12 +58,16 @@ def json_fields(expected: str, answer: str) -> float | None:
 EXACT_MATCH = Grader(
     "exact_match",
     "Exact match",
-    "Share of answers equal to the expected one: as JSON when both are JSON, else as text with spaces evened out.",
+    "Share of answers equal to the expected one: as JSON when both are JSON, else as text, spaces evened.",
     True,
     exact_match,
 )
 JSON_VALID = Grader(
-    "json_valid", "Valid JSON", "Share of answers that parse as JSON, where JSON is expected.", True, json_valid
+    "json_valid",
+    "Valid JSON",
+    "Share of answers that parse as JSON, where JSON is expected.",
+    True,
+    json_valid,
 )
 JSON_FIELDS = Grader(
     "json_fields",
@@ -78,7 +83,9 @@ ROUGE_L = Grader(
     False,
     rouge.rouge_l,
 )
-GRADERS: dict[str, Grader] = {grader.name: grader for grader in (EXACT_MATCH, JSON_VALID, JSON_FIELDS, ROUGE_L)}
+GRADERS: dict[str, Grader] = {
+    grader.name: grader for grader in (EXACT_MATCH, JSON_VALID, JSON_FIELDS, ROUGE_L)
+}
 
 
 def chosen(names: Iterable[str]) -> list[Grader]:
@@ -88,7 +95,7 @@ def chosen(names: Iterable[str]) -> list[Grader]:
 
 
 def suggested(expected: Sequence[str]) -> list[str]:
-    """The graders that fit these expected answers: JSON ones only where at least half of the answers are JSON."""
+    """The graders that fit: those for JSON only where at least half of the expected answers are JSON."""
     structured = sum(map(answers.is_structured, expected))
     return list(GRADERS) if expected and 2 * structured >= len(expected) else [EXACT_MATCH.name, ROUGE_L.name]
 
@@ -100,7 +107,11 @@ def primary(names: Iterable[str], expected: Sequence[str]) -> str:
         2 * sum(map(answers.is_structured, expected)) >= len(expected)
         or median(len(rouge.tokens(text)) for text in expected) <= SHORT_ANSWER
     )
-    order = [EXACT_MATCH, JSON_FIELDS, ROUGE_L, JSON_VALID] if short else [ROUGE_L, EXACT_MATCH, JSON_FIELDS, JSON_VALID]
+    order = (
+        [EXACT_MATCH, JSON_FIELDS, ROUGE_L, JSON_VALID]
+        if short
+        else [ROUGE_L, EXACT_MATCH, JSON_FIELDS, JSON_VALID]
+    )
     return next(grader.name for grader in order if grader.name in names)
 
 

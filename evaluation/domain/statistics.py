@@ -1,4 +1,4 @@
-"""Are we sure? Paired intervals, an exact test for pass/fail graders, and what a golden set of n rows can see."""
+"""Are we sure? Paired intervals, an exact test for pass/fail scores, and what a set of n rows can see."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,11 @@ class Interval:
 
 
 def bootstrap_interval(
-    differences: Sequence[float], *, rng: "Generator", resamples: int = RESAMPLES, confidence: float = CONFIDENCE
+    differences: Sequence[float],
+    *,
+    rng: "Generator",
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Percentile interval of the mean of paired differences (Efron and Tibshirani 1993, chapter 13)."""
     import numpy
@@ -43,13 +47,18 @@ def bootstrap_interval(
 
 
 def paired_interval(
-    base: Sequence[float], adapter: Sequence[float], *, binary: bool, rng: "Generator", resamples: int = RESAMPLES
+    base: Sequence[float],
+    adapter: Sequence[float],
+    *,
+    binary: bool,
+    rng: "Generator",
+    resamples: int = RESAMPLES,
 ) -> Interval:
-    """Interval of adapter minus base over the same rows: the bootstrap, widened where it is known to be too narrow.
+    """Interval of adapter minus base over the same rows: the bootstrap, widened where it is too narrow.
 
-    With few changed rows a percentile bootstrap is overconfident: four gains and no loss would already exclude zero,
-    though four heads in a row are no news (p = 0.125). For pass/fail scores the interval therefore also spans the
-    exact one, and where every row has the same difference it spans what n rows cannot rule out (3 in n).
+    With few changed rows a percentile bootstrap is overconfident: four gains and no loss already exclude
+    zero, though four heads in a row are no news (p = 0.125). For pass/fail scores the interval therefore also
+    spans the exact one; where all rows have the same difference, what n rows cannot rule out (3 in n).
     """
     differences = [after - before for before, after in zip(base, adapter, strict=True)]
     interval = bootstrap_interval(differences, rng=rng, resamples=resamples)
@@ -66,7 +75,7 @@ def paired_interval(
 
 
 def exact_share(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Clopper and Pearson's interval of a share; it excludes one half exactly when the sign test is significant."""
+    """Clopper and Pearson's interval of a share. It excludes 1/2 just when the sign test is significant."""
     tail = (1 - confidence) / 2
     low = 0.0 if hits == 0 else _solve(lambda p: _at_least(hits, trials, p) - tail)
     high = 1.0 if hits == trials else _solve(lambda p: _at_least(hits + 1, trials, p) - (1 - tail))
@@ -79,7 +88,7 @@ def mcnemar(gains: int, losses: int) -> float:
 
 
 def minimum_detectable(n: int, *, changing: float = CHANGING) -> float:
-    """Smallest true difference that n paired rows show in four of five evaluations: 12.5 points for 100 rows."""
+    """Smallest true difference that n paired rows show in four of five evaluations: 0.125 for 100 rows."""
     return min(1.0, REACH * math.sqrt(changing / n)) if n else 1.0
 
 

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import torch
 from transformers import GenerationConfig
 
-from evaluation.engine.failure import Failure
 from evaluation.engine.grading import ARMS
 from evaluation.engine.loading import Pair
+from training.engine.events import EngineError
+from training.engine.rendering import Unshowable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,17 +41,11 @@ def arm(pair: Pair, name: str) -> AbstractContextManager[Any]:
 
 
 def encode(pair: Pair, question: dict[str, Any]) -> list[int]:
-    """Token ids of the turns through the base's own chat template, ready for the answer."""
+    """Token ids of the turns, rendered by the code that prepared the training rows, ready for the answer."""
     try:
-        text = pair.tokenizer.apply_chat_template(
-            question["messages"], tools=question.get("tools"), tokenize=False, add_generation_prompt=True
-        )
-    except Exception as error:  # templates are programs of the model's makers and raise what they like
-        raise Failure(
-            "template_failed",
-            f"The base model's chat template refuses golden row {question['index'] + 1}: {error}",
-        ) from error
-    return list(pair.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return pair.chat.prompt_ids(question["messages"], question.get("tools"))
+    except Unshowable as error:
+        raise EngineError(f"Golden row {question['index'] + 1}: {error}", code="template") from error
 
 
 def batches(lengths: Sequence[int], *, budget: int, rows: int, extra: int) -> Iterator[list[int]]:
@@ -71,10 +66,10 @@ def prove_effect(pair: Pair, prompts: Sequence[list[int]]) -> float:
             logits[name] = pair.model(**inputs).logits[:, -1].float()
     change = float((logits["adapter"] - logits["base"]).abs().max())
     if not change > 1e-6 * float(logits["base"].abs().max()):
-        raise Failure(
-            "adapter_no_effect",
+        raise EngineError(
             "The adapter changes nothing: with and without it the model says the same. "
             "It was not trained, or its weights were lost on the way.",
+            code="adapter_no_effect",
         )
     return change
 
@@ -85,13 +80,17 @@ def answer_all(
     """Batch by batch: the indices and the answers of both arms."""
     kind = pair.device.type
     lengths = [len(ids) for ids in prompts]
-    for batch in batches(lengths, budget=budget or BATCH_TOKENS[kind], rows=BATCH_ROWS[kind], extra=max_new_tokens):
+    for batch in batches(
+        lengths, budget=budget or BATCH_TOKENS[kind], rows=BATCH_ROWS[kind], extra=max_new_tokens
+    ):
         chosen = [prompts[index] for index in batch]
         meter.prompt_tokens += sum(map(len, chosen))
         yield batch, {name: _timed(pair, name, chosen, max_new_tokens, meter) for name in ARMS}
 
 
-def _timed(pair: Pair, name: str, prompts: list[list[int]], max_new_tokens: int, meter: Meter) -> list[Answer]:
+def _timed(
+    pair: Pair, name: str, prompts: list[list[int]], max_new_tokens: int, meter: Meter
+) -> list[Answer]:
     started = time.perf_counter()
     with torch.inference_mode(), arm(pair, name):
         answers = halving(lambda part: _generate(pair, part, max_new_tokens), prompts)
@@ -107,7 +106,7 @@ def halving(work: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
     except torch.cuda.OutOfMemoryError as error:
         torch.cuda.empty_cache()
         if len(items) == 1:
-            raise Failure("out_of_memory", "One row alone does not fit into the GPU's memory.", str(error)) from error
+            raise EngineError("One row alone does not fit into the GPU's memory.", code="oom") from error
     middle = len(items) // 2
     return halving(work, items[:middle]) + halving(work, items[middle:])
 
@@ -123,7 +122,7 @@ def _generate(pair: Pair, prompts: list[list[int]], max_new_tokens: int) -> list
 
 def _answer(pair: Pair, ids: list[int]) -> Answer:
     end = next((place for place, token in enumerate(ids) if token in pair.stops), len(ids))
-    text = pair.tokenizer.decode(ids[:end], skip_special_tokens=True)
+    text = pair.chat.tokenizer.decode(ids[:end], skip_special_tokens=True)
     return Answer(text.strip(), min(end + 1, len(ids)), cut=end == len(ids))
 
 

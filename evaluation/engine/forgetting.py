@@ -7,19 +7,18 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from evaluation.engine.answering import ARMS, arm, batches, halving
-from evaluation.engine.failure import Failure
 from evaluation.engine.loading import Pair
+from training.engine.events import EngineError
 
 WINDOW = 1_024  # tokens seen at once; longer texts are read window by window
 BATCH_TOKENS = {"cpu": 4_096, "cuda": 16_384}
 
 
 def encode(pair: Pair, row: dict[str, Any]) -> list[int]:
-    """Ids of a text as it is, or of a conversation through the chat template."""
-    text = row.get("text")
-    if text is None:
-        text = pair.tokenizer.apply_chat_template(row["messages"], tools=row.get("tools"), tokenize=False)
-    return list(pair.tokenizer(text, add_special_tokens=False)["input_ids"])
+    """Ids of a plain text with its end, or of a whole conversation through the chat template."""
+    if row.get("text") is not None:
+        return pair.chat.text(row["text"]).ids
+    return pair.chat.encode(pair.chat.render(row["messages"], row.get("tools")))
 
 
 def losses(
@@ -27,17 +26,17 @@ def losses(
 ) -> tuple[dict[str, list[float]], list[int]]:
     """Summed token losses of each row by arm, and how many tokens were predicted in it."""
     size = min(WINDOW, pair.context)
-    windows = [
-        (index, part)
-        for index, row in enumerate(rows)
-        for part in _windows(encode(pair, row), size)
-    ]
+    windows = [(index, part) for index, row in enumerate(rows) for part in _windows(encode(pair, row), size)]
     if not windows:
-        raise Failure("retention_empty", "No retention row has two tokens or more. Choose another retention set.")
+        raise EngineError(
+            "No retention row has two tokens or more. Choose another retention set.", code="retention_empty"
+        )
     sums = {name: [0.0] * len(rows) for name in ARMS}
     counts = [0] * len(rows)
     done = 0
-    for batch in batches([len(part) for _, part in windows], budget=BATCH_TOKENS[pair.device.type], rows=64, extra=0):
+    for batch in batches(
+        [len(part) for _, part in windows], budget=BATCH_TOKENS[pair.device.type], rows=64, extra=0
+    ):
         chosen = [windows[place] for place in batch]
         for name in ARMS:
             with torch.inference_mode(), arm(pair, name):
@@ -66,5 +65,7 @@ def _batch_losses(pair: Pair, rows: list[list[int]]) -> list[float]:
     sums = []
     for row in range(len(rows)):  # one row at a time: float32 logits of a whole batch would not fit
         count = int(mask[row].sum()) - 1
-        sums.append(float(cross_entropy(logits[row, :count].float(), ids[row, 1 : count + 1], reduction="sum")))
+        sums.append(
+            float(cross_entropy(logits[row, :count].float(), ids[row, 1 : count + 1], reduction="sum"))
+        )
     return sums

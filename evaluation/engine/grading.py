@@ -1,4 +1,4 @@
-"""From outputs to scores and the summary. No torch here, so that a stand-in engine grades exactly as the real one."""
+"""From outputs to scores and summary. No torch here, so a stand-in engine grades as the real one does."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,9 @@ from evaluation.domain import graders, ranking, statistics
 ARMS = ("base", "adapter")
 
 
-def graded(question: Mapping[str, Any], outputs: Mapping[str, str], names: Sequence[str], primary: str) -> dict[str, Any]:
+def graded(
+    question: Mapping[str, Any], outputs: Mapping[str, str], names: Sequence[str], primary: str
+) -> dict[str, Any]:
     """One item as it is stored: prompt, outputs, scores of both arms and what changed."""
     scores = {arm: graders.grade(names, question["expected"], outputs[arm]) for arm in ARMS}
     before, after = (scores[arm][primary] for arm in ARMS)
@@ -25,9 +27,13 @@ def graded(question: Mapping[str, Any], outputs: Mapping[str, str], names: Seque
     }
 
 
-def summary(items: Sequence[Mapping[str, Any]], names: Sequence[str], primary: str, seed: int) -> dict[str, Any]:
+def summary(
+    items: Sequence[Mapping[str, Any]], names: Sequence[str], primary: str, seed: int
+) -> dict[str, Any]:
     """Means, paired differences and their intervals, by grader. Shares from 0 to 1."""
-    counts = {change.value: sum(item["outcome"] == change.value for item in items) for change in ranking.Change}
+    counts = {
+        change.value: sum(item["outcome"] == change.value for item in items) for change in ranking.Change
+    }
     found = {grader.name: _arms(items, grader, seed) for grader in graders.chosen(names)}
     return {
         "n": len(items),
@@ -49,7 +55,9 @@ def _arms(items: Sequence[Mapping[str, Any]], grader: graders.Grader, seed: int)
     if not pairs:
         return {}
     base, adapter = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    interval = statistics.paired_interval(base, adapter, binary=grader.binary, rng=numpy.random.default_rng(seed))
+    interval = statistics.paired_interval(
+        base, adapter, binary=grader.binary, rng=numpy.random.default_rng(seed)
+    )
     gains, losses = sum(b < a for b, a in pairs), sum(b > a for b, a in pairs)
     figures: dict[str, Any] = {
         "n": len(pairs),
@@ -66,7 +74,9 @@ def _arms(items: Sequence[Mapping[str, Any]], grader: graders.Grader, seed: int)
     return figures
 
 
-def retention(base: Sequence[float], adapter: Sequence[float], tokens: Sequence[int], seed: int) -> dict[str, Any]:
+def retention(
+    base: Sequence[float], adapter: Sequence[float], tokens: Sequence[int], seed: int
+) -> dict[str, Any]:
     """Mean token loss before and after, from each row's summed loss; the interval resamples rows."""
     import numpy
 

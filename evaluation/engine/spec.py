@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EvaluationSpec:
-    """Paths are absolute. `manifest` and `parts` say which bytes are meant; the engine checks before it loads."""
+    """Paths are absolute. `manifest` and `parts` say which bytes are meant: checked before loading."""
 
     base: str
     parts: dict[str, Any]

@@ -1,0 +1,238 @@
+"""The real engine on a real tiny model: both arms, what it refuses to load, and how it ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluation.engine import spec as specs
+from projects import artefacts
+
+pytestmark = [
+    pytest.mark.engine,
+    # The libraries warn each other about their next major versions.
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+ROOT = Path(__file__).resolve().parents[2]
+TICKETS = ["the vpn tunnel drops", "refund my invoice", "the printer tray is stuck again since tuesday", "hello"]
+
+
+@pytest.fixture
+def adapter(tiny_adapter, tmp_path):
+    """A copy of the adapter that a test may damage."""
+    folder = tmp_path / "adapter"
+    shutil.copytree(tiny_adapter, folder)
+    (folder / "MANIFEST.json").unlink(missing_ok=True)
+    if not (folder / "README.md").exists():
+        (folder / "README.md").write_text("A tiny adapter.\n")
+    return folder
+
+
+@pytest.fixture
+def base(tiny_base, tmp_path):
+    folder = tmp_path / "base"
+    shutil.copytree(tiny_base, folder)
+    return folder
+
+
+def make_spec(tmp_path, base, adapter, **fields):
+    from training.engine import hashing
+
+    rows = [
+        {
+            "index": index,
+            "row_id": f"row-{index}",
+            "messages": [{"role": "user", "content": f"route this ticket as json : {text}"}],
+            "tools": None,
+            "prompt": text,
+            "expected": '{"queue": "billing"}',
+        }
+        for index, text in enumerate(fields.pop("tickets", TICKETS))
+    ]
+    specs.write_lines(tmp_path / "questions.jsonl", iter(rows))
+    return specs.EvaluationSpec(
+        **{
+            "base": str(base),
+            "parts": hashing.base_parts(base),
+            "adapter": str(adapter),
+            "manifest": artefacts.manifest_of(adapter),
+            "questions": str(tmp_path / "questions.jsonl"),
+            "items": str(tmp_path / "items.jsonl"),
+            "graders": ["exact_match", "json_valid", "json_fields", "rouge_l"],
+            "primary": "exact_match",
+            "max_new_tokens": 12,
+            "seed": 0,
+        }
+        | fields
+    )
+
+
+def start(spec, tmp_path):
+    spec.write(tmp_path / "spec.json")
+    return subprocess.Popen(
+        [sys.executable, "-m", "evaluation.engine", str(tmp_path / "spec.json")],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def refusal(spec):
+    from evaluation.engine import loading
+    from projects.domain.errors import Refused
+
+    with pytest.raises(Refused) as caught:
+        loading.load(spec)
+    return caught.value.code
+
+
+def test_an_evaluation_answers_grades_and_measures_forgetting(base, adapter, tmp_path):
+    general = [{"text": "the invoice is a billing topic " * 5}, {"messages": [{"role": "user", "content": "hi"}]}]
+    specs.write_lines(tmp_path / "retention.jsonl", iter(general))
+    spec = make_spec(tmp_path, base, adapter, retention=str(tmp_path / "retention.jsonl"))
+    child = start(spec, tmp_path)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events][:2] == ["progress", "started"]
+    summary = events[-1]["summary"]
+    assert events[-1]["event"] == "result"
+    assert summary["n"] == sum(summary["changes"].values()) == len(TICKETS)
+    assert summary["graders"].keys() == {"exact_match", "json_valid", "json_fields", "rouge_l"}
+    assert summary["effect"] > 0
+    assert summary["too_long"] == 0
+    assert set(summary["seconds"]) == {"base", "adapter", "total"}
+    assert summary["tokens"]["prompt"] > 0
+    assert summary["retention"]["rows"] == 2
+    assert summary["retention"]["base_loss"] != summary["retention"]["adapter_loss"]
+    items = list(specs.read_lines(Path(spec.items)))
+    assert sorted(item["index"] for item in items) == [0, 1, 2, 3]
+    assert any(item["base_output"] != item["adapter_output"] for item in items)
+
+
+def test_the_base_arm_is_the_plain_base_and_padding_changes_nothing(base, adapter, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from evaluation.engine import answering, loading
+
+    spec = make_spec(tmp_path, base, adapter)
+    pair = loading.load(spec)
+    prompts = [answering.encode(pair, question) for question in specs.read_lines(Path(spec.questions))]
+    found = answering.answer_all(pair, prompts, max_new_tokens=12, budget=None, meter=answering.Meter())
+    batch, answers = next(found)
+    assert len(batch) == len(TICKETS)
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype="float32").eval()
+    for index, answer in zip(batch, answers["base"], strict=True):
+        ids = torch.tensor([prompts[index]])
+        with torch.inference_mode():
+            alone = plain.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=12)
+        said = pair.chat.tokenizer.decode(alone[0, len(prompts[index]) :].tolist(), skip_special_tokens=True)
+        assert answer.text == said.strip()
+
+
+def test_the_retention_loss_is_the_models_own(base, adapter, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from evaluation.engine import forgetting, loading
+
+    pair = loading.load(make_spec(tmp_path, base, adapter))
+    rows = [{"text": "the docking station is a hardware topic"}, {"text": "billing : refund , invoice " * 30}]
+    seen = []
+    sums, counts = forgetting.losses(pair, rows, lambda done, total: seen.append((done, total)))
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype="float32").eval()
+    for place, row in enumerate(rows):
+        ids = torch.tensor([forgetting.encode(pair, row)])
+        with torch.inference_mode():
+            loss = float(plain(input_ids=ids, labels=ids).loss)
+        assert sums["base"][place] / counts[place] == pytest.approx(loss, rel=1e-4)
+    assert seen[-1] == (2, 2)
+    assert sums["adapter"] != sums["base"]
+
+
+def test_a_prompt_longer_than_the_context_counts_as_wrong_in_both_arms(base, adapter, tmp_path):
+    spec = make_spec(tmp_path, base, adapter, tickets=["short", "long " * 2_000])
+    child = start(spec, tmp_path)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["summary"]["too_long"] == 1
+    items = {item["index"]: item for item in specs.read_lines(Path(spec.items))}
+    assert items[1]["base_output"] == items[1]["adapter_output"] == ""
+    assert items[1]["outcome"] == "both_wrong"
+
+
+def rewrite_weights(folder, change):
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "adapter_model.safetensors"
+    save_file({name: change(name, tensor) for name, tensor in load_file(path).items()}, path)
+
+
+def test_an_adapter_that_changes_nothing_is_refused(base, adapter, tmp_path):
+    rewrite_weights(adapter, lambda name, tensor: tensor * 0 if "lora_B" in name else tensor)
+    child = start(make_spec(tmp_path, base, adapter), tmp_path)
+    out, _ = child.communicate(timeout=120)
+    last = json.loads(out.splitlines()[-1])
+    assert (child.returncode, last["event"], last["code"]) == (1, "failed", "adapter_no_effect")
+
+
+def test_weights_that_are_not_finite_are_refused(base, adapter, tmp_path):
+    rewrite_weights(adapter, lambda name, tensor: tensor + float("nan"))
+    assert refusal(make_spec(tmp_path, base, adapter)) == "adapter_invalid"
+
+
+def test_an_adapter_of_another_shape_is_refused_by_name(base, adapter, tmp_path):
+    rewrite_weights(adapter, lambda name, tensor: tensor[:, :-1].contiguous() if "lora_A" in name else tensor)
+    assert refusal(make_spec(tmp_path, base, adapter)) == "adapter_mismatch"
+
+
+def test_an_adapter_with_weights_the_base_has_no_place_for_is_refused(base, adapter, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    path = adapter / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = sorted(tensors)[0]
+    save_file(tensors | {name.replace("layers.0", "layers.77"): tensors[name].clone()}, path)
+    assert refusal(make_spec(tmp_path, base, adapter)) == "adapter_mismatch"
+
+
+def test_one_flipped_bit_in_the_adapter_is_found(base, adapter, tmp_path):
+    spec = make_spec(tmp_path, base, adapter)
+    path = adapter / "adapter_model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert refusal(spec) == "adapter_damaged"
+
+
+def test_a_pickle_beside_the_adapter_is_refused(base, adapter, tmp_path):
+    spec = make_spec(tmp_path, base, adapter)
+    (adapter / "adapter_model.bin").write_bytes(b"\x80\x04.")
+    assert refusal(spec) == "only_safetensors"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_base_that_is_not_the_registered_one_is_refused(base, adapter, tmp_path, name):
+    spec = make_spec(tmp_path, base, adapter)
+    (base / name).write_bytes((base / name).read_bytes() + b" ")
+    assert refusal(spec) == "base_changed"
+
+
+def test_sigterm_ends_it_with_143(base, adapter, tmp_path):
+    spec = make_spec(tmp_path, base, adapter, tickets=[f"ticket {n}" for n in range(2_000)], max_new_tokens=400)
+    child = start(spec, tmp_path)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if json.loads(line)["event"] == "started":
+            break
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=15)
+    assert child.returncode == 143
