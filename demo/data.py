@@ -1,0 +1,58 @@
+"""The demo's files: a support-ticket routing dataset as it comes from a help desk, faults included."""
+
+import json
+import random
+from dataclasses import dataclass
+
+from demo import tickets
+
+TRAINING, GOLDEN, GENERAL, REPLAY = 500, 200, 150, 150
+SECRET = "sk-" + "proj-4fGq8Zt1XwB7uYk2RmD9vLc5HsJ3aPeN6oTiQ0bWxUy"
+MALFORMED = '{"messages": [{"role": "user", "content": "route this ticket as json : hi team , the'
+
+
+@dataclass(frozen=True)
+class Planted:
+    """How many of each fault stand in the training file."""
+
+    duplicates: int = 24
+    leaked: int = 6
+    secrets: int = 1
+    malformed: int = 1
+
+
+def _lines(rows: list[tickets.Row]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def golden_file() -> bytes:
+    """Tickets nobody trains on, each with the routing it should get and its queue as a label."""
+    _, held_out = tickets.routing_sets(TRAINING, GOLDEN)
+    return _lines(held_out)
+
+
+def retention_file() -> bytes:
+    """General help-desk chats that the base already handles; tuning should not make it forget them."""
+    return _lines(tickets.general_chats(GENERAL, seed=99))
+
+
+def training_file(planted: Planted = Planted(), seed: int = 5) -> bytes:
+    """The routing rows with some general chats against forgetting, and the planted faults, shuffled."""
+    rng = random.Random(seed)
+    train, held_out = tickets.routing_sets(TRAINING, GOLDEN)
+    rows = [*train, *tickets.general_chats(REPLAY, seed=22)]
+    rows += rng.sample(train, planted.duplicates)
+    rows += held_out[: planted.leaked]
+    for _ in range(planted.secrets):
+        one = tickets.ticket(rng)
+        question = f"{tickets.INSTRUCTION} : {one.text} my key is {SECRET}"
+        rows.append({"messages": [tickets.message("user", question), tickets.message("assistant", one.answer)]})
+    rng.shuffle(rows)
+    lines = _lines(rows).splitlines(keepends=True)
+    for _ in range(planted.malformed):
+        lines.insert(rng.randrange(len(lines)), MALFORMED.encode() + b"\n")
+    return b"".join(lines)
+
+
+def preference_file() -> bytes:
+    return _lines(tickets.preference_rows(100))
