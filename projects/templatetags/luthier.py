@@ -130,6 +130,13 @@ def tone_icon(name: Any) -> str:
     return looks.TONE_ICONS[looks.tone_of(str(name or ""))]
 
 
+@register.filter
+def notice_icon(name: Any) -> str:
+    """A notice in blue informs; only a state in blue runs."""
+    seen = looks.tone_of(str(name or ""))
+    return "info-circle" if seen in {"running", "waiting"} else looks.TONE_ICONS[seen]
+
+
 @register.simple_tag
 def icon(name: str, classes: str = "") -> SafeString:
     """One icon of the sprite; decoration only, the word beside it speaks."""

@@ -37,7 +37,7 @@
 
   const AXIS = /^[xy]axis\d*$/;
   const dressed = (layout, colour, area) => {
-    const narrow = area.clientWidth < 480;
+    const narrow = area.clientWidth < 420;
     const copy = structuredClone(layout || {});
     const font = getComputedStyle(document.body).fontFamily;
     Object.assign(copy, { autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", uirevision: copy.uirevision ?? "kept" });
@@ -50,7 +50,6 @@
     for (const name of new Set(["xaxis", "yaxis", ...Object.keys(copy).filter((key) => AXIS.test(key))])) {
       const axis = copy[name] || {};
       copy[name] = { ...axis, gridcolor: colour.grid, linecolor: colour.line, zerolinecolor: colour.line, tickcolor: colour.line };
-      if (narrow && name.startsWith("x") && axis.nticks === undefined) copy[name].nticks = 5;
     }
     copy.annotations = copy.annotations?.map((note) => ({ ...note, font: { size: 12, color: colour.ink, ...note.font } }));
     return copy;
