@@ -9,11 +9,9 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    initial = True
-
     dependencies = [
         ('datasets', '0002_initial'),
-        ('projects', '0003_initial'),
+        ('projects', '0001_initial'),
         ('training', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
