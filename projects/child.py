@@ -135,6 +135,8 @@ class Child:
         self._kill()
         self._process.wait()
         self._reader.join(timeout=5)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()
         self._log.close()
         self.said.returncode = self._process.returncode
 
