@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Exchange, Queue
 
 from config import env
 
@@ -128,9 +129,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 if BROKER.is_amqp:
-    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
-    CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
-    CELERY_WORKER_DETECT_QUORUM_QUEUES = True
+    # Quorum queues survive the loss of a node, and with confirms no message that was accepted is lost.
+    CELERY_TASK_QUEUES = [
+        Queue(name, Exchange(name, type="topic"), name, queue_arguments={"x-queue-type": "quorum"})
+        for name in ("cpu", "gpu")
+    ]
 RECONCILE_SECONDS = env.seconds("LUTHIER_RECONCILE_SECONDS", 15)
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {
