@@ -1,0 +1,233 @@
+"""Every code a file or a row can be refused with, and what a person can do about it.
+
+`python -m datasets_app.domain.codes` prints docs/data-errors.md; a test keeps the two equal.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Code(StrEnum):
+    # A row is kept aside.
+    INVALID_JSON = "invalid_json"
+    INVALID_UTF8 = "invalid_utf8"
+    LONE_SURROGATE = "lone_surrogate"
+    NUL_CHARACTER = "nul_character"
+    NOT_A_NUMBER = "not_a_number"
+    NUMBER_TOO_LARGE = "number_too_large"
+    TOO_DEEP = "too_deep"
+    DUPLICATE_KEY = "duplicate_key"
+    LINE_TOO_LONG = "line_too_long"
+    NOT_AN_OBJECT = "not_an_object"
+    CSV_MALFORMED = "csv_malformed"
+    CSV_COLUMNS = "csv_columns"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    EMPTY_LIST = "empty_list"
+    UNKNOWN_ROLE = "unknown_role"
+    CONTENT_NOT_TEXT = "content_not_text"
+    WEIGHT_INVALID = "weight_invalid"
+    NO_ASSISTANT_TURN = "no_assistant_turn"
+    LAST_TURN_NOT_ASSISTANT = "last_turn_not_assistant"
+    TOOL_CALL_INVALID = "tool_call_invalid"
+    TOOLS_NOT_JSON = "tools_not_json"
+    NO_PROMPT = "no_prompt"
+    MIXED_KINDS = "mixed_kinds"
+    # The whole file is refused.
+    EMPTY_FILE = "empty_file"
+    TYPE_MISMATCH = "type_mismatch"
+    ENCODING_UTF16 = "encoding_utf16"
+    LINE_ENDS_CR = "line_ends_cr"
+    ARCHIVE_UNSUPPORTED = "archive_unsupported"
+    NESTED_ARCHIVE = "nested_archive"
+    ARCHIVE_DAMAGED = "archive_damaged"
+    ARCHIVE_TOO_LARGE = "archive_too_large"
+    DECODED_TOO_LARGE = "decoded_too_large"
+    PARQUET_DAMAGED = "parquet_damaged"
+    JSON_NOT_ROWS = "json_not_rows"
+    TOO_MANY_ROWS = "too_many_rows"
+    TOO_MANY_BAD_ROWS = "too_many_bad_rows"
+    NO_GOOD_ROWS = "no_good_rows"
+    NO_ROWS_LEFT = "no_rows_left"
+    FORMAT_UNKNOWN = "format_unknown"
+    FORMAT_UNSUPPORTED = "format_unsupported"
+    MEMORY_LIMIT = "memory_limit"
+    PARSE_CRASHED = "parse_crashed"
+
+
+class Explained(NamedTuple):
+    title: str
+    advice: str
+
+
+ROW_CODES: dict[Code, Explained] = {
+    Code.INVALID_JSON: Explained(
+        "The line is not valid JSON",
+        "Fix the place named under “found”. Every line must be one complete JSON object; strings need double quotes and escaped line breaks.",
+    ),
+    Code.INVALID_UTF8: Explained(
+        "Bytes that are not UTF-8",
+        "Save the file as UTF-8. The line and the byte inside it are named; nothing is replaced silently.",
+    ),
+    Code.LONE_SURROGATE: Explained(
+        "Half of a character pair (\\ud800–\\udfff)",
+        "Usually an emoji cut in two by software that counts UTF-16 units. Write the whole character or remove it.",
+    ),
+    Code.NUL_CHARACTER: Explained("A NUL character (\\u0000)", "Remove it: databases and tokenizers do not accept it."),
+    Code.NOT_A_NUMBER: Explained("NaN or Infinity", "JSON has no such numbers. Write null, or leave the field out."),
+    Code.NUMBER_TOO_LARGE: Explained("A number beyond 64 bits", "Write it as a string if it is an identifier."),
+    Code.TOO_DEEP: Explained(
+        "Nested deeper than 64 levels", "Training rows are shallow; something has been wrapped again and again."
+    ),
+    Code.DUPLICATE_KEY: Explained(
+        "The same key twice in one object", "Keep one of the two. Readers disagree about which one counts."
+    ),
+    Code.LINE_TOO_LONG: Explained(
+        "One row is larger than 16 MB", "Split the row. No model sees that much text in one example."
+    ),
+    Code.NOT_AN_OBJECT: Explained(
+        "The row is not an object", "Each row must be {…} with named fields, not a bare list, text or number."
+    ),
+    Code.CSV_MALFORMED: Explained(
+        "The row breaks the rules of CSV",
+        "Quote fields that hold the delimiter, quotes or line breaks, and double quotes inside them.",
+    ),
+    Code.CSV_COLUMNS: Explained(
+        "The row has more or fewer cells than the header",
+        "Usually an unquoted delimiter inside a text. Quote that text.",
+    ),
+    Code.MISSING_FIELD: Explained(
+        "A field of this format is missing", "Add the field, or choose another format for the file and read it again."
+    ),
+    Code.WRONG_TYPE: Explained("A field holds the wrong kind of value", "See “expected” for the kind it must be."),
+    Code.EMPTY_LIST: Explained("A list of turns is empty", "Add the turns, or leave the row out."),
+    Code.UNKNOWN_ROLE: Explained(
+        "A role that no chat template knows",
+        "Use system, user, assistant or tool (ShareGPT: system, human, gpt, observation, function_call).",
+    ),
+    Code.CONTENT_NOT_TEXT: Explained(
+        "A turn holds something other than text",
+        "Images and audio cannot be trained on here. Keep the text parts only.",
+    ),
+    Code.WEIGHT_INVALID: Explained(
+        "A weight that is not 0 or 1 on an assistant turn",
+        "weight: 0 leaves an assistant turn out of the loss, 1 trains on it. Other turns carry none.",
+    ),
+    Code.NO_ASSISTANT_TURN: Explained(
+        "Nothing to learn from: no assistant turn", "Add the answer the model should learn, or leave the row out."
+    ),
+    Code.LAST_TURN_NOT_ASSISTANT: Explained(
+        "The last turn is not the assistant's", "An example must end with the assistant. Drop the row or add an answer."
+    ),
+    Code.TOOL_CALL_INVALID: Explained(
+        "A tool call without a name or with arguments that are not a JSON object",
+        'Write {"type": "function", "function": {"name": …, "arguments": {…}}}.',
+    ),
+    Code.TOOLS_NOT_JSON: Explained(
+        "The list of tools is not a JSON list of schemas",
+        "Give a list of JSON schemas, or a string that holds such a list.",
+    ),
+    Code.NO_PROMPT: Explained(
+        "Chosen and rejected answers share no prompt", "Add a prompt field, or let both begin with the same turns."
+    ),
+    Code.MIXED_KINDS: Explained(
+        "The row is of another kind than the first rows",
+        "A version holds either examples, preference pairs or plain text. Upload the others as a file of their own.",
+    ),
+}
+
+FILE_CODES: dict[Code, Explained] = {
+    Code.EMPTY_FILE: Explained("The file holds nothing", "Check the export that made it, then upload it again."),
+    Code.TYPE_MISMATCH: Explained(
+        "The content is not a table of rows", "Upload JSONL, JSON, CSV, TSV or Parquet, plain or as .gz or .zst."
+    ),
+    Code.ENCODING_UTF16: Explained("The text is UTF-16 or UTF-32", "Save it as UTF-8 and upload it again."),
+    Code.LINE_ENDS_CR: Explained("Lines end in a bare carriage return", "Save the file with line feeds (LF) or CRLF."),
+    Code.ARCHIVE_UNSUPPORTED: Explained(
+        "An archive or a spreadsheet, not a table",
+        "Unpack it and upload the file inside; save a spreadsheet as CSV (UTF-8).",
+    ),
+    Code.NESTED_ARCHIVE: Explained("An archive inside an archive", "Compress the table once only."),
+    Code.ARCHIVE_DAMAGED: Explained(
+        "The compressed file is cut or damaged", "Compress or upload it again; the rows after the damage are unknown."
+    ),
+    Code.ARCHIVE_TOO_LARGE: Explained(
+        "Unpacks to far more than it should",
+        "More than 100 times its size, or over the limit. Upload the plain file, or a part of it.",
+    ),
+    Code.DECODED_TOO_LARGE: Explained(
+        "Decodes to far more than it should",
+        "The Parquet pages repeat themselves beyond the limit. Write the rows as JSONL or upload a part.",
+    ),
+    Code.PARQUET_DAMAGED: Explained(
+        "The Parquet file cannot be read", "Write it again; its footer or a page is damaged."
+    ),
+    Code.JSON_NOT_ROWS: Explained(
+        "The JSON document holds no rows",
+        "Give a list of objects, an object of equally long columns, or one object per line.",
+    ),
+    Code.TOO_MANY_ROWS: Explained("More rows than the limit", "Split the file."),
+    Code.TOO_MANY_BAD_ROWS: Explained(
+        "Too many rows do not fit the format",
+        "The format is probably the wrong one: choose another and read the file again.",
+    ),
+    Code.NO_GOOD_ROWS: Explained(
+        "Not one row could be used",
+        "See the list of bad rows; if they all say the same, choose another format and read the file again.",
+    ),
+    Code.NO_ROWS_LEFT: Explained("The recipe leaves no rows", "Take a step out of the recipe."),
+    Code.FORMAT_UNKNOWN: Explained(
+        "The columns match no format we know",
+        "Choose the format yourself, or rename the columns to those of one of the formats.",
+    ),
+    Code.FORMAT_UNSUPPORTED: Explained(
+        "A format that cannot be trained on here",
+        "Unpaired (KTO) and stepwise rows have no trainer here yet. Convert them to pairs or to prompt and completion.",
+    ),
+    Code.MEMORY_LIMIT: Explained(
+        "Reading needs more memory than the limit", "Write the file with smaller rows or row groups, or as JSONL."
+    ),
+    Code.PARSE_CRASHED: Explained(
+        "The reader crashed on this file",
+        "The file is damaged in a way that breaks its reader. Write it again with another tool.",
+    ),
+}
+
+EXPLAINED: dict[Code, Explained] = ROW_CODES | FILE_CODES
+
+# Reading such a file again, with whatever format, ends the same way: its bytes need not be kept.
+HOPELESS = frozenset(FILE_CODES) - {
+    Code.TOO_MANY_BAD_ROWS,
+    Code.NO_GOOD_ROWS,
+    Code.FORMAT_UNKNOWN,
+    Code.FORMAT_UNSUPPORTED,
+    Code.NO_ROWS_LEFT,
+}
+
+
+def explain(code: str) -> Explained:
+    """Title and advice of a code; codes of the machinery (lost worker, time limit) speak for themselves."""
+    try:
+        return EXPLAINED[Code(code)]
+    except ValueError:
+        return Explained(code.replace("_", " ").capitalize(), "")
+
+
+def as_markdown() -> str:
+    lines = [
+        "# Codes of refused rows and files",
+        "",
+        "Written by `python -m datasets_app.domain.codes`; codes are stable, their wording may improve.",
+        "",
+    ]
+    for heading, table in (("Rows kept aside", ROW_CODES), ("Files refused", FILE_CODES)):
+        lines += [f"## {heading}", "", "| code | what it means | what to do |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{code.value}` | {e.title} | {e.advice.replace('|', chr(92) + '|')} |" for code, e in table.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -1,0 +1,114 @@
+"""The internal form of a row, and the error that names what is wrong with a record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from datasets_app.domain.codes import Code
+from datasets_app.domain.purposes import Kind
+
+Record = Mapping[str, Any]
+Message = dict[str, Any]
+
+SHOWN = 160  # characters of a value that are quoted back to a person
+
+
+class Format(StrEnum):
+    OPENAI_CHAT = "openai_chat"
+    PROMPT_COMPLETION = "prompt_completion"
+    PREFERENCE = "preference"
+    OPENAI_PREFERENCE = "openai_preference"
+    ALPACA = "alpaca"
+    SHAREGPT = "sharegpt"
+    QUESTION_ANSWER = "question_answer"
+    TEXT = "text"
+
+
+FORMAT_LABELS: dict[Format, tuple[str, str]] = {
+    Format.OPENAI_CHAT: ("Chat messages", "messages: [{role, content}], optional tools, weight (OpenAI, TRL)"),
+    Format.PROMPT_COMPLETION: ("Prompt and completion", "prompt, completion: texts or lists of messages (TRL)"),
+    Format.PREFERENCE: ("Preference pairs", "chosen, rejected and, mostly, prompt (TRL)"),
+    Format.OPENAI_PREFERENCE: ("Preference pairs, OpenAI", "input.messages, preferred_output, non_preferred_output"),
+    Format.ALPACA: ("Alpaca", "instruction, input, output, optional system and history"),
+    Format.SHAREGPT: ("ShareGPT", "conversations: [{from, value}], optional system and tools"),
+    Format.QUESTION_ANSWER: (
+        "Question and answer",
+        "input, question or prompt with expected, ideal, answer or response",
+    ),
+    Format.TEXT: ("Plain text", "text: one document a row"),
+}
+
+
+class BadRecord(ValueError):
+    """One record that cannot be used: the field (JSON path), a stable code, what was found and expected."""
+
+    def __init__(self, field: str, code: Code, found: object, expected: str) -> None:
+        self.field = field
+        self.code = code
+        self.found = found if isinstance(found, str) else shown(found)
+        self.expected = expected
+        super().__init__(f"{field}: {code.value}: found {self.found}, expected {expected}")
+
+
+@dataclass(slots=True)
+class Row:
+    """One example as every later stage knows it, whatever format it came in."""
+
+    kind: Kind
+    messages: list[Message]
+    chosen: list[Message] | None = None
+    rejected: list[Message] | None = None
+    tools: list[Any] | None = None
+    text: str | None = None
+    label: str | None = None
+    tags: list[str] | None = None
+    source_id: str | None = None
+
+    def answer_turns(self) -> list[Message]:
+        """The turns a trainer learns from last: the final assistant turn, or the chosen answer of a pair."""
+        return (self.chosen or []) if self.kind == Kind.PREFERENCE else self.messages[-1:]
+
+    def prompt_turns(self) -> list[Message]:
+        """What the model is given before that answer."""
+        return self.messages if self.kind == Kind.PREFERENCE else self.messages[:-1]
+
+
+def shown(value: object) -> str:
+    """A value as people see it in an error list: its kind, or its text cut short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return f"“{value[:SHOWN]}…”" if len(value) > SHOWN else f"“{value}”"
+    if isinstance(value, bool | int | float):
+        return f"{type(value).__name__} {str(value)[:SHOWN]}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, Mapping):
+        return "an object with " + (", ".join(list(map(str, value))[:8])[:SHOWN] or "no fields")
+    return type(value).__name__
+
+
+def need(record: Record, field: str, expected: str) -> Any:
+    """The value of a field that this format cannot do without."""
+    value = record.get(field)
+    if value is None:
+        found = "fields " + ", ".join(list(map(str, record))[:12])[:SHOWN] if record else "an empty object"
+        raise BadRecord(field, Code.MISSING_FIELD, found, expected)
+    return value
+
+
+def need_text(record: Record, field: str) -> str:
+    value = need(record, field, "a text")
+    if not isinstance(value, str):
+        raise BadRecord(field, Code.WRONG_TYPE, value, "a text")
+    return value
+
+
+def optional_text(record: Record, field: str) -> str:
+    value = record.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRecord(field, Code.WRONG_TYPE, value, "a text or nothing")
+    return value

@@ -1,0 +1,61 @@
+"""python -m datasets_app.engine SPEC.json — reads an upload or follows a recipe, in a process of its own."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+# Arrow's own allocators reserve far more address space than they use, which the memory limit would count.
+os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+
+import orjson
+
+from datasets_app.domain.codes import Code, explain
+from datasets_app.engine import events, limits
+from datasets_app.engine.refusal import FileRefused
+
+
+def main(argv: list[str]) -> int:
+    spec = orjson.loads(Path(argv[1]).read_bytes())
+    bounds = limits.Limits(**spec.get("limits", {}))
+    limits.apply(bounds)
+    signal.signal(signal.SIGTERM, _stop)
+    out = Path(spec["out_dir"])
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        events.emit("started", device="cpu", device_name="", total=0)
+        result = _run(spec, bounds)
+    except FileRefused as refused:
+        return _failed(out, refused.code, str(refused), {"found": refused.found})
+    except MemoryError:
+        title, advice = explain(Code.MEMORY_LIMIT)
+        return _failed(out, Code.MEMORY_LIMIT, f"{title}. {advice}", {})
+    events.emit("result", **result)
+    return 0
+
+
+def _run(spec: dict[str, Any], bounds: limits.Limits) -> dict[str, Any]:
+    if spec["task"] == "upload":
+        from datasets_app.engine.upload import Upload
+
+        return Upload(spec, bounds).run()
+    from datasets_app.engine.build import Build
+
+    return Build(spec).run()
+
+
+def _failed(out: Path, code: Code, message: str, detail: dict[str, Any]) -> int:
+    """Say why, and leave nothing half-written behind."""
+    shutil.rmtree(out, ignore_errors=True)
+    events.emit("failed", code=code.value, message=message, detail=detail)
+    return 1
+
+
+def _stop(*_: object) -> None:
+    sys.exit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
