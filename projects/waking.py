@@ -2,6 +2,7 @@
 
 import logging
 
+from amqp.exceptions import AMQPError
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
@@ -16,5 +17,5 @@ def wake(queue: str) -> None:
         return
     try:
         current_app.send_task(TASK, kwargs={"queue": queue}, queue=queue, expires=60, retry=False)
-    except (OperationalError, OSError) as error:
+    except (OperationalError, AMQPError, OSError) as error:
         logger.warning("no wake-up sent to %s: %s", queue, error)

@@ -131,7 +131,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 if BROKER.is_amqp:
     # Quorum queues survive the loss of a node, and with confirms no message that was accepted is lost.
     CELERY_TASK_QUEUES = [
-        Queue(name, Exchange(name, type="topic"), name, queue_arguments={"x-queue-type": "quorum"})
+        Queue(name, Exchange("luthier", type="topic"), name, queue_arguments={"x-queue-type": "quorum"})
         for name in ("cpu", "gpu")
     ]
 RECONCILE_SECONDS = env.seconds("LUTHIER_RECONCILE_SECONDS", 15)
