@@ -1,0 +1,1 @@
+"""Reads of the deployments app: evidence, and what its pages show."""
