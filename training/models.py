@@ -1,4 +1,6 @@
-"""How adapters come to be: base-model versions, runs and their metrics, adapters."""
+"""How we train: base-model versions, runs and their metrics, adapters, and datasets counted in tokens."""
+
+from pathlib import Path
 
 from django.conf import settings
 from django.db import models
@@ -8,34 +10,45 @@ from django.urls import reverse
 from datasets_app.models import DatasetVersion
 from projects.domain.states import JobState
 from projects.models import LeasedJob, Project
+from training.domain.projection import Shape
+from training.domain.recipe import Recipe
+
+SOURCES = [("local", "Directory on the server"), ("hub", "Model hub")]
+METHODS = [("sft", "SFT"), ("dpo", "DPO")]
 
 
 class BaseModelVersion(LeasedJob):
-    """An exact base model: its bytes are known by their hashes."""
+    """One exact base model: its files, and one fingerprint over all of them."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="bases")
-    name = models.CharField(max_length=120)
-    source = models.CharField(max_length=10, choices=[("local", "Local directory"), ("hub", "Hub")])
+    name = models.CharField(max_length=200)
+    source = models.CharField(max_length=10, choices=SOURCES)
     repo_id = models.CharField(max_length=200, blank=True)
     revision = models.CharField(max_length=100, blank=True)
-    path = models.CharField(max_length=300, blank=True)
+    path = models.CharField(max_length=300, help_text="Below the models folder, or below the data folder for the hub.")
     fingerprint = models.CharField(max_length=64, blank=True)
     parts = models.JSONField(default=dict)
+    shape = models.JSONField(default=dict)
+    template = models.CharField(max_length=10, blank=True)
     licence = models.CharField(max_length=100, blank=True)
     architecture = models.CharField(max_length=100, blank=True)
-    parameters = models.BigIntegerField(null=True)
-    context_length = models.PositiveIntegerField(null=True)
-    vocab_size = models.PositiveIntegerField(null=True)
-    size_bytes = models.BigIntegerField(null=True)
+    parameters = models.BigIntegerField(default=0)
+    context_length = models.PositiveIntegerField(default=0)
+    vocab_size = models.PositiveIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(LeasedJob.Meta):
         constraints = [
             models.UniqueConstraint(
+                name="one_ready_base_per_fingerprint",
                 fields=["project", "fingerprint"],
-                name="one_base_per_fingerprint",
                 condition=Q(state=JobState.SUCCEEDED.value),
+            ),
+            models.CheckConstraint(
+                name="a_ready_base_has_a_fingerprint",
+                condition=~Q(state=JobState.SUCCEEDED.value, fingerprint=""),
             ),
         ]
 
@@ -45,31 +58,62 @@ class BaseModelVersion(LeasedJob):
     def get_absolute_url(self) -> str:
         return reverse("base-detail", args=[self.project.slug, self.pk])
 
+    @property
+    def job_label(self) -> str:
+        return "training.base"
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == JobState.SUCCEEDED
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie on a worker."""
+        return Path(settings.MODELS_DIR if self.source == "local" else settings.DATA_DIR) / self.path
+
+    @property
+    def projection_shape(self) -> Shape:
+        known = {name: self.shape.get(name, 0) for name in ("hidden", "layers")}
+        return Shape(self.parameters, vocab=self.vocab_size, heads=self.shape.get("heads", 1), **known)
+
 
 class Run(LeasedJob):
+    """One fine-tuning. Its whole spec is frozen when it is started; every retry is a new attempt of the same run."""
+
     project = models.ForeignKey(Project, models.CASCADE, related_name="runs")
     name = models.CharField(max_length=120)
-    method = models.CharField(max_length=10, choices=[("sft", "SFT"), ("dpo", "DPO")])
+    method = models.CharField(max_length=10, choices=METHODS)
     base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="runs")
-    parent_adapter = models.ForeignKey("Adapter", models.PROTECT, null=True, related_name="children")
+    parent_adapter = models.ForeignKey("Adapter", models.PROTECT, null=True, blank=True, related_name="children")
     recipe = models.JSONField()
     spec = models.JSONField(default=dict)
     projection = models.JSONField(default=dict)
     measured = models.JSONField(default=dict)
+    report = models.JSONField(default=dict, help_text="What the engine did with the rows.")
     device = models.CharField(max_length=40, blank=True)
-    total_steps = models.PositiveIntegerField(null=True)
+    device_name = models.CharField(max_length=120, blank=True)
+    total_steps = models.PositiveIntegerField(default=0)
     step = models.PositiveIntegerField(default=0)
     tokens_seen = models.BigIntegerField(default=0)
-    checkpoint_step = models.PositiveIntegerField(null=True)
+    checkpoint_step = models.PositiveIntegerField(default=0)
     checkpoint_sha256 = models.CharField(max_length=64, blank=True)
-    launched_with = models.JSONField(default=dict)
+    launched_with = models.JSONField(default=dict, help_text="What was known and accepted at the start.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(LeasedJob.Meta):
         indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["project", "-id"])]
+        constraints = [
+            models.CheckConstraint(
+                name="a_run_beyond_draft_has_a_spec", condition=Q(state=JobState.DRAFT.value) | ~Q(spec={})
+            ),
+            models.CheckConstraint(
+                name="a_run_beyond_draft_was_started_by_someone",
+                condition=Q(state=JobState.DRAFT.value) | Q(started_by__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -77,38 +121,60 @@ class Run(LeasedJob):
     def get_absolute_url(self) -> str:
         return reverse("run-detail", args=[self.project.slug, self.pk])
 
+    @property
+    def read_recipe(self) -> Recipe:
+        return Recipe.read(self.recipe)
+
+    @property
+    def home(self) -> Path:
+        """What its attempts share: the checkpoints."""
+        return Path(settings.WORK_DIR) / self.job_label / str(self.pk)
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        return self.home / "ckpt"
+
+    @property
+    def workdir(self) -> Path:
+        """Where the newest attempt works or worked."""
+        return self.home / f"f{self.fence}"
+
 
 class MetricPoint(models.Model):
     run = models.ForeignKey(Run, models.CASCADE, related_name="metrics")
-    name = models.CharField(max_length=60)
+    name = models.CharField(max_length=40)
     step = models.PositiveIntegerField()
     value = models.FloatField()
+    seconds = models.FloatField(default=0, help_text="Since the start of the attempt that reported it.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "name", "step"], name="one_value_per_step")]
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.step}={self.value}"
+        return f"{self.name}@{self.step} = {self.value:g}"
 
 
 class Adapter(models.Model):
-    """What a run made, tied to the exact base it was trained on."""
+    """What came out of a run, tied to the exact base and data it stands on."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="adapters")
     run = models.OneToOneField(Run, models.PROTECT, related_name="adapter")
     name = models.CharField(max_length=120)
     base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="adapters")
     dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="adapters")
-    key = models.CharField(max_length=300)
+    key = models.CharField(max_length=300, unique=True)
     manifest = models.JSONField()
     digest = models.CharField(max_length=64)
     rank = models.PositiveIntegerField()
-    alpha = models.FloatField()
+    alpha = models.PositiveIntegerField()
     size_bytes = models.BigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_adapter_per_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_adapter_per_name"),
+            models.CheckConstraint(name="an_adapter_has_weights", condition=Q(size_bytes__gt=0, rank__gt=0)),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -118,21 +184,31 @@ class Adapter(models.Model):
 
 
 class TokenProfile(LeasedJob):
-    """Lengths of a dataset version in a base model's own tokens, and what a `max_length` would cut."""
+    """A dataset version counted in tokens of one base, under one limit of length."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="+")
     version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="token_profiles")
     base = models.ForeignKey(BaseModelVersion, models.CASCADE, related_name="token_profiles")
     max_length = models.PositiveIntegerField()
     stats = models.JSONField(default=dict)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(LeasedJob.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["version", "base", "max_length"], name="one_profile_per_length"),
+            models.UniqueConstraint(fields=["version", "base", "max_length"], name="one_profile_per_limit"),
         ]
 
     def __str__(self) -> str:
-        return f"token lengths of {self.version} under {self.base}"
+        return f"{self.version} in tokens of {self.base}"
 
     def get_absolute_url(self) -> str:
         return reverse("version-detail", args=[self.project.slug, self.version_id])
+
+    @property
+    def job_label(self) -> str:
+        return "training.tokens"
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == JobState.SUCCEEDED

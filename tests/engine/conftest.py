@@ -1,0 +1,131 @@
+"""One tiny base model for all engine tests, built once and kept until what it is made from changes."""
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from demo import tickets
+from tests.engine.rows import write_rows
+from training.domain.recipe import Recipe
+from training.domain.spec import BaseRef, DataRef, RunSpec
+from training.engine import fingerprint as describing
+from training.engine.run import packages
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def child_env() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="session")
+def tiny_base(pytestconfig: pytest.Config) -> Path:
+    """A directory with the tiny base model. Tests must not write into it."""
+    parts = [(REPO / name).read_bytes() for name in ("training/engine/tiny.py", "demo/tickets.py")]
+    parts += [metadata.version(name).encode() for name in ("torch", "transformers", "tokenizers")]
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    folder = pytestconfig.cache.mkdir("tiny-base")
+    with (folder / "lock").open("w") as lock:  # other test processes wait for the one that builds
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / key).is_dir():
+            command = [sys.executable, "-m", "training.engine.tiny", str(folder / key)]
+            subprocess.run(command, cwd=REPO, env=child_env(), check=True, capture_output=True)
+    return folder / key
+
+
+@pytest.fixture(scope="session")
+def tiny_facts(tiny_base: Path) -> dict:
+    return describing.describe(tiny_base)
+
+
+class Engine:
+    """Runs the engine as the supervisor does: a child process, a spec, events on stdout."""
+
+    def __init__(self, folder: Path, base: Path, facts: dict) -> None:
+        self.folder, self.base, self.facts = folder, base, facts
+
+    def spec(self, rows: list[dict], name: str = "run", **recipe) -> RunSpec:
+        home = self.folder / name
+        home.mkdir(parents=True)
+        data = write_rows(home / "rows.parquet", rows)
+        kind = "preference" if "chosen" in rows[0] else "sft"
+        return RunSpec(
+            label=name,
+            base=BaseRef("tiny-help-desk", self.facts["fingerprint"], self.facts["parts"], path=str(self.base)),
+            data=DataRef("tickets v1", "0" * 64, len(rows), kind, path=str(data)),
+            recipe=Recipe.read({"max_length": 128, "learning_rate": 3e-3} | recipe),
+            packages=packages(),
+            output_dir=str(home / "out"),
+            checkpoint_dir=str(home / "ckpt"),
+        )
+
+    def elsewhere(self, spec: RunSpec, name: str) -> RunSpec:
+        """The same run in another place: what is frozen stays equal."""
+        home = self.folder / name
+        home.mkdir()
+        return replace(spec, output_dir=str(home / "out"), checkpoint_dir=str(home / "ckpt"))
+
+    def start(self, spec: RunSpec, **env: str) -> subprocess.Popen:
+        path = Path(spec.output_dir).parent / "spec.json"
+        spec.write(path)
+        log = (path.parent / "engine.log").open("a")
+        command = [sys.executable, "-m", "training.engine", str(path)]
+        return subprocess.Popen(
+            command, cwd=REPO, env=child_env() | env, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        )
+
+    def run(self, spec: RunSpec, **env: str) -> "Told":
+        process = self.start(spec, **env)
+        lines = list(process.stdout)
+        return Told(process.wait(), [json.loads(line) for line in lines])
+
+    def run_until(self, spec: RunSpec, step: int, kill: signal.Signals) -> "Told":
+        """Send a signal as soon as a step has been told."""
+        process = self.start(spec)
+        events = []
+        for line in process.stdout:
+            events.append(json.loads(line))
+            if events[-1]["event"] == "metrics" and events[-1]["step"] == step:
+                process.send_signal(kill)
+        return Told(process.wait(), events)
+
+
+class Told:
+    """What a child said before it ended."""
+
+    def __init__(self, returncode: int, events: list[dict]) -> None:
+        self.returncode, self.events = returncode, events
+
+    def of(self, name: str) -> list[dict]:
+        return [event for event in self.events if event["event"] == name]
+
+    def one(self, name: str) -> dict:
+        (event,) = self.of(name)
+        return event
+
+    @property
+    def losses(self) -> dict[int, float]:
+        return {event["step"]: event["values"]["loss"] for event in self.of("metrics")}
+
+    @property
+    def weights(self) -> str:
+        return self.one("result")["adapter"]["files"]["adapter_model.safetensors"]["sha256"]
+
+
+@pytest.fixture
+def engine(tmp_path: Path, tiny_base: Path, tiny_facts: dict) -> Engine:
+    return Engine(tmp_path, tiny_base, tiny_facts)
+
+
+@pytest.fixture(scope="session")
+def routing() -> tuple[list[dict], list[dict]]:
+    return tickets.routing_sets()

@@ -1,0 +1,220 @@
+"""Real runs of a tiny model through TRL and PEFT: they learn, they survive, and they never lie about what they did."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from demo import tickets
+from tests.engine.conftest import REPO, child_env
+from training.engine.rendering import ChatTokenizer
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+EXACT_MATCH = """
+import json, sys
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+base, adapter, rows = sys.argv[1:]
+rows = json.load(open(rows))
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = AutoModelForCausalLM.from_pretrained(base, dtype="float32")
+if adapter:
+    model = PeftModel.from_pretrained(model, adapter)
+model.eval()
+texts = [tokenizer.apply_chat_template(r["messages"][:1], tokenize=False, add_generation_prompt=True) for r in rows]
+batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
+out = model.generate(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], do_sample=False,
+    max_new_tokens=32, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id)
+answers = tokenizer.batch_decode(out[:, batch["input_ids"].shape[1]:], skip_special_tokens=True)
+print(sum(a == r["messages"][1]["content"] for a, r in zip(answers, rows)) / len(rows))
+"""
+
+
+def exact_match(base: Path, adapter: str, rows: list[dict], folder: Path) -> float:
+    path = folder / "held_out.json"
+    path.write_text(json.dumps(rows))
+    command = [sys.executable, "-W", "ignore", "-c", EXACT_MATCH, str(base), adapter, str(path)]
+    done = subprocess.run(command, cwd=REPO, env=child_env(), check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def test_sft_teaches_routing_and_leaves_a_clean_adapter(engine, routing, tmp_path):
+    train, held_out = routing
+    spec = engine.spec(train, epochs=4, rank=32, alpha=64, warmup=0.02)
+
+    told = engine.run(spec)
+
+    assert told.returncode == 0
+    assert told.one("started") | {"device_name": ""} == {
+        "event": "started",
+        "device": "cpu",
+        "device_name": "",
+        "total": 252,
+        "resumed_from": 0,
+    }
+    assert told.losses[252] < 0.1 < told.losses[1]
+    assert told.one("data")["trained_tokens"] < told.one("data")["tokens"] / 2  # the answers only
+    assert exact_match(engine.base, "", held_out, tmp_path) < 0.10
+    assert exact_match(engine.base, spec.output_dir, held_out, tmp_path) > 0.80
+    check_adapter(Path(spec.output_dir), spec)
+
+
+def check_adapter(folder: Path, spec) -> None:
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "README.md",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "MANIFEST.json",
+    }
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "tiny-help-desk"
+    assert config["revision"] == spec.base.fingerprint
+    assert config["target_modules"] == sorted(config["target_modules"])
+    everything = "".join(path.read_text() for path in folder.iterdir() if path.suffix in {".json", ".md"})
+    assert str(spec.base.path) not in everything, "a path of this machine has leaked into the adapter"
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\nbase_model:") and spec.base.fingerprint in card and spec.digest in card
+
+
+def test_the_same_spec_gives_the_same_adapter_and_another_seed_another(engine, routing):
+    rows = routing[0][:40]
+    spec = engine.spec(rows, epochs=1, dropout=0.05)
+    first = engine.run(spec)
+    again = engine.run(engine.elsewhere(spec, "again"))
+    other = engine.run(engine.spec(rows, "other", epochs=1, dropout=0.05, seed=1))
+
+    assert first.weights == again.weights != other.weights
+    assert first.losses == again.losses
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_killed_run_goes_on_from_a_whole_checkpoint_and_ends_bit_for_bit_the_same(engine, routing, torn):
+    spec = engine.spec(routing[0][:120], epochs=2, dropout=0.05, checkpoint_steps=10)  # 30 steps
+    whole = engine.run(spec)
+    lost = engine.elsewhere(spec, "lost")
+
+    killed = engine.run_until(lost, 24, signal.SIGKILL)
+    if torn:
+        weights = Path(lost.checkpoint_dir) / "ckpt-20" / "adapter_model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-1] ^= 1  # one flipped bit, which safetensors would load without a word
+        weights.write_bytes(data)
+    resumed = engine.run(lost)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert resumed.one("started")["resumed_from"] == (10 if torn else 20)
+    assert resumed.weights == whole.weights
+    assert resumed.losses == {step: loss for step, loss in whole.losses.items() if step > (10 if torn else 20)}
+    assert resumed.one("result")["tokens"] == whole.one("result")["tokens"]
+    assert sorted(path.name for path in Path(lost.checkpoint_dir).iterdir()) == ["ckpt-10", "ckpt-20"]
+
+
+def test_sigterm_saves_what_was_done_and_exits_143(engine, routing):
+    spec = engine.spec(routing[0][:200], epochs=4)  # 100 steps, no checkpoint of its own for five minutes
+
+    stopped = engine.run_until(spec, 5, signal.SIGTERM)
+
+    assert stopped.returncode == 143
+    assert not stopped.of("result") and not stopped.of("failed")
+    (saved,) = stopped.of("checkpoint")
+    assert saved["step"] >= 5
+    assert (Path(saved["path"]) / "MANIFEST.json").exists()
+    resumed = engine.run(spec)
+    assert resumed.one("started")["resumed_from"] == saved["step"]
+    assert resumed.returncode == 0
+
+
+def test_dpo_learns_the_preference(engine):
+    spec = engine.spec(tickets.preference_rows(60), method="dpo", epochs=2, learning_rate=5e-4, rank=8, alpha=16)
+
+    told = engine.run(spec)
+
+    assert told.returncode == 0
+    metrics = told.of("metrics")
+    assert metrics[0]["values"]["loss"] == pytest.approx(0.6931, abs=1e-3)  # ln 2: no preference yet
+    assert metrics[-1]["values"]["reward_margin"] > 0.3
+    assert metrics[-1]["values"]["reward_accuracy"] == 1.0
+
+
+def test_dpo_goes_on_from_an_sft_adapter(engine, routing):
+    parent = engine.run(engine.spec(routing[0][:40], "parent", epochs=1, rank=8))
+    from training.domain.spec import ParentRef
+
+    spec = engine.spec(tickets.preference_rows(16), "child", method="dpo", epochs=1, rank=8, learning_rate=5e-4)
+    told = engine.run(replace(spec, parent=ParentRef("parent", "0" * 64, parent.one("result")["path"])))
+
+    assert told.returncode == 0
+    assert told.of("metrics")[0]["values"]["loss"] == pytest.approx(0.6931, abs=1e-3)  # the parent is the reference
+    assert set(told.one("result")["adapter"]["files"]) >= {"adapter_model.safetensors", "README.md"}
+    assert told.weights != parent.weights
+
+
+def test_packed_rows_do_not_see_each_other(engine, routing):
+    """Packing changes how rows share a sequence, not what is learned from them: the first loss of all rows is equal."""
+    rows = routing[0][:8]
+    alone = engine.run(engine.spec(rows, "alone", epochs=1, batch_size=8))
+    packed = engine.run(engine.spec(rows, "packed", epochs=1, batch_size=8, packing=True))
+
+    assert packed.losses[1] == pytest.approx(alone.losses[1], rel=1e-4)
+    assert packed.one("result")["tokens"] == alone.one("result")["tokens"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "code", "kept"), [("refuse", "answer_cut", None), ("drop", None, 9), ("cut", "no_trained_tokens", 9)]
+)
+def test_a_row_that_is_too_long_is_never_cut_in_silence(engine, routing, cut, code, kept):
+    rows = [dict(row) for row in routing[0][:10]]
+    rows[3] = {"messages": [tickets.message("user", "word " * 300), tickets.message("assistant", "billing")]}
+    spec = engine.spec(rows, cut=cut, epochs=1)
+
+    told = engine.run(spec)
+
+    if cut == "refuse":
+        assert told.returncode == 1
+        assert told.one("failed")["code"] == code
+        assert told.one("failed")["message"].startswith("Row 3 has")
+        return
+    report = told.one("data")
+    assert told.returncode == 0
+    assert report["rows"] == kept
+    assert report["dropped_rows" if cut == "drop" else "untrained_rows"] == [3]
+
+
+def test_every_answer_of_a_conversation_is_trained_where_the_template_marks_them(engine):
+    chat = ChatTokenizer(engine.base)
+    turns = [("user", "first"), ("assistant", "one"), ("user", "second"), ("assistant", "two")]
+    tokens = chat.chat([tickets.message(role, text) for role, text in turns])
+    trained = chat.tokenizer.decode(
+        [token for token, flag in zip(tokens.ids, tokens.trained, strict=True) if flag], skip_special_tokens=False
+    )
+    assert trained == "one<|end|>two<|end|>"
+    assert not tokens.last_turn_only
+
+
+def test_a_changed_base_is_refused_before_anything_is_trained(engine, routing):
+    spec = engine.spec(routing[0][:8], epochs=1)
+    changed = replace(spec, base=replace(spec.base, parts=spec.base.parts | {"tokenizer": "0" * 64}))
+
+    told = engine.run(changed)
+
+    assert told.returncode == 1
+    assert told.one("failed")["code"] == "base_changed"
+    assert "tokenizer changed" in told.one("failed")["message"]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_once(engine, routing):
+    told = engine.run(engine.spec(routing[0][:64], epochs=4, learning_rate=0.1, rank=64, alpha=2048, scheduler="constant", warmup=0))
+    # A rate this absurd either blows up, which must be named, or is survived; it may not end in weights that are no numbers.
+    if told.returncode:
+        assert told.one("failed")["code"] in {"nan_loss", "adapter_invalid"}
+    else:
+        assert told.one("result")["final_loss"] is not None
