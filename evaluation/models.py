@@ -24,9 +24,7 @@ class Evaluation(LeasedJob):
     adapter = models.ForeignKey(Adapter, models.PROTECT, related_name="evaluations")
     base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="evaluations")
     golden = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="evaluations")
-    retention = models.ForeignKey(
-        DatasetVersion, models.PROTECT, null=True, related_name="retention_evaluations"
-    )
+    retention = models.ForeignKey(DatasetVersion, models.PROTECT, null=True, related_name="retention_evaluations")
     graders = models.JSONField(default=list)
     settings = models.JSONField(default=dict)
     summary = models.JSONField(default=dict)

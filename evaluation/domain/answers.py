@@ -120,3 +120,14 @@ def answer_budget(expected: Sequence[str], *, ceiling: int = 1024) -> int:
     """
     longest = max((len(text.encode("utf-8", "surrogatepass")) for text in expected), default=0)
     return min(ceiling, max(32, -(-longest * 5 // (4 * 16)) * 16))
+
+
+def general(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A retention row as the engine reads it: plain text, or the turns of a conversation."""
+    if row.get("kind") == "text":
+        text = row.get("text")
+        return {"text": text} if text else None
+    turns = _decoded(row.get("messages"))
+    if row.get("kind") == "preference":
+        turns = [*turns, *_decoded(row.get("chosen"))]
+    return {"messages": turns, "tools": _decoded(row.get("tools")) or None} if turns else None

@@ -49,8 +49,7 @@ def json_fields(expected: str, answer: str) -> float | None:
         return 0.0
     wanted_fields, got_fields = answers.leaves(answers.parsed(expected)), answers.leaves(got)
     equal = sum(
-        path in got_fields and answers.same_json(value, got_fields[path])
-        for path, value in wanted_fields.items()
+        path in got_fields and answers.same_json(value, got_fields[path]) for path, value in wanted_fields.items()
     )
     return equal / len(wanted_fields.keys() | got_fields.keys())
 
@@ -83,9 +82,7 @@ ROUGE_L = Grader(
     False,
     rouge.rouge_l,
 )
-GRADERS: dict[str, Grader] = {
-    grader.name: grader for grader in (EXACT_MATCH, JSON_VALID, JSON_FIELDS, ROUGE_L)
-}
+GRADERS: dict[str, Grader] = {grader.name: grader for grader in (EXACT_MATCH, JSON_VALID, JSON_FIELDS, ROUGE_L)}
 
 
 def chosen(names: Iterable[str]) -> list[Grader]:
@@ -108,9 +105,7 @@ def primary(names: Iterable[str], expected: Sequence[str]) -> str:
         or median(len(rouge.tokens(text)) for text in expected) <= SHORT_ANSWER
     )
     order = (
-        [EXACT_MATCH, JSON_FIELDS, ROUGE_L, JSON_VALID]
-        if short
-        else [ROUGE_L, EXACT_MATCH, JSON_FIELDS, JSON_VALID]
+        [EXACT_MATCH, JSON_FIELDS, ROUGE_L, JSON_VALID] if short else [ROUGE_L, EXACT_MATCH, JSON_FIELDS, JSON_VALID]
     )
     return next(grader.name for grader in order if grader.name in names)
 

@@ -13,8 +13,7 @@ _IDEOGRAPHS = (
     "\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _BREAKS = (
-    "\\s\x00-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7"
-    "\u2000-\u206f\u2190-\u23ff\u3000-\u3004\u3008-\u303f"
+    "\\s\x00-/:-@\\[-`{-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\xd7\xf7\u2000-\u206f\u2190-\u23ff\u3000-\u3004\u3008-\u303f"
 )
 _TOKEN = re.compile(f"[{_IDEOGRAPHS}]|[^{_BREAKS}{_IDEOGRAPHS}]+")
 

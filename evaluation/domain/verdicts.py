@@ -45,9 +45,7 @@ def verdict(
     """`base`, `adapter` and the rest are shares from 0 to 1, as in an evaluation's summary."""
     judgement, name = judge(low, high), GRADERS[primary].label
     interval = f"95 % interval {points(low)} to {points(high)}"
-    levels = f"from {base * 100:.1f} % to {adapter * 100:.1f} % on {n:,} golden rows".replace(
-        ",", "\N{THIN SPACE}"
-    )
+    levels = f"from {base * 100:.1f} % to {adapter * 100:.1f} % on {n:,} golden rows".replace(",", "\N{THIN SPACE}")
     if judgement is Judgement.CANNOT_SAY:
         headline = "Too close to say"
         sentence = f"{name} went {levels}: {points(difference)} points, {interval}. {_small(n, difference)}"
@@ -79,6 +77,4 @@ def retention_sentence(change_percent: float) -> str:
     if change_percent <= 0:
         return f"Loss on general text fell by {abs(change_percent):.1f} %: nothing forgotten here."
     within = "within" if change_percent <= RETENTION_LIMIT else "beyond"
-    return (
-        f"Loss on general text rose by {change_percent:.1f} %, {within} the accepted {RETENTION_LIMIT:.0f} %."
-    )
+    return f"Loss on general text rose by {change_percent:.1f} %, {within} the accepted {RETENTION_LIMIT:.0f} %."

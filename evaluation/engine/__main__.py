@@ -40,7 +40,7 @@ def run(path: str) -> None:
     questions = list(read_lines(Path(spec.questions)))
     emit("progress", phase="loading", done=0, total=len(questions))
     pair = loading.load(spec)
-    emit("started", device=pair.device.type, device_name=pair.device_name, total=len(questions))
+    emit("started", device=pair.device.kind, device_name=pair.device.name, total=len(questions))
     meter = answering.Meter()
     summary = _ask(spec, pair, questions, meter)
     if spec.retention:
@@ -49,12 +49,10 @@ def run(path: str) -> None:
     seconds = {name: round(value, 3) for name, value in meter.seconds.items()}
     summary["seconds"] = seconds | {"total": round(time.perf_counter() - started, 3)}
     summary["packages"] = {name: version(name) for name in ("torch", "transformers", "peft")}
-    emit("result", summary=summary, device=pair.device.type)
+    emit("result", summary=summary, device=pair.device.kind)
 
 
-def _ask(
-    spec: EvaluationSpec, pair: "Pair", questions: list[dict[str, Any]], meter: "Meter"
-) -> dict[str, Any]:
+def _ask(spec: EvaluationSpec, pair: "Pair", questions: list[dict[str, Any]], meter: "Meter") -> dict[str, Any]:
     """Both arms' answers to every question, graded and written down as they come; and their summary."""
     from evaluation.engine import answering
 

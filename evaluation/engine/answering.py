@@ -78,19 +78,15 @@ def answer_all(
     pair: Pair, prompts: Sequence[list[int]], *, max_new_tokens: int, budget: int | None, meter: Meter
 ) -> Iterator[tuple[list[int], dict[str, list[Answer]]]]:
     """Batch by batch: the indices and the answers of both arms."""
-    kind = pair.device.type
+    kind = pair.device.kind
     lengths = [len(ids) for ids in prompts]
-    for batch in batches(
-        lengths, budget=budget or BATCH_TOKENS[kind], rows=BATCH_ROWS[kind], extra=max_new_tokens
-    ):
+    for batch in batches(lengths, budget=budget or BATCH_TOKENS[kind], rows=BATCH_ROWS[kind], extra=max_new_tokens):
         chosen = [prompts[index] for index in batch]
         meter.prompt_tokens += sum(map(len, chosen))
         yield batch, {name: _timed(pair, name, chosen, max_new_tokens, meter) for name in ARMS}
 
 
-def _timed(
-    pair: Pair, name: str, prompts: list[list[int]], max_new_tokens: int, meter: Meter
-) -> list[Answer]:
+def _timed(pair: Pair, name: str, prompts: list[list[int]], max_new_tokens: int, meter: Meter) -> list[Answer]:
     started = time.perf_counter()
     with torch.inference_mode(), arm(pair, name):
         answers = halving(lambda part: _generate(pair, part, max_new_tokens), prompts)
@@ -113,7 +109,11 @@ def halving(work: Callable[[list[T]], list[R]], items: list[T]) -> list[R]:
 
 def _generate(pair: Pair, prompts: list[list[int]], max_new_tokens: int) -> list[Answer]:
     config = GenerationConfig(
-        do_sample=False, max_new_tokens=max_new_tokens, pad_token_id=pair.pad, eos_token_id=pair.stops
+        do_sample=False,
+        use_cache=True,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=pair.pad,
+        eos_token_id=pair.stops,
     )
     inputs = _padded(pair, prompts)
     output = pair.model.generate(**inputs, generation_config=config)
@@ -132,6 +132,6 @@ def _padded(pair: Pair, prompts: Sequence[list[int]]) -> dict[str, torch.Tensor]
     ids = [[pair.pad] * (width - len(prompt)) + prompt for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
     return {
-        "input_ids": torch.tensor(ids, device=pair.device),
-        "attention_mask": torch.tensor(mask, device=pair.device),
+        "input_ids": torch.tensor(ids, device=pair.device.kind),
+        "attention_mask": torch.tensor(mask, device=pair.device.kind),
     }

@@ -34,9 +34,7 @@ def losses(
     sums = {name: [0.0] * len(rows) for name in ARMS}
     counts = [0] * len(rows)
     done = 0
-    for batch in batches(
-        [len(part) for _, part in windows], budget=BATCH_TOKENS[pair.device.type], rows=64, extra=0
-    ):
+    for batch in batches([len(part) for _, part in windows], budget=BATCH_TOKENS[pair.device.kind], rows=64, extra=0):
         chosen = [windows[place] for place in batch]
         for name in ARMS:
             with torch.inference_mode(), arm(pair, name):
@@ -59,13 +57,11 @@ def _windows(ids: list[int], size: int) -> list[list[int]]:
 def _batch_losses(pair: Pair, rows: list[list[int]]) -> list[float]:
     """Sum of the next-token losses of each row; padding on the right predicts nothing."""
     width = max(map(len, rows))
-    ids = torch.tensor([row + [pair.pad] * (width - len(row)) for row in rows], device=pair.device)
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=pair.device)
+    ids = torch.tensor([row + [pair.pad] * (width - len(row)) for row in rows], device=pair.device.kind)
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=pair.device.kind)
     logits = pair.model(input_ids=ids, attention_mask=mask).logits
     sums = []
     for row in range(len(rows)):  # one row at a time: float32 logits of a whole batch would not fit
         count = int(mask[row].sum()) - 1
-        sums.append(
-            float(cross_entropy(logits[row, :count].float(), ids[row, 1 : count + 1], reduction="sum"))
-        )
+        sums.append(float(cross_entropy(logits[row, :count].float(), ids[row, 1 : count + 1], reduction="sum")))
     return sums

@@ -27,13 +27,9 @@ def graded(
     }
 
 
-def summary(
-    items: Sequence[Mapping[str, Any]], names: Sequence[str], primary: str, seed: int
-) -> dict[str, Any]:
+def summary(items: Sequence[Mapping[str, Any]], names: Sequence[str], primary: str, seed: int) -> dict[str, Any]:
     """Means, paired differences and their intervals, by grader. Shares from 0 to 1."""
-    counts = {
-        change.value: sum(item["outcome"] == change.value for item in items) for change in ranking.Change
-    }
+    counts = {change.value: sum(item["outcome"] == change.value for item in items) for change in ranking.Change}
     found = {grader.name: _arms(items, grader, seed) for grader in graders.chosen(names)}
     return {
         "n": len(items),
@@ -55,9 +51,7 @@ def _arms(items: Sequence[Mapping[str, Any]], grader: graders.Grader, seed: int)
     if not pairs:
         return {}
     base, adapter = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    interval = statistics.paired_interval(
-        base, adapter, binary=grader.binary, rng=numpy.random.default_rng(seed)
-    )
+    interval = statistics.paired_interval(base, adapter, binary=grader.binary, rng=numpy.random.default_rng(seed))
     gains, losses = sum(b < a for b, a in pairs), sum(b > a for b, a in pairs)
     figures: dict[str, Any] = {
         "n": len(pairs),
@@ -74,9 +68,7 @@ def _arms(items: Sequence[Mapping[str, Any]], grader: graders.Grader, seed: int)
     return figures
 
 
-def retention(
-    base: Sequence[float], adapter: Sequence[float], tokens: Sequence[int], seed: int
-) -> dict[str, Any]:
+def retention(base: Sequence[float], adapter: Sequence[float], tokens: Sequence[int], seed: int) -> dict[str, Any]:
     """Mean token loss before and after, from each row's summed loss; the interval resamples rows."""
     import numpy
 

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from evaluation.engine.spec import EvaluationSpec
 from training.domain import adapters
 from training.engine import hashing
+from training.engine import model as models
 from training.engine.events import EngineError
 from training.engine.rendering import ChatTokenizer
 
@@ -24,7 +25,7 @@ class Pair:
 
     model: PeftModel
     chat: ChatTokenizer
-    device: torch.device
+    device: models.Device
     context: int
     stops: list[int]
 
@@ -34,13 +35,9 @@ class Pair:
         found = self.chat.tokenizer.token_to_id(token) if token else None
         return found if found is not None else self.stops[0]
 
-    @property
-    def device_name(self) -> str:
-        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
 
-
-def check_adapter(folder: Path, manifest: dict[str, Any]) -> None:
-    """Every file that was stored is there unchanged, and nothing in the folder could run code when loaded."""
+def check_adapter(folder: Path, manifest: dict[str, Any], revision: str) -> None:
+    """Every stored file is there unchanged, names this base, and nothing in the folder could run code."""
     wanted = manifest.get("files") or {}
     adapters.check_names(wanted)
     adapters.check_names(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -51,7 +48,7 @@ def check_adapter(folder: Path, manifest: dict[str, Any]) -> None:
                 code="adapter_damaged",
             )
     config = json.loads((folder / adapters.CONFIG).read_text())
-    adapters.check_config(config, base=config.get("base_model_name_or_path"), revision=config.get("revision"))
+    adapters.check_config(config, base=config.get("base_model_name_or_path"), revision=revision)
 
 
 def check_base(folder: Path, parts: dict[str, Any]) -> None:
@@ -69,21 +66,13 @@ def check_base(folder: Path, parts: dict[str, Any]) -> None:
 def load(spec: EvaluationSpec) -> Pair:
     """Check, then load: fp32 on a processor, bf16 on a GPU. Code that comes with a model never runs."""
     base, adapter = Path(spec.base), Path(spec.adapter)
-    check_adapter(adapter, spec.manifest)
+    check_adapter(adapter, spec.manifest, spec.revision)
     check_base(base, spec.parts)
     chat = ChatTokenizer(base)
     if chat.template is None:
-        raise EngineError(
-            "The base has no chat template, so there is no way to ask it a question.", code="no_template"
-        )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    plain = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-    ).to(device)
+        raise EngineError("The base has no chat template, so there is no way to ask it a question.", code="no_template")
+    device = models.choose_device("auto")
+    plain = models.load_base(spec.base, device, four_bit=False).to(device.kind)
     context, stops = _context(plain), _stops(plain, chat)
     return Pair(_with_adapter(plain, adapter).eval(), chat, device, context, stops)
 
@@ -135,7 +124,5 @@ def _stops(model: PreTrainedModel, chat: ChatTokenizer) -> list[int]:
     listed = configured if isinstance(configured, list) else [configured]
     stops = list(dict.fromkeys(token for token in [chat.eos_id, *listed] if token is not None))
     if not stops:
-        raise EngineError(
-            "The base has no end-of-answer token, so its answers would never end.", code="no_end_token"
-        )
+        raise EngineError("The base has no end-of-answer token, so its answers would never end.", code="no_end_token")
     return stops

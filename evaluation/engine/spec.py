@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ class EvaluationSpec:
 
     base: str
     parts: dict[str, Any]
+    revision: str
     adapter: str
     manifest: dict[str, Any]
     questions: str
@@ -23,7 +24,6 @@ class EvaluationSpec:
     seed: int
     retention: str = ""
     batch_tokens: int | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(vars(self), indent=2, sort_keys=True))

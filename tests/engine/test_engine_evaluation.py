@@ -22,22 +22,38 @@ ROOT = Path(__file__).resolve().parents[2]
 TICKETS = ["the vpn tunnel drops", "refund my invoice", "the printer tray is stuck again since tuesday", "hello"]
 
 
-@pytest.fixture
-def adapter(tiny_adapter, tmp_path):
-    """A copy of the adapter that a test may damage."""
-    folder = tmp_path / "adapter"
-    shutil.copytree(tiny_adapter, folder)
-    (folder / "MANIFEST.json").unlink(missing_ok=True)
-    if not (folder / "README.md").exists():
-        (folder / "README.md").write_text("A tiny adapter.\n")
+REVISION = "0" * 40
+
+
+@pytest.fixture(scope="module")
+def loud_adapter(tiny_base, tmp_path_factory):
+    """An adapter whose weights are drawn, not trained: it changes every answer."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_base, dtype="float32"), config)
+    for name, weights in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.3)
+    folder = tmp_path_factory.mktemp("adapters") / "loud"
+    model.save_pretrained(folder, save_embedding_layers=False)
+    written = json.loads((folder / "adapter_config.json").read_text()) | {"revision": REVISION}
+    (folder / "adapter_config.json").write_text(json.dumps(written))
     return folder
+
+
+@pytest.fixture
+def adapter(loud_adapter, tmp_path):
+    """A copy of the adapter that a test may damage."""
+    return Path(shutil.copytree(loud_adapter, tmp_path / "adapter"))
 
 
 @pytest.fixture
 def base(tiny_base, tmp_path):
-    folder = tmp_path / "base"
-    shutil.copytree(tiny_base, folder)
-    return folder
+    return Path(shutil.copytree(tiny_base, tmp_path / "base"))
 
 
 def make_spec(tmp_path, base, adapter, **fields):
@@ -59,6 +75,7 @@ def make_spec(tmp_path, base, adapter, **fields):
         **{
             "base": str(base),
             "parts": hashing.base_parts(base),
+            "revision": REVISION,
             "adapter": str(adapter),
             "manifest": artefacts.manifest_of(adapter),
             "questions": str(tmp_path / "questions.jsonl"),
@@ -211,6 +228,10 @@ def test_one_flipped_bit_in_the_adapter_is_found(base, adapter, tmp_path):
     data[-1] ^= 1
     path.write_bytes(data)
     assert refusal(spec) == "adapter_damaged"
+
+
+def test_an_adapter_of_another_base_version_is_refused(base, adapter, tmp_path):
+    assert refusal(make_spec(tmp_path, base, adapter, revision="1" * 40)) == "wrong_base"
 
 
 def test_a_pickle_beside_the_adapter_is_refused(base, adapter, tmp_path):

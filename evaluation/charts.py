@@ -1,0 +1,152 @@
+"""Figures for evaluations: numbers in, figure out."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import plotly.graph_objects as go
+
+from projects import charting
+from projects.domain import formatting
+
+PER_CENT = {"ticksuffix": "\u202f%", "title": {"text": "Score (%)"}}
+
+
+def arms(scores: Sequence[Any]) -> dict[str, Any]:
+    """Base and adapter of every grader on one line from 0 to 100 %; the bar is the interval of the difference."""
+    figure = go.Figure()
+    shown = list(reversed(scores))
+    labels = [score.label for score in shown]
+    for score in shown:
+        figure.add_scatter(
+            x=[score.base * 100, score.adapter * 100],
+            y=[score.label] * 2,
+            mode="lines",
+            line={"color": charting.fade(charting.BASE, 0.45), "width": 6},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    figure.add_scatter(
+        x=[score.base * 100 for score in shown],
+        y=labels,
+        mode="markers",
+        name="Base",
+        marker={"color": charting.BASE, "size": 11, "symbol": "diamond"},
+        hovertemplate="base %{x:.1f}\u202f%<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[score.adapter * 100 for score in shown],
+        y=labels,
+        mode="markers",
+        name="Adapter, with the 95\u202f% interval of the difference",
+        marker={"color": charting.LIVE, "size": 12, "symbol": "circle"},
+        error_x=_bars(shown, charting.LIVE),
+        hovertemplate="adapter %{x:.1f}\u202f%<extra></extra>",
+    )
+    figure.update_xaxes(range=[-3, 103], **PER_CENT)
+    figure.update_yaxes(showgrid=False, rangemode="normal")
+    figure.update_layout(hovermode="closest", legend={"traceorder": "normal"})
+    return charting.figure_dict(figure)
+
+
+def _bars(scores: Sequence[Any], colour: str) -> dict[str, Any]:
+    """Error bars of the adapter: the interval of the difference, set on the base."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [(score.high - score.difference) * 100 for score in scores],
+        "arrayminus": [(score.difference - score.low) * 100 for score in scores],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 5,
+    }
+
+
+def history(moments: Sequence[datetime], names: Sequence[str], scores: Sequence[Any]) -> dict[str, Any]:
+    """Scores of adapters in time on one golden set, each with its interval, above the line of their bases."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(moments),
+        y=[score.base * 100 for score in scores],
+        mode="lines+markers",
+        name="Base",
+        line={"color": charting.BASE, "dash": "dash"},
+        marker={"color": charting.BASE, "symbol": "diamond", "size": 7},
+        hovertemplate="base %{y:.1f}\u202f%<extra></extra>",
+    )
+    figure.add_scatter(
+        x=list(moments),
+        y=[score.adapter * 100 for score in scores],
+        mode="lines+markers",
+        name="Adapter, with the 95\u202f% interval of the difference",
+        text=list(names),
+        line={"color": charting.LIVE},
+        marker={"color": charting.LIVE, "symbol": "circle", "size": 9},
+        error_y=_bars(scores, charting.LIVE),
+        hovertemplate="%{text} %{y:.1f}\u202f%<extra></extra>",
+    )
+    figure.update_yaxes(range=[-3, 103], **PER_CENT)
+    figure.update_xaxes(type="date", title={"text": "Evaluated"}, **_room(moments))
+    return charting.figure_dict(figure)
+
+
+def _room(moments: Sequence[datetime]) -> dict[str, Any]:
+    """Some time on both sides, so that single points do not stand on the frame."""
+    from datetime import timedelta
+
+    pad = max((moments[-1] - moments[0]) * 0.06, timedelta(minutes=30))
+    return {"range": [(moments[0] - pad).isoformat(), (moments[-1] + pad).isoformat()]}
+
+
+def arms_table(scores: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "head": ["Grader", "Base", "Adapter", "Difference", "95 % interval", "Better / worse", "Exact p"],
+        "rows": [
+            [
+                score.label,
+                formatting.percent(score.base),
+                formatting.percent(score.adapter),
+                formatting.points(score.difference),
+                interval(score),
+                f"{score.gains} / {score.losses}",
+                "–" if score.p_value is None else formatting.sig3(float(score.p_value)),
+            ]
+            for score in scores
+        ],
+    }
+
+
+def history_table(moments: Sequence[datetime], names: Sequence[str], scores: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "head": ["Adapter", "Evaluated", "Base", "Score", "Difference", "95 % interval", "Rows"],
+        "rows": [
+            [
+                name,
+                f"{moment:%Y-%m-%d %H:%M}",
+                formatting.percent(score.base),
+                formatting.percent(score.adapter),
+                formatting.points(score.difference),
+                interval(score),
+                formatting.number(score.n),
+            ]
+            for moment, name, score in zip(moments, names, scores, strict=True)
+        ],
+    }
+
+
+def interval(score: Any) -> str:
+    """+74.0 to +89.0, in points."""
+    low, high = (formatting.points(value).removesuffix("pp").rstrip("\u202f") for value in (score.low, score.high))
+    return f"{low} to {high}"
+
+
+def history_title(label: str, scores: Sequence[Any]) -> str:
+    """What the chart says, computed: the last adapter against the first, or against its base."""
+    last = scores[-1]
+    if len(scores) == 1:
+        return f"{label} is {formatting.percent(last.adapter)}, its base {formatting.percent(last.base)}"
+    change = last.adapter - scores[0].adapter
+    if abs(change) < 0.0005:
+        return f"{label} stands at {formatting.percent(last.adapter)} as at the first evaluation"
+    verb = "rose" if change > 0 else "fell"
+    return f"{label} {verb} {abs(change) * 100:.1f} points since the first evaluation"

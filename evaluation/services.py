@@ -1,0 +1,95 @@
+"""What people do with evaluations: start, cancel, try again."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from datasets_app.models import DatasetVersion
+from evaluation import selectors
+from evaluation.domain.graders import GRADERS
+from evaluation.models import Evaluation
+from projects import leases, transitions
+from projects.access import requires
+from projects.domain.errors import Invalid, Refused
+from projects.domain.permissions import Permission
+from projects.domain.states import JobState
+from projects.models import User
+from training.models import Adapter
+
+RETENTION_ROWS = 500
+
+
+@requires(Permission.EVALUATION_START)
+@transaction.atomic
+def start_evaluation(
+    adapter: Adapter,
+    *,
+    by: User,
+    golden: DatasetVersion,
+    retention: DatasetVersion | None = None,
+    graders: Sequence[str] = (),
+    max_new_tokens: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Queue golden set × (base, adapter). What is left open is chosen to fit the golden set's answers."""
+    _check_version(adapter, golden, "golden", "golden set")
+    if retention is not None:
+        _check_version(adapter, retention, "retention", "retention set")
+    if adapter.base.state != JobState.SUCCEEDED:
+        raise Refused(f"The base model {adapter.base} is not ready. Register it again first.", code="base_not_ready")
+    unknown = sorted(set(graders) - set(GRADERS))
+    if unknown:
+        raise Invalid(f"There is no grader {unknown[0]}.", code="unknown_grader", field="graders")
+    fit = selectors.suggestion(golden, graders)
+    if not fit.questions:
+        raise Invalid(
+            f"{golden} has no row with a question and an expected answer. Choose another golden set.",
+            code="golden_empty",
+            field="golden",
+        )
+    evaluation = Evaluation.objects.create(
+        project=adapter.project,
+        adapter=adapter,
+        base=adapter.base,
+        golden=golden,
+        retention=retention,
+        graders=fit.graders,
+        settings={
+            "primary": fit.primary,
+            "max_new_tokens": max_new_tokens or fit.max_new_tokens,
+            "limit": limit,
+            "seed": seed,
+            "retention_limit": RETENTION_ROWS,
+        },
+        created_by=by,
+    )
+    transitions.record(evaluation, "evaluation.created", actor=by.email)
+    leases.queue_job(evaluation, actor=by.email)
+    return evaluation
+
+
+def _check_version(adapter: Adapter, version: DatasetVersion, purpose: str, words: str) -> None:
+    """Only this project's versions, and only for what they were uploaded for."""
+    if version.dataset.project_id != adapter.project_id:
+        raise Invalid(f"There is no such {words} in this project.", code="not_found", field=purpose)
+    if version.dataset.purpose != purpose:
+        raise Invalid(
+            f"{version} is a {version.dataset.get_purpose_display().lower()} dataset. Choose a {words}: what an "
+            "adapter is judged on must not be what it is trained on.",
+            code="wrong_purpose",
+            field=purpose,
+        )
+
+
+@requires(Permission.EVALUATION_START)
+def cancel_evaluation(evaluation: Evaluation, *, by: User, reason: str = "") -> Evaluation:
+    leases.request_cancel(evaluation, actor=by.email, reason=reason)
+    return evaluation
+
+
+@requires(Permission.EVALUATION_START)
+def retry_evaluation(evaluation: Evaluation, *, by: User) -> Evaluation:
+    """A new attempt of a failed or cancelled evaluation, with the settings it had."""
+    leases.queue_job(evaluation, actor=by.email)
+    return evaluation
