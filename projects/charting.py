@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 # Eight colours that keep 3:1 on the light and on the dark ground and stay apart under deuteranopia and
 # protanopia (tests/unit/test_palette.py computes it). The page's script never changes them, only the ground.
-PALETTE = ("#4a64c8", "#cc2c0c", "#007e5a", "#7b36fe", "#c18821", "#0099b5", "#f00779", "#9582fd")
+PALETTE = ("#3a72cd", "#9d9508", "#2b7858", "#579cb9", "#8b5797", "#b5451c", "#8389f3", "#ae8678")
 
 # The six tones of states, in the strength that a line or a bar needs.
 TONES = {
@@ -25,7 +25,7 @@ TONES = {
 # Meaning before order: what stands on the base, what is live, what is only a candidate.
 BASE = TONES["waiting"]
 LIVE = PALETTE[0]
-CANDIDATE = PALETTE[7]
+CANDIDATE = PALETTE[6]
 
 # Besides colour: the n-th series also has its own dash and marker.
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")

@@ -78,6 +78,8 @@ def sig3(value: Number) -> str:
     """Three significant digits; whole numbers stay whole; the very small are written 2.5e-5."""
     if isinstance(value, int):
         return number(value)
+    if abs(value) < 1000:
+        value = float(f"{value:.3g}")  # first, since rounding may add a digit before the point
     size = abs(value)
     if size == 0:
         return "0"
