@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
 from projects import access
@@ -45,7 +46,14 @@ class ProjectPage(LoginRequiredMixin, View):
     def refuse(self, refused: Refused) -> HttpResponse:
         """The same words as the API, on a page with a way back; a fragment for htmx."""
         template = "_refusal.html" if getattr(self.request, "htmx", False) else "refusal.html"
-        return self.render(template, {"refusal": refused}, status=refused.status)
+        context = {"message": refused.message, "code": refused.code, "back_url": self.came_from()}
+        return self.render(template, context, status=refused.status)
+
+    def came_from(self) -> str:
+        """The page with the button that was refused, when it is one of ours."""
+        address = self.request.headers.get("Referer", "")
+        secure, host = self.request.is_secure(), self.request.get_host()
+        return address if url_has_allowed_host_and_scheme(address, {host}, require_https=secure) else ""
 
     def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
         common = {

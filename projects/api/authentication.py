@@ -8,14 +8,17 @@ from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 
+from projects.domain.errors import Invalid
 from projects.domain.tokens import digest, looks_like_token
 from projects.models import ApiToken
+from projects.services import tokens
 
 SEEN_EVERY = timedelta(minutes=1)  # last use is a hint for people; writing it at every call would be a lock
 
 
 class TokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Any) -> tuple[Any, ApiToken] | None:
+        refuse_leaked_tokens(request)
         words = get_authorization_header(request).split()
         if not words or words[0].lower() != b"bearer":
             return None
@@ -39,3 +42,15 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Any) -> str:
         return "Bearer"
+
+
+def refuse_leaked_tokens(request: Any) -> None:
+    """A token in an address stands in logs and histories from now on: it is revoked, and the call refused."""
+    for value in filter(looks_like_token, request.query_params.values()):
+        for token in ApiToken.objects.live().select_related("project").filter(token_hash=digest(value)):
+            tokens.revoke_leaked(token)
+        raise Invalid(
+            "A token came in the address, where logs keep it, so it is revoked. Make a new one and send it in the "
+            "header “Authorization: Bearer …”.",
+            code="token_in_address",
+        )

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
 from projects import access
-from projects.domain.permissions import Permission
+from projects.domain.permissions import PERSON_ONLY, Permission
 
 
 class ServicePermission(BasePermission):
@@ -15,7 +16,10 @@ class ServicePermission(BasePermission):
         if not request.user.is_authenticated:
             return False
         view.project = access.project_for(request.user, view.kwargs["project"])
-        access.require(request.user, self.needed(request, view), view.project)
+        needed = self.needed(request, view)
+        access.require(request.user, needed, view.project)
+        if request.auth is not None and request.method not in SAFE_METHODS and needed in PERSON_ONLY:
+            raise PermissionDenied("A token may not do this. Sign in and do it yourself.")
         return True
 
     def needed(self, request: Any, view: Any) -> Permission:

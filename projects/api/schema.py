@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from projects.api.serializers import ErrorSerializer
@@ -19,3 +20,13 @@ class Schema(AutoSchema):
                 status, self._get_response_for_code(ErrorSerializer, status) | {"description": description}
             )
         return bodies
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """How the description names our tokens."""
+
+    target_class = "projects.api.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "lut_…"}

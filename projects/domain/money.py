@@ -12,3 +12,10 @@ def amount(quantity: Decimal, unit_price: Decimal) -> Decimal:
 
 def hours(seconds: float) -> Decimal:
     return (Decimal(str(max(seconds, 0.0))) / 3600).quantize(SIX_PLACES, rounding=ROUND_HALF_UP)
+
+
+# What a project may keep its books in; a ledger never mixes two of them.
+CURRENCIES = (
+    "EUR", "USD", "GBP", "CHF", "JPY",
+    "AUD", "BRL", "CAD", "CNY", "CZK", "DKK", "INR", "KRW", "NOK", "PLN", "SEK", "SGD",
+)  # fmt: skip

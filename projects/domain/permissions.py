@@ -52,3 +52,6 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     Role.REVIEWER: frozenset(REVIEWER),
     Role.VIEWER: VIEWER,
 }
+
+# What needs a person at the keyboard: a token, whoever made it, never does these.
+PERSON_ONLY = frozenset({P.DEPLOYMENT_DECIDE, P.MEMBER_MANAGE, P.PROJECT_MANAGE, P.TOKEN_CREATE})

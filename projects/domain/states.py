@@ -40,3 +40,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
     LOST = "lost"
+
+
+# Paid for, and nothing to show for it.
+WITHOUT_RESULT = frozenset(Outcome) - {Outcome.SUCCEEDED}

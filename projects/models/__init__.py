@@ -6,6 +6,7 @@ from projects.models.jobs import Attempt, LeasedJob
 from projects.models.ledger import LedgerEntry
 from projects.models.people import ApiToken, Invitation, Membership
 from projects.models.project import Project
+from projects.models.throttle import Throttle
 from projects.models.user import User
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "LedgerEntry",
     "Membership",
     "Project",
+    "Throttle",
     "User",
 ]

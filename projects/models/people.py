@@ -9,6 +9,7 @@ from projects.domain.permissions import Role
 from projects.models.project import Project
 
 ROLES = [(role.value, role.value.title()) for role in Role]
+SCOPES = [("read", "Read"), ("write", "Read and write")]
 
 
 class Membership(models.Model):
@@ -71,7 +72,7 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     start = models.CharField(max_length=12, help_text="First characters, to recognise it by.")
     token_hash = models.CharField(max_length=64, unique=True)
-    scope = models.CharField(max_length=10, choices=[("read", "Read"), ("write", "Read and write")])
+    scope = models.CharField(max_length=10, choices=SCOPES)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)

@@ -1,0 +1,154 @@
+"""Forms of people, projects, tokens and filters."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+
+from projects.domain import money, policies
+from projects.domain.errors import Refused
+from projects.domain.permissions import Role
+from projects.models import Project
+from projects.models.ledger import CAUSES
+from projects.models.people import SCOPES
+
+# The narrowest role first: a slip of the hand gives too little, never too much.
+ROLE_CHOICES = [(role.value, role.value.title()) for role in reversed(Role)]
+CURRENCY_CHOICES = [(code, code) for code in money.CURRENCIES]
+
+
+def add_refusal(form: forms.Form, refused: Refused) -> None:
+    """Show a refusal of a service where it belongs: at its field, or above the form."""
+    form.add_error(refused.field if refused.field in form.fields else None, refused.message)
+
+
+class SignInForm(AuthenticationForm):
+    username = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+    error_messages = {
+        "invalid_login": "This e-mail address and this password do not belong together.",
+        "inactive": "This e-mail address and this password do not belong together.",
+    }
+
+
+class NewPersonForm(forms.Form):
+    email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username"}))
+    name = forms.CharField(max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        strip=False,
+        max_length=200,
+        help_text="At least 10 characters; a few unrelated words are good.",
+    )
+
+
+class InvitedPersonForm(NewPersonForm):
+    """The address comes from the invitation when that was made for one."""
+
+    def __init__(self, *args: Any, email: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if email:
+            self.fields["email"].disabled = True
+            self.initial["email"] = email
+
+
+class NewPasswordForm(PasswordChangeForm):
+    """Django's own, with its list of rules in one sentence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["new_password1"].help_text = "At least 10 characters; a few unrelated words are good."
+        self.fields["new_password2"].help_text = ""
+        self.fields["new_password2"].label = "New password again"
+
+
+class ProjectForm(forms.Form):
+    name = forms.CharField(max_length=200, help_text="Its address is made from it and stays when the name changes.")
+    description = forms.CharField(required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    currency = forms.ChoiceField(
+        choices=CURRENCY_CHOICES, initial="EUR", help_text="Fixed as soon as the ledger has a line."
+    )
+
+
+def _price(label: str) -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        min_value=Decimal(0),
+        max_digits=10,
+        decimal_places=4,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )
+
+
+class SettingsForm(ProjectForm):
+    gpu_hour_price = _price("An hour of a GPU")
+    cpu_hour_price = _price("An hour of a CPU host")
+    people_hour_price = _price("An hour of a person")
+    monthly_budget = forms.DecimalField(
+        required=False,
+        min_value=Decimal(0),
+        max_digits=12,
+        decimal_places=2,
+        label="Budget of a month",
+        help_text="Leave empty for none. Compared with what the ledger says, on the overview and under Costs.",
+    )
+
+    NUMBERS = ("gpu_hour_price", "cpu_hour_price", "people_hour_price", "monthly_budget")
+
+    @classmethod
+    def of(cls, project: Project, data: Any = None) -> "SettingsForm":
+        form = cls(data)
+        values = {name: getattr(project, name) for name in form.fields}
+        # 3.5000 as it is stored reads better as 3.5.
+        form.initial = {
+            name: f"{value.normalize():f}" if isinstance(value, Decimal) else value for name, value in values.items()
+        }
+        return form
+
+
+class InvitationForm(forms.Form):
+    role = forms.ChoiceField(choices=ROLE_CHOICES)
+    email = forms.EmailField(
+        required=False, label="Only for this address", help_text="Leave empty for a link that anyone may use once."
+    )
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=ROLE_CHOICES)
+    reason = forms.CharField(required=False, max_length=2000)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(required=False, max_length=2000)
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=100, help_text="Where it is used, such as “nightly upload”.")
+    scope = forms.ChoiceField(choices=SCOPES)
+    days = forms.IntegerField(
+        label="Days until it expires", min_value=1, max_value=policies.MAX_TOKEN_DAYS, initial=policies.TOKEN_DAYS
+    )
+
+
+class AuditFilter(forms.Form):
+    actor = forms.CharField(required=False, max_length=254, label="Who")
+    action = forms.ChoiceField(required=False, label="What")
+    target = forms.CharField(required=False, max_length=200, label="On what")
+
+    def __init__(self, *args: Any, actions: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["action"]
+        field.choices = [("", "Every action"), *[(action, action) for action in actions]]
+
+
+class LedgerFilter(forms.Form):
+    cause = forms.ChoiceField(required=False, choices=[("", "Every cause"), *CAUSES])
+    outcome = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, outcomes: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["outcome"]
+        words = [(outcome, outcome.replace("_", " ").title()) for outcome in outcomes]
+        field.choices = [("", "Every outcome"), *words]
