@@ -1,0 +1,49 @@
+"""The demo's four people, one for each role, and their project."""
+
+import secrets
+from dataclasses import dataclass
+
+from projects import services
+from projects.domain.permissions import Role
+from projects.models import Membership, Project, User
+
+NAMES = {
+    Role.OWNER: "Olive Owner",
+    Role.ENGINEER: "Emil Engineer",
+    Role.REVIEWER: "Rita Reviewer",
+    Role.VIEWER: "Vera Viewer",
+}
+SLUG = "support-desk"
+
+
+@dataclass(frozen=True)
+class People:
+    owner: User
+    engineer: User
+    reviewer: User
+    viewer: User
+    passwords: dict[str, str]
+
+
+def is_there() -> bool:
+    return Project.objects.filter(slug=SLUG).exists()
+
+
+def settle() -> tuple[Project, People]:
+    """Make the accounts with random passwords, the project, and the memberships."""
+    users, passwords = {}, {}
+    for role, name in NAMES.items():
+        email, password = f"{role.value}@luthier.example", secrets.token_urlsafe(9)
+        user, _ = User.objects.get_or_create(email=email, defaults={"name": name})
+        user.set_password(password)
+        user.save()
+        users[role], passwords[email] = user, password
+    owner = users[Role.OWNER]
+    project = services.create_project(by=owner, name="Support desk", description="Routes help-desk tickets.")
+    for role, user in users.items():
+        if user != owner:
+            _, secret = services.invite_member(project, by=owner, role=role, email=user.email)
+            services.accept_invitation(secret, by=user)
+    assert Membership.objects.filter(project=project).count() == len(Role)
+    services.change_settings(project, by=owner, monthly_budget="25.00", cpu_hour_price="0.40")
+    return project, People(*(users[role] for role in Role), passwords=passwords)

@@ -1,0 +1,145 @@
+"""The demo's main job, done by its people through the product's own services and workers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from datasets_app import services as datasets
+from datasets_app.models import Dataset, DatasetVersion
+from demo import data
+from demo.people import People
+from demo.telling import DemoFailed, say, step, wait_for
+from deployments import services as deployments
+from deployments.models import Deployment, DeploymentRequest
+from evaluation import services as evaluation
+from evaluation.models import Evaluation
+from projects import services as projects
+from projects.models import Project
+from training import services as training
+from training.models import Adapter, BaseModelVersion, Run
+
+BASE_FOLDER = "tiny-help-desk"
+FIRST_TRY = {"rank": 8, "alpha": 8, "learning_rate": 5e-5, "epochs": 1, "max_length": 128, "batch_size": 8}
+SECOND_TRY = {"rank": 32, "alpha": 64, "learning_rate": 3e-3, "epochs": 4, "max_length": 128, "batch_size": 8}
+
+
+@dataclass
+class Made:
+    """What the story leaves behind."""
+
+    project: Project
+    evaluation: Evaluation
+    deployment: Deployment
+
+
+def tell(project: Project, people: People) -> Made:
+    base = register(project, people)
+    training_data, golden, retention = bring_data(project, people)
+    clean = clean_up(training_data, golden, people)
+    first = train(project, people, "First try: one careful epoch", base, clean, FIRST_TRY)
+    judge(first, golden, retention, people)
+    second = train(project, people, "Second try: rank 32, four epochs", base, clean, SECOND_TRY)
+    verdict = judge(second, golden, retention, people)
+    return Made(project, verdict, ship(project, second, verdict, people))
+
+
+def register(project: Project, people: People) -> BaseModelVersion:
+    step("Registering the base model")
+    base = training.register_base(
+        project, by=people.engineer, name="Tiny help desk", source="local", path=BASE_FOLDER, licence="apache-2.0"
+    )
+    wait_for(base)
+    say(f"fingerprint {base.fingerprint[:8]}, {base.parameters:,} parameters")
+    return base
+
+
+def upload(dataset: Dataset, people: People, name: str, content: bytes) -> DatasetVersion:
+    file = SimpleUploadedFile(name, content, content_type="application/x-ndjson")
+    arrived = datasets.accept_upload(dataset, by=people.engineer, file=file)
+    wait_for(arrived)
+    say(f"{arrived.detected_format}: {arrived.rows_good} good rows, {arrived.rows_bad} bad")
+    return arrived.version
+
+
+def bring_data(project: Project, people: People) -> tuple[DatasetVersion, DatasetVersion, DatasetVersion]:
+    step("Uploading a golden set, a retention set and the training data, faults included")
+
+    def version(name: str, purpose: str, about: str, content: bytes) -> DatasetVersion:
+        dataset = datasets.create_dataset(project, by=people.engineer, name=name, purpose=purpose, description=about)
+        return upload(dataset, people, f"{name.lower().replace(' ', '-')}.jsonl", content)
+
+    golden = version("Routing golden set", "golden", "Tickets nobody trains on.", data.golden_file())
+    retention = version("General help desk", "retention", "What must not be forgotten.", data.retention_file())
+    raw = version("Ticket routing", "training", "Tickets and where they belong, as JSON.", data.training_file())
+    for finding in raw.findings.all():
+        say(f"finding: {finding.code} in {finding.count} rows ({finding.severity})")
+    return raw, golden, retention
+
+
+def clean_up(raw: DatasetVersion, golden: DatasetVersion, people: People) -> DatasetVersion:
+    step("Cleaning: duplicates, leaked golden rows and the row with a secret go")
+    steps = [
+        {"step": "dedupe"},
+        {"step": "drop_overlap", "golden_version": golden.pk},
+        {"step": "drop_finding", "code": "secret"},
+    ]
+    build = wait_for(datasets.clean_version(raw, by=people.engineer, steps=steps))
+    say(f"{raw.rows} rows became {build.version.rows}")
+    return build.version
+
+
+def train(
+    project: Project, people: People, name: str, base: BaseModelVersion, version: DatasetVersion, recipe: dict[str, Any]
+) -> Adapter:
+    step(f"Training: {name}")
+    run = training.create_run(
+        project, by=people.engineer, name=name, method="sft", base=base, dataset_version=version, recipe=recipe
+    )
+    run = training.start_run(run, by=people.engineer)
+    wait_for(run, show=lambda r: f"{r.state} step {r.step} of {r.total_steps or '?'}")
+    return Run.objects.get(pk=run.pk).adapter
+
+
+def judge(adapter: Adapter, golden: DatasetVersion, retention: DatasetVersion, people: People) -> Evaluation:
+    step(f"Evaluating {adapter} against its base")
+    verdict = evaluation.start_evaluation(adapter, by=people.engineer, golden=golden, retention=retention)
+    wait_for(verdict)
+    primary = verdict.summary["graders"]["exact_match"]
+    say(f"exact match: base {primary['base']:.1%}, adapter {primary['adapter']:.1%}")
+    say(f"interval of the difference: {primary['low']:+.1%} to {primary['high']:+.1%}")
+    say(f"retention loss: {verdict.summary['retention']['change_percent']:+.1f} %")
+    return verdict
+
+
+def ship(project: Project, adapter: Adapter, verdict: Evaluation, people: People) -> Deployment:
+    step("Asking for deployment, reviewing it as the second person, deploying")
+    slot = deployments.create_slot(
+        project, by=people.owner, name="Staging", description="What the help desk's test tenant is served from."
+    )
+    request = deployments.request_deployment(
+        project,
+        by=people.engineer,
+        slot=slot,
+        adapter=adapter,
+        evaluation=verdict,
+        message="Routes tickets as JSON; the general chats stayed as they were.",
+    )
+    deployments.comment(request, by=people.reviewer, body="How many examples teach the urgent priority?")
+    deployments.comment(request, by=people.engineer, body="About a quarter of them; the label chart shows it.")
+    decide(request, people)
+    deployment = wait_for(deployments.deploy_request(request, by=people.engineer))
+    say(f"live in {slot}: {deployment.adapter} {adapter.digest[:8]}")
+    return deployment
+
+
+def decide(request: DeploymentRequest, people: People) -> None:
+    """The second person looks at the evidence and approves it; a gate that fails stops the demo."""
+    request.refresh_from_db()
+    try:
+        deployments.approve(
+            request, by=people.reviewer, digest=request.digest, body="Better with a clear interval.", session=True
+        )
+    except Exception as refused:
+        raise DemoFailed(f"the request was not approved: {refused}") from refused
+    say(f"approved by {people.reviewer} on evidence {request.digest[:8]}")
