@@ -47,8 +47,15 @@ HOUSE = go.layout.Template(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"size": 12},
         "xaxis": {**_AXIS, "showgrid": False, "showline": True},
-        "yaxis": {**_AXIS, "showgrid": True, "rangemode": "tozero"},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        "yaxis": {**_AXIS, "showgrid": True, "rangemode": "tozero", "hoverformat": ".4~r"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "traceorder": "normal",
+        },
         "dragmode": "zoom",
     },
     data={

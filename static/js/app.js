@@ -64,6 +64,18 @@
     else location.assign(row.dataset.href);
   });
 
+  /* What scrolls can be scrolled by keyboard, too. */
+  const reach = () => document.querySelectorAll(".table-responsive, pre").forEach((box) => {
+    if (box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight) return;
+    if (box.hasAttribute("tabindex")) return;
+    box.tabIndex = 0;
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", box.querySelector("caption")?.textContent || "Scrollable content");
+  });
+  each("main", reach);
+  window.addEventListener("resize", reach);
+  document.addEventListener("htmx:load", reach);
+
   /* A log shows its end, unless the reader has scrolled up. */
   const atEnd = new Map();
   each("[data-tail]", (log) => {

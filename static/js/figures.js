@@ -29,10 +29,18 @@
     };
     const found = {
       ink: read("--lt-text"), muted: read("--lt-muted"), grid: read("--lt-grid"),
-      line: read("--lt-border-strong"), surface: read("--lt-surface"), raised: read("--lt-raised"),
+      line: read("--lt-border-strong"), strong: read("--lt-strong"), surface: read("--lt-surface"), raised: read("--lt-raised"),
     };
     probe.remove();
     return found;
+  };
+
+  /* A line's colour has 3:1 to the ground, text needs more: a label in the colour of its line leans towards the ink. */
+  const readable = (hex, colour) => {
+    if (!/^#[0-9a-f]{6}$/i.test(hex || "")) return hex || colour.ink;
+    const ink = colour.strong.match(/\d+/g).map(Number);
+    const mixed = [1, 3, 5].map((at, part) => Math.round(parseInt(hex.slice(at, at + 2), 16) * 0.6 + ink[part] * 0.4));
+    return `rgb(${mixed.join(",")})`;
   };
 
   const AXIS = /^[xy]axis\d*$/;
@@ -49,9 +57,9 @@
     copy.legend = { ...copy.legend, font: { ...copy.legend?.font, color: colour.ink } };
     for (const name of new Set(["xaxis", "yaxis", ...Object.keys(copy).filter((key) => AXIS.test(key))])) {
       const axis = copy[name] || {};
-      copy[name] = { ...axis, gridcolor: colour.grid, linecolor: colour.line, zerolinecolor: colour.line, tickcolor: colour.line };
+      copy[name] = { ...axis, gridcolor: colour.grid, linecolor: colour.line, zerolinecolor: colour.line, tickcolor: colour.line, spikecolor: colour.line, spikethickness: 1, spikedash: "solid" };
     }
-    copy.annotations = copy.annotations?.map((note) => ({ ...note, font: { size: 12, color: colour.ink, ...note.font } }));
+    copy.annotations = copy.annotations?.map((note) => ({ ...note, font: { size: 12, ...note.font, color: readable(note.font?.color, colour) } }));
     return copy;
   };
   /* Outlines between bars and slices take the colour of the ground. */
@@ -74,7 +82,7 @@
     }
     if (!area.isConnected) return;
     const colour = colours();
-    const config = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtons: [BUTTONS], scrollZoom: false, doubleClick: "reset", ...figure.config };
+    const config = { displaylogo: false, responsive: true, displayModeBar: "hover", modeBarButtons: [BUTTONS], scrollZoom: false, doubleClick: "reset", toImageButtonOptions: { filename: area.id, scale: 2 }, ...figure.config };
     const layout = dressed(figure.layout, colour, area);
     if (still.matches) delete layout.transition;
     const before = drawn.get(area.id);
