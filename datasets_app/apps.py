@@ -6,3 +6,35 @@ from django.apps import AppConfig
 class DatasetsConfig(AppConfig):
     name = "datasets_app"
     label = "datasets"
+
+    def ready(self) -> None:
+        from datasets_app import ingest, lineage
+        from datasets_app.models import Build, Upload
+        from projects import contributions, jobs
+
+        jobs.register(
+            jobs.JobKind(
+                label="datasets.upload",
+                model=Upload,
+                queue="cpu",
+                cause="data",
+                prepare=ingest.prepare_upload,
+                on_event=ingest.on_upload_event,
+                complete=ingest.complete_upload,
+                failed=ingest.failed_upload,
+                after=ingest.after,
+            )
+        )
+        jobs.register(
+            jobs.JobKind(
+                label="datasets.build",
+                model=Build,
+                queue="cpu",
+                cause="data",
+                prepare=ingest.prepare_build,
+                complete=ingest.complete_build,
+                after=ingest.after,
+            )
+        )
+        contributions.needs.append(lineage.needs)
+        contributions.lineage.append(lineage.nodes_and_edges)

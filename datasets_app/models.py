@@ -53,13 +53,13 @@ class DatasetVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.dataset.name} v{self.number}"
 
-    def get_absolute_url(self) -> str:
-        return reverse("version-detail", args=[self.project.slug, self.pk])
-
     def save(self, *args, **kwargs) -> None:
         if self.pk is not None:
             raise Refused("A dataset version never changes; make a new one.", code="version_is_immutable")
         super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("version-detail", args=[self.project.slug, self.pk])
 
     @property
     def project(self) -> Project:

@@ -3,6 +3,7 @@
 `python -m datasets_app.domain.codes` prints docs/data-errors.md; a test keeps the two equal.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ class Code(StrEnum):
     TOO_DEEP = "too_deep"
     DUPLICATE_KEY = "duplicate_key"
     LINE_TOO_LONG = "line_too_long"
+    TOO_MANY_VALUES = "too_many_values"
     NOT_AN_OBJECT = "not_an_object"
     CSV_MALFORMED = "csv_malformed"
     CSV_COLUMNS = "csv_columns"
@@ -52,7 +54,6 @@ class Code(StrEnum):
     FORMAT_UNKNOWN = "format_unknown"
     FORMAT_UNSUPPORTED = "format_unsupported"
     MEMORY_LIMIT = "memory_limit"
-    PARSE_CRASHED = "parse_crashed"
 
 
 class Explained(NamedTuple):
@@ -63,7 +64,7 @@ class Explained(NamedTuple):
 ROW_CODES: dict[Code, Explained] = {
     Code.INVALID_JSON: Explained(
         "The line is not valid JSON",
-        "Fix the place named under “found”. Every line must be one complete JSON object; strings need double quotes and escaped line breaks.",
+        "Fix the place named under “found”: one complete object, strings in double quotes, line breaks escaped.",
     ),
     Code.INVALID_UTF8: Explained(
         "Bytes that are not UTF-8",
@@ -84,6 +85,10 @@ ROW_CODES: dict[Code, Explained] = {
     ),
     Code.LINE_TOO_LONG: Explained(
         "One row is larger than 16 MB", "Split the row. No model sees that much text in one example."
+    ),
+    Code.TOO_MANY_VALUES: Explained(
+        "One row holds hundreds of thousands of lists or objects",
+        "Split it: one example a row.",
     ),
     Code.NOT_AN_OBJECT: Explained(
         "The row is not an object", "Each row must be {…} with named fields, not a bare list, text or number."
@@ -187,10 +192,22 @@ FILE_CODES: dict[Code, Explained] = {
     Code.MEMORY_LIMIT: Explained(
         "Reading needs more memory than the limit", "Write the file with smaller rows or row groups, or as JSONL."
     ),
-    Code.PARSE_CRASHED: Explained(
+}
+
+# Said by whoever watches the reader, when the reader could not speak for itself.
+MACHINE_CODES: dict[str, Explained] = {
+    "crashed": Explained(
         "The reader crashed on this file",
         "The file is damaged in a way that breaks its reader. Write it again with another tool.",
     ),
+    "killed": Explained("The reader was killed, most often for its memory", "Upload the file in parts."),
+    "cpu_limit": Explained("Reading took more processor time than allowed", "Upload the file in parts."),
+    "file_limit": Explained("The rows need more space than allowed", "Upload the file in parts."),
+    "same_content": Explained("These rows are already a version of this dataset", "Nothing; use that version."),
+    "infra_quarantined": Explained(
+        "The worker was lost three times", "Look at the workers' logs, then read the file again."
+    ),
+    "cancelled": Explained("Cancelled on request", "Read the file again when you want its rows."),
 }
 
 EXPLAINED: dict[Code, Explained] = ROW_CODES | FILE_CODES
@@ -206,7 +223,9 @@ HOPELESS = frozenset(FILE_CODES) - {
 
 
 def explain(code: str) -> Explained:
-    """Title and advice of a code; codes of the machinery (lost worker, time limit) speak for themselves."""
+    """Title and advice of a code; an unknown one speaks for itself."""
+    if code in MACHINE_CODES:
+        return MACHINE_CODES[code]
     try:
         return EXPLAINED[Code(code)]
     except ValueError:
@@ -220,11 +239,14 @@ def as_markdown() -> str:
         "Written by `python -m datasets_app.domain.codes`; codes are stable, their wording may improve.",
         "",
     ]
-    for heading, table in (("Rows kept aside", ROW_CODES), ("Files refused", FILE_CODES)):
+    tables: dict[str, Mapping[str, Explained]] = {
+        "Rows kept aside": {code.value: e for code, e in ROW_CODES.items()},
+        "Files refused": {code.value: e for code, e in FILE_CODES.items()},
+        "Readings that ended early": MACHINE_CODES,
+    }
+    for heading, table in tables.items():
         lines += [f"## {heading}", "", "| code | what it means | what to do |", "| --- | --- | --- |"]
-        lines += [
-            f"| `{code.value}` | {e.title} | {e.advice.replace('|', chr(92) + '|')} |" for code, e in table.items()
-        ]
+        lines += [f"| `{name}` | {e.title} | {e.advice} |".replace("\\u", "\\\\u") for name, e in table.items()]
         lines.append("")
     return "\n".join(lines)
 

@@ -13,9 +13,10 @@ class Ending(IntEnum):
 
 
 # Words that no sentence ends with. Prepositions are not among them: "what it is for" is a whole sentence.
-DANGLING = frozenset(
-    ["the", "an", "and", "or", "because", "although", "whereas", "their", "its", "my", "your", "und", "oder", "weil", "dass", "sowie", "et", "ou", "parce", "les", "des", "el", "los", "las", "porque"]
+_DANGLING = (
+    "the an and or because although whereas their its my your und oder weil dass sowie et ou parce les des porque"
 )
+DANGLING = frozenset(_DANGLING.split())
 LONG_WORDS, LONG_CHARS = 8, 60
 _LIST_LINE = re.compile(r"\s*(?:[-*+•|>#]|\d{1,3}[.)]|\w{1,30}:)")
 _ADDRESS = re.compile(r"(?:://|@|www\.|[\\/]\S*[\\/])")

@@ -36,7 +36,8 @@ def canonical(row: Row) -> bytes:
 
 def normalised(text: str) -> str:
     """Text without the differences that leave a question the same: width, case, spacing, punctuation."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_FOLDING).split())
+    words = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDING).split()
+    return " ".join(word for word in words if word.strip("-"))
 
 
 def prompt_texts(row: Row) -> list[str]:

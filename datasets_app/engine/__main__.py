@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     except MemoryError:
         title, advice = explain(Code.MEMORY_LIMIT)
         return _failed(out, Code.MEMORY_LIMIT, f"{title}. {advice}", {})
-    events.emit("result", **result)
+    events.emit("result", peak_mb=limits.peak_mb(), **result)
     return 0
 
 
@@ -49,7 +49,7 @@ def _run(spec: dict[str, Any], bounds: limits.Limits) -> dict[str, Any]:
 def _failed(out: Path, code: Code, message: str, detail: dict[str, Any]) -> int:
     """Say why, and leave nothing half-written behind."""
     shutil.rmtree(out, ignore_errors=True)
-    events.emit("failed", code=code.value, message=message, detail=detail)
+    events.emit("failed", code=code.value, message=message, detail=detail, peak_mb=limits.peak_mb())
     return 1
 
 

@@ -2,6 +2,7 @@
 
 import resource
 from dataclasses import dataclass
+from pathlib import Path
 
 MB = 1024 * 1024
 
@@ -16,7 +17,7 @@ class Limits:
     decoded_bytes: int = 16 * 1024 * MB
     decoded_floor: int = 64 * MB  # below this no ratio is suspicious
     ratio: int = 100
-    memory_bytes: int = 1024 * MB
+    memory_bytes: int = 512 * MB
     cpu_seconds: int = 1800
     file_bytes: int = 16 * 1024 * MB
 
@@ -43,3 +44,11 @@ def _lower(kind: int, wanted: int) -> None:
     _, hard = resource.getrlimit(kind)
     bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(kind, (bound, bound))
+
+
+def peak_mb() -> int:
+    """The most memory held at once, by the kernel's high-water mark; rusage would count the parent's too."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) // 1024
+    return 0

@@ -1,6 +1,7 @@
 """What a file really is, judged by its first bytes; the name only decides between equals."""
 
 import csv
+import re
 from enum import StrEnum
 
 import orjson
@@ -73,7 +74,7 @@ def file_type(head: bytes, name: str) -> FileType:
 
 
 def _refuse_foreign(head: bytes) -> None:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or (len(head) > 3 and head[0] == 0 and head[2] == 0):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _alternates_with_zero(head[:4]):
         raise FileRefused(Code.ENCODING_UTF16, "a UTF-16 byte order mark or zero bytes between the letters")
     for magic, name in ARCHIVES.items():
         if head.startswith(magic):
@@ -83,16 +84,24 @@ def _refuse_foreign(head: bytes) -> None:
             raise FileRefused(Code.TYPE_MISMATCH, name)
 
 
+def _alternates_with_zero(start: bytes) -> bool:
+    """UTF-16 without its mark: every other byte of Latin text is zero."""
+    odd, even = start[1::2], start[0::2]
+    return len(start) == 4 and ((not any(odd) and all(even)) or (not any(even) and all(odd)))
+
+
 def _text_type(text: bytes, name: str) -> FileType:
-    if text.lstrip().startswith(b"["):
+    if re.match(rb"\s*\[\s*[{\]]", text):
         return FileType.JSON_LIST
     lines = text.split(b"\n")
     whole = lines if len(text) < HEAD - len(BOM) else lines[:-1]
     if any(_is_object(line) for line in whole[:50]):
         # One line only may also be an object of columns; the document reader can tell.
         return FileType.JSONL if len([x for x in whole if x.strip()]) > 1 else FileType.JSON_OBJECTS
+    if text.lstrip().startswith(b"["):
+        return FileType.JSONL if ".jsonl" in name else FileType.JSON_LIST
     if text.lstrip().startswith(b"{"):
-        return FileType.JSONL if ".json" in name and ".jsonl" in name else FileType.JSON_OBJECTS
+        return FileType.JSONL if ".jsonl" in name else FileType.JSON_OBJECTS
     delimiter = delimiter_of(lines[0].decode("utf-8", "replace"))
     if delimiter:
         return FileType.TSV if delimiter == "\t" else FileType.CSV

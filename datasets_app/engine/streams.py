@@ -140,7 +140,7 @@ def lines(read: Read, longest: int) -> Iterator[tuple[int, bytes | None]]:
             number += 1
             yield number, None if skipping or len(piece) > longest else piece.removesuffix(b"\r")
             skipping = False
-        if len(rest) > longest:
+        if skipping or len(rest) > longest:
             rest, skipping = b"", True
     if rest or skipping:
         yield number + 1, None if skipping else rest.removesuffix(b"\r")

@@ -18,7 +18,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def loads(data: bytes, limits: Limits) -> Any:
     if len(data) > 1_000_000 and data.count(b"{") + data.count(b"[") > MANY_VALUES:
-        raise BadRecord("", Code.LINE_TOO_LONG, f"more than {MANY_VALUES} values in one row", "one example a row")
+        raise _crowded(data)
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -29,6 +29,14 @@ def loads(data: bytes, limits: Limits) -> Any:
     if data.count(b'":') - data.count(b'\\":') > _keys(value):
         _refuse_duplicates(data)
     return value
+
+
+def _crowded(data: bytes) -> BadRecord:
+    """Refused before parsing, when the parsed form would not fit the memory limit."""
+    head = data[:65536]
+    if head.count(b"{") + head.count(b"[") - head.count(b"}") - head.count(b"]") > 1024:
+        return BadRecord("", Code.TOO_DEEP, "more than 1,024 levels", "at most 64 levels")
+    return BadRecord("", Code.TOO_MANY_VALUES, f"more than {MANY_VALUES:,} lists and objects", "one example a row")
 
 
 def _named(data: bytes, error: orjson.JSONDecodeError) -> BadRecord:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -27,7 +27,7 @@ from datasets_app.engine.sniff import FileType
 from datasets_app.engine.streams import Source
 from datasets_app.engine.table import ROWS_FILE, RowWriter
 
-LOOKED_AT = 50
+LOOKED_AT, LOOKED_AT_CHARS = 50, 4_000_000
 BATCH = 200
 SAMPLES = 3
 SAMPLE_CHARS = 1200
@@ -53,7 +53,7 @@ class Upload:
         kind = sniff.file_type(self.source.head, self.name)
         events.emit("progress", phase="reading", done=0, total=self.source.size)
         items = self._items(kind)
-        first = list(islice(items, LOOKED_AT))
+        first = list(_head(items))
         fmt = self._format(first)
         events.emit("detected", format=fmt.value, file_type=self._type_name(kind))
         self.out.mkdir(parents=True, exist_ok=True)
@@ -176,6 +176,16 @@ class Upload:
             "stats": stats.summary(self.profile),
             "findings": judgement.findings(),
         }
+
+
+def _head(items: Items) -> Iterator[Item]:
+    """The first rows, by which the format is judged: fifty, or fewer where they are large."""
+    chars = 0
+    for n, item in enumerate(items, 1):
+        yield item
+        chars += sum(len(value) for value in (item.record or {}).values() if isinstance(value, str))
+        if n >= LOOKED_AT or chars > LOOKED_AT_CHARS:
+            return
 
 
 def storable(row: Row) -> bytes:

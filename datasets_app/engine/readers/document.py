@@ -98,7 +98,7 @@ class Scanner:
 
     def _more(self) -> bool:
         """Read on; an element beyond the limit is thrown away as it comes."""
-        if len(self.buffer) > self.longest:
+        if self.overlong or len(self.buffer) > self.longest:
             skipped = self.position - len(self.buffer)  # an escape may point one byte past the end
             self._drop(len(self.buffer))
             self.position, self.overlong = max(0, skipped), True

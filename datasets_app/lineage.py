@@ -1,0 +1,64 @@
+"""What this app adds to shared pages: dataset versions in the ancestry, uploads that wait for a person."""
+
+from datasets_app.models import DatasetVersion, Upload
+from projects.contributions import Edge, Need, Node
+from projects.domain.states import JobState
+from projects.models import Project, User
+
+SHOWN = 20
+KINDS = {"training": "dataset", "golden": "golden", "retention": "retention"}
+
+
+def nodes_and_edges(project: Project) -> tuple[list[Node], list[Edge]]:
+    versions = (
+        DatasetVersion.objects.filter(dataset__project=project)
+        .select_related("dataset__project")
+        .prefetch_related("parents")
+        .order_by("pk")
+    )
+    nodes = [
+        Node(
+            id=f"version:{version.pk}",
+            kind=KINDS[version.dataset.purpose],
+            label=str(version),
+            url=version.get_absolute_url(),
+            detail={"rows": version.rows, "content hash": version.content_hash[:8], "kind": version.get_kind_display()},
+        )
+        for version in versions
+    ]
+    edges = [
+        Edge(f"version:{parent.pk}", f"version:{version.pk}", "cleaned")
+        for version in versions
+        for parent in version.parents.all()
+    ]
+    return nodes, edges
+
+
+def needs(project: Project, user: User) -> list[Need]:
+    """Uploads that were refused, and uploads with rows kept aside, unless a later reading replaced them."""
+    uploads = (
+        Upload.objects.filter(project=project, rereads=None)
+        .select_related("dataset", "project")
+        .order_by("-pk")[: SHOWN * 5]
+    )
+    waiting = []
+    for upload in uploads:
+        if upload.state == JobState.FAILED:
+            text = f"{upload.file_name} could not be read into “{upload.dataset}”"
+            waiting.append(Need(text, upload.get_absolute_url(), "failed", upload.finished_at, "upload"))
+        elif upload.state == JobState.SUCCEEDED and upload.rows_bad and is_newest(upload):
+            rows = "1 row was" if upload.rows_bad == 1 else f"{upload.rows_bad} rows were"
+            text = f"{rows} kept aside from {upload.file_name}"
+            waiting.append(Need(text, upload.get_absolute_url(), "attention", upload.finished_at, "upload"))
+    return waiting[:SHOWN]
+
+
+def is_newest(upload: Upload) -> bool:
+    """A dataset that has gone on since does not wait for anybody."""
+    newest = (
+        DatasetVersion.objects.filter(dataset=upload.dataset_id)
+        .order_by("-number")
+        .values_list("pk", flat=True)
+        .first()
+    )
+    return newest is not None and newest == upload.version_id
