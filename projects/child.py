@@ -45,6 +45,10 @@ class Said:
     def succeeded(self) -> bool:
         return self.returncode == 0 and self.result is not None and self.failure is None
 
+    @property
+    def was_killed(self) -> bool:
+        return self.returncode == -signal.SIGKILL and self.failure is None
+
     def why(self) -> tuple[str, str, str]:
         """Code, message for people, detail."""
         if self.failure:

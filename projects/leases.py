@@ -16,6 +16,7 @@ from projects.transitions import move, record
 
 MAX_INFRA_FAILURES = 3
 QUARANTINED = "infra_quarantined"
+WORKER_LOST = ("worker_lost", "The worker stopped answering.")
 
 
 class LostLease(Exception):
@@ -222,28 +223,33 @@ def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
     row = type(job).objects.select_for_update().filter(expired).first()
     if row is None:
         return False  # the worker lives after all, or another reconciler was faster
-    ended_at = row.heartbeat_at or now
+    _lose(row, cause=cause, actor=actor, ended_at=row.heartbeat_at or now, why=WORKER_LOST)
+    return True
+
+
+@transaction.atomic
+def lose(job: Any, *, cause: str, code: str, message: str) -> None:
+    """The child was killed from outside: not the job's fault, so it goes on from its last checkpoint."""
+    hold(job)
+    _lose(job, cause=cause, actor="worker", ended_at=database_time(), why=(code, message))
+
+
+def _lose(row: Any, *, cause: str, actor: str, ended_at: datetime, why: tuple[str, str]) -> None:
+    code, message = why
+    now = database_time()
     changes: dict[str, Any] = {"lease_until": None, "infra_failures": F("infra_failures") + 1}
     if row.cancel_requested_at:
         close_attempt(row, Outcome.CANCELLED, cause=cause, ended_at=ended_at)
         move(row, JobState.CANCELLED, actor=actor, finished_at=now, **changes)
-        return True
-    close_attempt(
-        row,
-        Outcome.LOST,
-        cause=cause,
-        ended_at=ended_at,
-        code="worker_lost",
-        message="The worker stopped answering.",
-    )
+        return
+    close_attempt(row, Outcome.LOST, cause=cause, ended_at=ended_at, code=code, message=message)
     if row.infra_failures + 1 >= MAX_INFRA_FAILURES:
         message = (
-            f"Its worker was lost {MAX_INFRA_FAILURES} times in a row, so it is not tried again by itself. "
-            "Look at the workers' logs, then retry."
+            f"{message} That was loss number {MAX_INFRA_FAILURES}, so it is not tried again by itself. "
+            "Look at the logs of the worker and the memory of its host, then retry."
         )
         changes |= {"finished_at": now, "error_code": QUARANTINED, "error_message": message}
         move(row, JobState.FAILED, actor=actor, reason=message, **changes)
-        return True
-    move(row, JobState.QUEUED, actor=actor, reason="The worker stopped answering.", queued_at=now, **changes)
+        return
+    move(row, JobState.QUEUED, actor=actor, reason=message, queued_at=now, **changes)
     wake_on_commit(row)
-    return True

@@ -25,7 +25,7 @@ from projects import jobs, leases, waking
 from projects.child import Child, Said
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
-from projects.jobs import JobKind
+from projects.jobs import JobKind, Limits
 from projects.models import Attempt
 
 logger = logging.getLogger(__name__)
@@ -193,6 +193,10 @@ def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
         _complete(kind, job, said, workdir)
     elif said.interrupted:
         leases.hand_back(job, cause=kind.cause)
+    elif said.was_killed and kind.limits == Limits():
+        # Nobody but the system or a person kills a child without limits; its work is lost, not wrong.
+        code, message, _ = said.why()
+        leases.lose(job, cause=kind.cause, code=code, message=message)
     else:
         code, message, detail = said.why()
         _fail(kind, job, code, message, detail or tail(workdir / "engine.log"))
