@@ -1,0 +1,105 @@
+"""Forms of evaluations."""
+
+from typing import Any
+
+from django import forms
+
+from datasets_app.models import DatasetVersion
+from evaluation import selectors
+from evaluation.domain import statistics
+from evaluation.domain.graders import GRADERS
+from evaluation.domain.ranking import Change
+from projects.domain import formatting
+from projects.models import Project
+from training.models import Adapter
+
+OUTCOMES = ("", Change.REGRESSION.value, Change.GAIN.value, "unchanged", Change.BOTH_WRONG.value)
+
+
+class AdapterField(forms.ModelChoiceField):
+    def label_from_instance(self, adapter: Adapter) -> str:  # type: ignore[override]
+        return f"{adapter.name} (on {adapter.base.name})"
+
+
+class GoldenField(forms.ModelChoiceField):
+    """Versions with what they can show, so that a set that is too small is seen before it is used."""
+
+    def label_from_instance(self, version: DatasetVersion) -> str:  # type: ignore[override]
+        seen = statistics.minimum_detectable(version.rows) * 100
+        return f"{version}: {formatting.number(version.rows)} rows, shows differences from {seen:.1f} points"
+
+
+class RetentionField(forms.ModelChoiceField):
+    def label_from_instance(self, version: DatasetVersion) -> str:  # type: ignore[override]
+        return f"{version}: {formatting.number(version.rows)} rows"
+
+
+class EvaluationForm(forms.Form):
+    """The newest adapter on the newest versions, unless somebody chooses otherwise."""
+
+    adapter = AdapterField(queryset=Adapter.objects.none(), empty_label=None)
+    golden = GoldenField(
+        queryset=DatasetVersion.objects.none(),
+        empty_label=None,
+        label="Golden set",
+        help_text="Questions with expected answers that no adapter was trained on. Base and adapter answer them all.",
+    )
+    retention = RetentionField(
+        queryset=DatasetVersion.objects.none(),
+        required=False,
+        empty_label="None: leave forgetting unmeasured",
+        label="Retention set",
+        help_text="General text. If its loss rises by more than 5 %, the adapter has forgotten something.",
+    )
+    graders = forms.MultipleChoiceField(
+        choices=[(grader.name, grader.label) for grader in GRADERS.values()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="Leave all open to take those that fit the expected answers.",
+    )
+    max_new_tokens = forms.IntegerField(
+        min_value=1,
+        max_value=4096,
+        required=False,
+        label="Longest answer, in tokens",
+        help_text="Left open: a quarter more than the longest expected answer.",
+    )
+    limit = forms.IntegerField(
+        min_value=10,
+        max_value=selectors.MOST_QUESTIONS,
+        required=False,
+        label="Golden rows at most",
+        help_text="A random sample of this size; left open, all rows.",
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = {
+            "adapter": selectors.adapters(project),
+            "golden": selectors.versions(project, "golden"),
+            "retention": selectors.versions(project, "retention"),
+        }
+        for name, queryset in choices.items():
+            field = self.fields[name]
+            field.queryset = queryset  # type: ignore[attr-defined]
+            self.initial.setdefault(name, queryset.first())
+
+    @property
+    def plain(self) -> list[Any]:
+        return [self[name] for name in ("adapter", "golden", "retention")]
+
+    @property
+    def detailed(self) -> list[Any]:
+        return [self[name] for name in ("graders", "max_new_tokens", "limit")]
+
+
+class ItemFilter(forms.Form):
+    """Which golden rows of an evaluation are shown. Nonsense in the address shows them all."""
+
+    outcome = forms.ChoiceField(choices=[(name, name) for name in OUTCOMES], required=False)
+    q = forms.CharField(max_length=200, required=False, label="Search")
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        self.is_valid()
+        return {"outcome": self.cleaned_data.get("outcome", ""), "query": self.cleaned_data.get("q", "")}

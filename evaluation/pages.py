@@ -1,0 +1,99 @@
+"""Figures with the numbers they show, ready for a page: of one evaluation, and of a golden set over time."""
+
+from typing import Any
+
+from datasets_app.models import Dataset
+from evaluation import charts, selectors
+from evaluation.models import Evaluation
+from projects.contributions import Figure
+from projects.domain import formatting
+from projects.models import Project
+
+
+def quality_over_time(project: Project, dataset: Dataset) -> Figure | None:
+    """How the adapters of a project did on one golden set, one point an evaluation."""
+    points = selectors.history(project, dataset)[-200:]
+    if not points:
+        return None
+    moments, names = [point.at for point in points], [point.evaluation.adapter.name for point in points]
+    scores = [point.score for point in points]
+    return Figure(
+        id=f"quality-{dataset.pk}",
+        title=f"{charts.history_title(scores[-1].label, scores)} ({dataset.name})",
+        figure=charts.history(moments, names, scores),
+        table=charts.history_table(moments, names, scores),
+    )
+
+
+def overview_figures(project: Project) -> list[Figure]:
+    """Quality on the golden set that was used last."""
+    figures = (quality_over_time(project, dataset) for dataset in selectors.golden_sets(project)[:1])
+    return [figure for figure in figures if figure]
+
+
+def arms(evaluation: Evaluation) -> Figure | None:
+    """Base and adapter by grader, with the interval of the difference."""
+    scores = selectors.scores(evaluation)
+    if not scores:
+        return None
+    first = scores[0]
+    title = (
+        f"{first.label}: {formatting.percent(first.base)} → {formatting.percent(first.adapter)}, "
+        f"{formatting.points(first.difference)} ({charts.interval(first)})"
+    )
+    return Figure("arms", title, charts.arms(scores), charts.arms_table(scores))
+
+
+def facts(evaluation: Evaluation) -> list[tuple[str, Any]]:
+    """What it was measured with, as label and value."""
+    summary, chosen = evaluation.summary, evaluation.settings
+    seconds, tokens = summary.get("seconds") or {}, summary.get("tokens") or {}
+    rows: list[tuple[str, Any]] = [
+        ("Answers of at most", f"{chosen.get('max_new_tokens')} tokens, greedy"),
+        ("Golden rows", _rows(evaluation)),
+        ("Device", {"cuda": "GPU", "cpu": "CPU"}.get(evaluation.device, evaluation.device) or "–"),
+    ]
+    for arm in ("base", "adapter"):
+        if seconds.get(arm):
+            pace = formatting.number(tokens.get(arm, 0) / seconds[arm])
+            took = formatting.duration(seconds[arm])
+            rows.append((f"{arm.title()} answered in", f"{took}, {pace} tokens/s"))
+    if retention := summary.get("retention"):
+        text = f"{formatting.number(retention['rows'])} rows, {formatting.number(retention['tokens'])} tokens"
+        rows.append(("Retention text", text))
+    packages = summary.get("packages") or {}
+    if packages:
+        rows.append(("Measured with", ", ".join(f"{name} {version}" for name, version in packages.items())))
+    return rows
+
+
+def _rows(evaluation: Evaluation) -> str:
+    total, limit = evaluation.golden.rows, evaluation.settings.get("limit")
+    if limit and limit < total:
+        return (
+            f"a sample of {formatting.number(limit)} of {formatting.number(total)}, seed {evaluation.settings['seed']}"
+        )
+    return f"all {formatting.number(total)}"
+
+
+def warnings(evaluation: Evaluation) -> list[str]:
+    """What makes the numbers say less than they seem to."""
+    summary, found = evaluation.summary, []
+    if leak := selectors.leaked(evaluation):
+        rows = max(leak.exact, leak.normalised)
+        found.append(
+            f"{formatting.number(rows)} golden rows were in the training data of this adapter, so its score is "
+            "flattered. Clean the dataset, train again and evaluate that adapter."
+        )
+    cut = summary.get("cut") or {}
+    if cut.get("adapter"):
+        found.append(
+            f"{formatting.number(cut['adapter'])} answers of the adapter were cut at "
+            f"{evaluation.settings['max_new_tokens']} tokens. Evaluate again with longer answers."
+        )
+    if summary.get("too_long"):
+        found.append(
+            f"{formatting.number(summary['too_long'])} golden prompts are longer than the base model can read. "
+            "They have no answer and count as wrong in both arms."
+        )
+    return found
