@@ -231,6 +231,7 @@ def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
 def lose(job: Any, *, cause: str, code: str, message: str) -> None:
     """The child was killed from outside: not the job's fault, so it goes on from its last checkpoint."""
     hold(job)
+    job.refresh_from_db()
     _lose(job, cause=cause, actor="worker", ended_at=database_time(), why=(code, message))
 
 
