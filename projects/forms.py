@@ -82,6 +82,12 @@ def _price(label: str) -> forms.DecimalField:
     )
 
 
+def _short(price: Decimal) -> str:
+    """3.5000, as it is stored, reads better as 3.50; fractions of a cent stay."""
+    cents = price.quantize(Decimal("0.01"))
+    return f"{cents if cents == price else price.normalize():f}"
+
+
 class SettingsForm(ProjectForm):
     gpu_hour_price = _price("An hour of a GPU")
     cpu_hour_price = _price("An hour of a CPU host")
@@ -95,16 +101,11 @@ class SettingsForm(ProjectForm):
         help_text="Leave empty for none. Compared with what the ledger says, on the overview and under Costs.",
     )
 
-    NUMBERS = ("gpu_hour_price", "cpu_hour_price", "people_hour_price", "monthly_budget")
-
     @classmethod
     def of(cls, project: Project, data: Any = None) -> "SettingsForm":
         form = cls(data)
         values = {name: getattr(project, name) for name in form.fields}
-        # 3.5000 as it is stored reads better as 3.5.
-        form.initial = {
-            name: f"{value.normalize():f}" if isinstance(value, Decimal) else value for name, value in values.items()
-        }
+        form.initial = {name: _short(value) if isinstance(value, Decimal) else value for name, value in values.items()}
         return form
 
 

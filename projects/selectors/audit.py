@@ -27,7 +27,8 @@ def actions(project: Project) -> list[str]:
 
 def words(detail: dict[str, Any]) -> str:
     """What an event says besides actor and reason: "scope: read · days: 30"; a change as "old → new"."""
-    return " · ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in detail.items())
+    said = ((name, value) for name, value in detail.items() if value not in ("", None))
+    return " · ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in said)
 
 
 def _value(value: Any) -> str:
@@ -35,5 +36,5 @@ def _value(value: Any) -> str:
         return f"{_value(value[0])} → {_value(value[1])}"
     if isinstance(value, dict | list):
         return f"{len(value)} entries"
-    text = "–" if value in {None, ""} else str(value)
+    text = "–" if value in ("", None) else str(value)
     return text if len(text) <= 80 else text[:79] + "…"

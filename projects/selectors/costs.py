@@ -111,15 +111,15 @@ def dearest_subjects(project: Project, since: date, limit: int = 10) -> list[Sub
         project.ledger.filter(ended_at__date__gte=since)
         .values("subject_kind", "subject_id")
         .annotate(
-            amount=Sum("amount"),
+            cost=Sum("amount"),
             wasted=Sum("amount", filter=Q(outcome__in=WITHOUT_RESULT), default=ZERO),
             attempts=Count("pk"),
             successes=Count("pk", filter=~Q(outcome__in=WITHOUT_RESULT)),
             label=Max("subject_label"),
-            cause=Max("cause"),
+            why=Max("cause"),
             last=Max("ended_at"),
         )
-        .order_by("-amount", "-last")[:limit]
+        .order_by("-cost", "-last")[:limit]
     )
     urls = subject_urls((row["subject_kind"], row["subject_id"]) for row in rows)
     return [
@@ -128,8 +128,8 @@ def dearest_subjects(project: Project, since: date, limit: int = 10) -> list[Sub
             pk=row["subject_id"],
             label=row["label"],
             url=urls.get((row["subject_kind"], row["subject_id"]), ""),
-            cause=CAUSE_WORDS.get(row["cause"], row["cause"]),
-            amount=row["amount"],
+            cause=CAUSE_WORDS.get(row["why"], row["why"]),
+            amount=row["cost"],
             without_result=row["wasted"],
             attempts=row["attempts"],
             succeeded=row["successes"] > 0,
