@@ -5,9 +5,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Point = tuple[float, float]
-SHOWN_POINTS = 2000
-
 
 @dataclass(frozen=True)
 class Eta:
@@ -45,20 +42,6 @@ def smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
         average = weight * average + (1 - weight) * value
         out.append(average / (1 - weight**count))
     return out
-
-
-def thin(points: Sequence[Point], limit: int = SHOWN_POINTS) -> list[Point]:
-    """At most `limit` points that keep the first, the last and the lowest and highest of every stretch."""
-    if len(points) <= limit:
-        return list(points)
-    stretches = max(1, (limit - 2) // 2)
-    inner, kept = points[1:-1], [points[0]]
-    for number in range(stretches):
-        part = inner[len(inner) * number // stretches : len(inner) * (number + 1) // stretches]
-        if part:
-            extremes = {min(part, key=lambda p: p[1]), max(part, key=lambda p: p[1])}
-            kept += sorted(extremes)
-    return [*kept, points[-1]]
 
 
 def verdict(losses: Sequence[float]) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 import random
 import time
 import traceback
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,10 @@ from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, Stopped, emit, log
 from training.engine.rendering import ChatTokenizer
+from training.engine.versions import packages
 from training.engine.watch import StopFlag, die_with_parent
 
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")
 TELL_EVERY = 2000
-
-
-def packages() -> dict[str, str]:
-    """Versions of the libraries a result depends on; a library that is not there is left out."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def main(spec_path: str) -> None:

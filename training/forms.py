@@ -1,0 +1,130 @@
+"""Forms of bases and runs. Ranges are checked in the domain, so that page and API say the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+
+from projects.models import Project
+from training import selectors
+from training.domain import recipe as recipes
+from training.domain.recipe import KNOBS, Knob
+from training.services.bases import REPO_ID
+
+STEPS = {"learning_rate": "any", "dropout": "0.05", "warmup": "0.01", "beta": "any", "epochs": "any"}
+
+
+class RegisterBaseForm(forms.Form):
+    source = forms.ChoiceField(
+        label="Where is the model?",
+        choices=[("local", "In the models folder of this server"), ("hub", "On the Hugging Face hub")],
+        widget=forms.RadioSelect,
+        initial="local",
+    )
+    path = forms.ChoiceField(
+        label="Folder", required=False, help_text="Folders below the models folder that hold a config.json."
+    )
+    repo_id = forms.CharField(
+        label="Hub id", required=False, max_length=200, help_text="For example Qwen/Qwen2.5-1.5B-Instruct."
+    )
+    revision = forms.CharField(
+        required=False,
+        max_length=100,
+        help_text="A commit hash is safest. A branch or tag is resolved to the commit it means today.",
+    )
+    name = forms.CharField(
+        required=False, max_length=200, help_text="How adapters will name their base. Left empty: the folder or hub id."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = [(name, name) for name in selectors.local_folders()]
+        self.fields["path"].choices = found or [("", "No model in the models folder yet")]  # type: ignore[attr-defined]
+        self.fields["repo_id"].widget.attrs["pattern"] = REPO_ID.pattern
+
+
+class RunForm(forms.Form):
+    """Which data, which base, which recipe."""
+
+    name = forms.CharField(max_length=120, help_text="For people: “router, second try with more rows”.")
+    dataset_version = forms.ModelChoiceField(queryset=None, label="Training data", empty_label="Choose a version")
+    base = forms.ModelChoiceField(queryset=None, label="Base model", empty_label="Choose a base")
+    parent = forms.ModelChoiceField(
+        queryset=None,
+        label="Go on from an adapter",
+        required=False,
+        empty_label="No, start a new one",
+        help_text="Optional: train an earlier adapter of the same base further.",
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["dataset_version"].queryset = selectors.trainable_versions(project)  # type: ignore[attr-defined]
+        self.fields["base"].queryset = selectors.ready_bases(project)  # type: ignore[attr-defined]
+        self.fields["parent"].queryset = selectors.adapters(project)  # type: ignore[attr-defined]
+        for knob in KNOBS:
+            self.fields[knob.name] = _field(knob)
+
+    def knobs(self, *, expert: bool) -> Iterator[Any]:
+        return (self[knob.name] for knob in KNOBS if knob.expert == expert and knob.name not in {"method", "cut"})
+
+    def everyday(self) -> Iterator[Any]:
+        return self.knobs(expert=False)
+
+    def for_experts(self) -> Iterator[Any]:
+        return self.knobs(expert=True)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The knobs that apply to the method, as the domain reads them."""
+        method = self.cleaned_data["method"]
+        return {knob.name: self.cleaned_data[knob.name] for knob in KNOBS if method in knob.methods}
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        return {
+            "name": data["name"],
+            "base": data["base"],
+            "version": data["dataset_version"],
+            "parent": data["parent"],
+            "recipe": self.recipe,
+        }
+
+
+def initial_run(project: Project) -> dict[str, Any]:
+    """A form that is ready to go: the newest version, the newest base, the defaults of its method."""
+    version = selectors.trainable_versions(project).first()
+    base = selectors.ready_bases(project).first()
+    method = "dpo" if version is not None and version.kind == "preference" else "sft"
+    values = recipes.defaults(method) | {"target_modules": recipes.ALL_LINEAR}
+    length = min(values["max_length"], base.context_length or values["max_length"]) if base else values["max_length"]
+    return values | {"dataset_version": version, "base": base, "max_length": length, "name": _next_name(project)}
+
+
+def _next_name(project: Project) -> str:
+    return f"run {project.runs.count() + 1}"
+
+
+def _field(knob: Knob) -> forms.Field:
+    common: dict[str, Any] = {"label": knob.label, "help_text": knob.help, "initial": knob.default}
+    match knob.kind:
+        case "bool":
+            return forms.BooleanField(required=False, **common)
+        case "choice":
+            widget = forms.RadioSelect if len(knob.choices) <= 3 else forms.Select
+            return forms.ChoiceField(choices=knob.choices, widget=widget, **common)
+        case "modules":
+            return forms.CharField(max_length=300, **common)
+    bounds = {"min": knob.low, "max": knob.high, "step": STEPS.get(knob.name, "1"), "inputmode": "decimal"}
+    return forms.FloatField(widget=forms.NumberInput(attrs=bounds), **common)
+
+
+class CutForm(forms.Form):
+    """The decision about rows that are too long, asked for at the start of a draft."""
+
+    cut = forms.ChoiceField(choices=[("", ""), *recipes.KNOB["cut"].choices], required=False)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(required=False, max_length=2000)

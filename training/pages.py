@@ -1,0 +1,124 @@
+"""What the pages of training show: rows and figures put together."""
+
+from datetime import datetime
+from typing import Any
+
+from projects.contributions import Figure
+from projects.domain.states import JobState
+from projects.models import Project
+from training import charts, selectors
+from training.domain import tokens
+from training.domain.recipe import KNOBS, Recipe
+from training.models import BaseModelVersion, Run, TokenProfile
+
+OVERVIEW_RUNS = 12
+
+
+def run_status(run: Run, now: datetime) -> dict[str, Any]:
+    """Everything on a run's page that changes while it runs."""
+    return {
+        "run": run,
+        "live": selectors.live(run, now),
+        "figures": run_figures(run),
+        "attempts": selectors.attempts(run, now),
+        "log": selectors.log_tail(run),
+        "compared": selectors.predicted_against_actual(run, now),
+        "adapter": getattr(run, "adapter", None),
+    }
+
+
+def run_figures(run: Run) -> list[dict[str, Any]]:
+    """The loss first; then what the method is about; then the pace."""
+    names = ("loss", "token_accuracy", "reward_chosen", "reward_rejected", "reward_accuracy", "tokens_per_second")
+    curves = selectors.curves(run, names)
+    found = []
+    if "loss" in curves:
+        loss = curves["loss"]
+        found.append(
+            _figure("loss", charts.loss_title(loss), charts.loss(loss, total=run.total_steps), charts.loss_table(loss))
+        )
+    if {"reward_chosen", "reward_rejected"} <= set(curves):
+        found.append(
+            _figure(
+                "rewards",
+                "Rewards of chosen and rejected answers",
+                charts.rewards(curves),
+                charts.rewards_table(curves),
+            )
+        )
+    right = curves.get("reward_accuracy") or curves.get("token_accuracy")
+    if right:
+        title = "Pairs in the right order" if "reward_accuracy" in curves else "Answer tokens predicted right"
+        found.append(_figure("accuracy", title, charts.accuracy(right), charts.accuracy_table(right)))
+    if "tokens_per_second" in curves:
+        pace = curves["tokens_per_second"]
+        found.append(_figure("pace", "Tokens a second", charts.pace(pace), charts.pace_table(pace)))
+    return found
+
+
+def _figure(name: str, title: str, figure: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    return {"id": f"run-{name}", "title": title, "figure": figure, "table": table}
+
+
+def run_facts(run: Run) -> list[tuple[str, Any]]:
+    """The recipe in words, with the knobs that apply to its method."""
+    recipe = run.recipe
+    return [(knob.label, _shown(knob.kind, recipe.get(knob.name))) for knob in KNOBS if run.method in knob.methods]
+
+
+def _shown(kind: str, value: Any) -> Any:
+    if kind == "bool":
+        return "yes" if value else "no"
+    if kind == "modules":
+        return ", ".join(value or [])
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def projection(project: Project, base: BaseModelVersion, profile: TokenProfile, recipe: Recipe) -> dict[str, Any]:
+    """The counted data and what a run over it would take."""
+    stats = profile.stats
+    return {
+        "profile": profile,
+        "stats": stats,
+        "projection": selectors.projection(project, base, profile, recipe).as_dict(),
+        "lost": tokens.rows_lost(stats, recipe.cut),
+        "recipe": recipe,
+        **length_figure(stats),
+        "overlaps": selectors.overlaps(profile.version),
+    }
+
+
+def length_figure(stats: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "lengths": charts.lengths(stats["histogram"], stats["limit"]),
+        "lengths_title": charts.lengths_title(stats),
+        "lengths_table": charts.lengths_table(stats["histogram"]),
+    }
+
+
+def base_facts(base: BaseModelVersion) -> list[tuple[str, str, str]]:
+    """Parts of a fingerprint: name, hash, what it guards against."""
+    parts = base.parts
+    rows = [
+        ("config.json", parts.get("config", ""), "Shape of the network. Another config is another model."),
+        (
+            "Tokenizer",
+            parts.get("tokenizer", ""),
+            "How text becomes numbers. An adapter hears noise under another one.",
+        ),
+        ("Chat template", parts.get("chat_template", ""), "How turns are written down for the model."),
+        ("Generation config", parts.get("generation_config", ""), "Defaults for writing answers."),
+    ]
+    return rows + [(name, value, "Weights.") for name, value in sorted(parts.get("weights", {}).items())]
+
+
+def overview(project: Project) -> list[Figure]:
+    """The newest finished run's loss, on the project's overview."""
+    run = project.runs.filter(state=JobState.SUCCEEDED).order_by("-pk").first()
+    if run is None:
+        return []
+    curve = selectors.curve(run, "loss")
+    if len(curve[0]) < 2:
+        return []
+    title = f"{run}: {charts.loss_title(curve).lower()}"
+    return [Figure("newest-run-loss", title, charts.loss(curve, total=run.total_steps), charts.loss_table(curve))]

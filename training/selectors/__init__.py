@@ -1,0 +1,62 @@
+"""What pages, the API, services and other apps read about training."""
+
+from training.selectors.adapters import (
+    adapter_path,
+    adapters,
+    descendants_of_adapter,
+    rank_summary,
+)
+from training.selectors.bases import base_path, bases, local_folders, ready_bases
+from training.selectors.live import Live, live, log_tail
+from training.selectors.needs import needs
+from training.selectors.projections import (
+    fits_method,
+    likely_device,
+    past_runs,
+    profile_for,
+    projection,
+    trainable_versions,
+)
+from training.selectors.runs import (
+    AttemptCost,
+    attempts,
+    cost_so_far,
+    curve,
+    curves,
+    metric_points,
+    overlaps,
+    predicted_against_actual,
+    runs,
+    training_costs,
+)
+
+__all__ = [
+    "AttemptCost",
+    "Live",
+    "adapter_path",
+    "adapters",
+    "attempts",
+    "base_path",
+    "bases",
+    "cost_so_far",
+    "curve",
+    "curves",
+    "descendants_of_adapter",
+    "fits_method",
+    "likely_device",
+    "live",
+    "local_folders",
+    "log_tail",
+    "metric_points",
+    "needs",
+    "overlaps",
+    "past_runs",
+    "predicted_against_actual",
+    "profile_for",
+    "projection",
+    "rank_summary",
+    "ready_bases",
+    "runs",
+    "trainable_versions",
+    "training_costs",
+]

@@ -1,0 +1,33 @@
+"""Reads of adapters."""
+
+from pathlib import Path
+from typing import Any
+
+from django.db.models import QuerySet
+
+from projects import artefacts
+from projects.models import Project
+from training.models import Adapter, Run
+
+
+def adapters(project: Project) -> QuerySet[Adapter]:
+    joined = ("project", "run__started_by", "base", "dataset_version__dataset")
+    return project.adapters.select_related(*joined).order_by("-pk")
+
+
+def adapter_path(adapter: Adapter) -> Path:
+    """A local directory with the adapter's files, each checked against the manifest of the row."""
+    place = artefacts.fetch_directory(adapter.key)
+    artefacts.check_directory(place, adapter.manifest)  # the row's own copy: a manifest on disk can be swapped
+    return place
+
+
+def descendants_of_adapter(adapter: Adapter) -> QuerySet[Run]:
+    """Runs that went on from this adapter."""
+    return adapter.children.select_related("project").order_by("pk")
+
+
+def rank_summary(adapter: Adapter) -> dict[str, Any]:
+    """What a server needs to know before it loads the adapter."""
+    measured = adapter.run.measured
+    return {"parameters": measured.get("parameters", 0), "rank": adapter.rank, "alpha": adapter.alpha}

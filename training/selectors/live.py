@@ -1,0 +1,99 @@
+"""What the page of a run shows while it runs, computed from rows alone: any viewer, any reload, sees the same."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from projects.domain.states import JobState
+from training.domain import metrics
+from training.domain.failures import Failure, explain
+from training.models import Run
+from training.selectors import runs as reading
+
+RECENT_POINTS = 50
+LOG_BYTES = 16_000
+
+
+@dataclass(frozen=True)
+class Live:
+    """Is it healthy, when does it end, what has it cost?"""
+
+    run: Run
+    tone: str
+    verdict: str
+    eta: metrics.Eta | None
+    pace: float | None
+    loss: float | None
+    cost: Decimal
+    elapsed: float
+    failure: Failure | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.run.is_over
+
+
+def live(run: Run, now: datetime) -> Live:
+    _, losses = reading.curve(run, "loss")
+    tone, verdict = _verdict(run, losses)
+    recent = list(
+        run.metrics.filter(name="tokens_per_second", seconds__gt=0)
+        .order_by("-step")
+        .values_list("step", "seconds", "value")
+    )[:RECENT_POINTS][::-1]
+    end = run.finished_at or now
+    return Live(
+        run=run,
+        tone=tone,
+        verdict=verdict,
+        eta=_eta(run, [row[0] for row in recent], [row[1] for row in recent]),
+        pace=_median([row[2] for row in recent[-10:]]),
+        loss=losses[-1] if losses else None,
+        cost=reading.cost_so_far(run, now),
+        elapsed=(end - run.started_at).total_seconds() if run.started_at else 0.0,
+        failure=explain(run.error_code) if run.state == JobState.FAILED else None,
+    )
+
+
+def _eta(run: Run, steps: list[int], seconds: list[float]) -> metrics.Eta | None:
+    """Only of steps of the running attempt: an earlier one had its own clock."""
+    if run.state != JobState.RUNNING or not run.total_steps:
+        return None
+    start = max((place for place in range(1, len(seconds)) if seconds[place] < seconds[place - 1]), default=0)
+    return metrics.eta(steps[start:], seconds[start:], run.total_steps)
+
+
+def _median(values: list[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
+
+
+def _verdict(run: Run, losses: list[float]) -> tuple[str, str]:
+    match run.state:
+        case JobState.DRAFT:
+            return "waiting", "Not started yet."
+        case JobState.QUEUED:
+            return "waiting", "Waiting for a worker."
+        case JobState.CANCELLED:
+            return "void", "Cancelled."
+        case JobState.FAILED:
+            return "failed", explain(run.error_code).title
+    if run.cancel_requested_at and run.state == JobState.RUNNING:
+        return "attention", "Stopping: what can be saved is being saved."
+    return metrics.verdict(losses)
+
+
+def log_tail(run: Run) -> str:
+    """The end of the newest attempt's log, with this machine's paths shortened."""
+    path = run.workdir / "engine.log"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LOG_BYTES))
+        text = file.read().decode("utf-8", "replace").replace("\x00", "")
+    return _last_of_each_line(text.replace(f"{Path.cwd()}/", ""))
+
+
+def _last_of_each_line(text: str) -> str:
+    """Progress bars draw over themselves with carriage returns; only the last drawing is of use."""
+    return "\n".join(line.rsplit("\r", 1)[-1] for line in text.splitlines())

@@ -1,0 +1,33 @@
+"""What of training waits for a person."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from projects import access
+from projects.contributions import Need
+from projects.domain.permissions import Permission
+from projects.domain.states import JobState
+from projects.models import Project, User
+from training.domain.failures import explain
+
+RECENT = timedelta(days=14)
+SHOWN = 10
+
+
+def needs(project: Project, user: User) -> list[Need]:
+    """Failed runs and base models of the last two weeks, for those who can do something about them."""
+    if not access.may(user, Permission.RUN_START, project):
+        return []
+    since = timezone.now() - RECENT
+    failed = {"state": JobState.FAILED, "finished_at__gte": since}
+    runs = project.runs.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
+    bases = project.bases.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
+    found = [_need(row, f"Run {row} failed: {explain(row.error_code).title}", "run") for row in runs]
+    return found + [
+        _need(row, f"The base model {row} could not be registered: {row.error_message}", "base") for row in bases
+    ]
+
+
+def _need(row, text: str, kind: str) -> Need:
+    return Need(text=text, url=row.get_absolute_url(), tone="failed", at=row.finished_at, kind=kind)

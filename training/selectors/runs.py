@@ -1,0 +1,111 @@
+"""Reads of runs: their metrics, attempts and money."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+
+from datasets_app.models import DatasetVersion, Overlap
+from projects.domain import money
+from projects.models import Attempt, LedgerEntry, Project
+from training.domain import projection as projecting
+from training.models import MetricPoint, Run
+
+LABEL = "training.run"
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class AttemptCost:
+    """One attempt and what it cost; an open one costs what its time so far is worth."""
+
+    attempt: Attempt
+    seconds: float
+    amount: Decimal
+
+
+def runs(project: Project) -> QuerySet[Run]:
+    """All runs of a project, the newest first, each with its last loss and what has been booked for it."""
+    last = MetricPoint.objects.filter(run=OuterRef("pk"), name="loss").order_by("-step").values("value")[:1]
+    booked = (
+        LedgerEntry.objects.filter(subject_kind=LABEL, subject_id=OuterRef("pk"))
+        .order_by()
+        .values("subject_id")
+        .annotate(sum=Sum("amount"))
+        .values("sum")
+    )
+    joined = ("project", "base", "dataset_version__dataset", "started_by", "created_by", "adapter")
+    return (
+        project.runs.select_related(*joined).annotate(last_loss=Subquery(last), booked=Subquery(booked)).order_by("-pk")
+    )
+
+
+def metric_points(run: Run) -> QuerySet[MetricPoint]:
+    return run.metrics.order_by("name", "step")
+
+
+def curve(run: Run, name: str) -> tuple[list[int], list[float]]:
+    """Steps and values of one metric."""
+    points = run.metrics.filter(name=name).order_by("step").values_list("step", "value")
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def curves(run: Run, names: tuple[str, ...]) -> dict[str, tuple[list[int], list[float]]]:
+    """Several metrics in one query; what was not reported is left out."""
+    found: dict[str, tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
+    rows = run.metrics.filter(name__in=names).order_by("step").values_list("name", "step", "value")
+    for name, step, value in rows:
+        found[name][0].append(step)
+        found[name][1].append(value)
+    return dict(found)
+
+
+def attempts(run: Run, now: datetime) -> list[AttemptCost]:
+    """All attempts, the newest first, with the ledger's amount or, while one runs, the price of its time so far."""
+    rows = Attempt.objects.filter(job_label=LABEL, job_id=run.pk).select_related("ledger_entry").order_by("-number")
+    return [_priced(row, run.project, now) for row in rows]
+
+
+def _priced(attempt: Attempt, project: Project, now: datetime) -> AttemptCost:
+    entry = getattr(attempt, "ledger_entry", None)
+    seconds = attempt.seconds
+    if seconds is None:
+        seconds = (now - attempt.started_at).total_seconds()
+    if entry is not None:
+        return AttemptCost(attempt, seconds, entry.amount)
+    return AttemptCost(attempt, seconds, money.amount(money.hours(seconds), project.hour_price(attempt.device)))
+
+
+def cost_so_far(run: Run, now: datetime) -> Decimal:
+    """Everything this run has cost, with failed and lost attempts and the running one."""
+    return sum((one.amount for one in attempts(run, now)), ZERO)
+
+
+def training_costs(project: Project) -> dict[int, Decimal]:
+    """Booked cost by run."""
+    rows = project.ledger.filter(subject_kind=LABEL).values_list("subject_id").annotate(sum=Sum("amount"))
+    return dict(rows)
+
+
+def predicted_against_actual(run: Run, now: datetime) -> list[dict[str, Any]]:
+    """The projection frozen at the start beside what the successful attempt took."""
+    if not run.measured or not run.projection:
+        return []
+    last = next((one for one in attempts(run, now) if one.attempt.outcome == "succeeded"), None)
+    if last is None:
+        return []
+    measured = {
+        "seconds": last.seconds,
+        "money": last.amount,
+        "memory_bytes": run.measured.get("memory_bytes"),
+    }
+    return projecting.compare(run.projection, measured)
+
+
+def overlaps(version: DatasetVersion) -> list[Overlap]:
+    """Golden sets that share prompts with the version; those that share nothing are left out."""
+    rows = version.overlaps.select_related("golden_version__dataset").order_by("-exact", "-normalised")
+    return [row for row in rows if row.exact or row.normalised]

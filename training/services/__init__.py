@@ -1,0 +1,21 @@
+"""What people do about training: register bases, count tokens, start and stop runs, remove what nothing stands on."""
+
+from training.services.adapters import delete_adapter
+from training.services.bases import delete_base, register_base, retry_base
+from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, start_run
+from training.services.tokens import ensure_profile, measure_tokens
+
+__all__ = [
+    "cancel_run",
+    "create_run",
+    "delete_adapter",
+    "delete_base",
+    "delete_run",
+    "ensure_profile",
+    "launch_run",
+    "measure_tokens",
+    "register_base",
+    "retry_base",
+    "retry_run",
+    "start_run",
+]

@@ -1,0 +1,234 @@
+"""Creating, starting, stopping and removing runs."""
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from datasets_app import services as datasets
+from datasets_app.models import DatasetVersion
+from projects import leases, transitions
+from projects.access import requires
+from projects.domain.errors import Invalid, Refused
+from projects.domain.permissions import Permission
+from projects.domain.states import JobState
+from projects.models import Project, User
+from training import selectors
+from training.domain import tokens
+from training.domain.recipe import Cut, Method, Recipe
+from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
+from training.engine.versions import packages
+from training.models import Adapter, BaseModelVersion, Run, TokenProfile
+from training.services.tokens import ensure_profile
+
+
+@requires(Permission.RUN_START)
+@transaction.atomic
+def create_run(
+    project: Project,
+    *,
+    by: User,
+    name: str,
+    base: BaseModelVersion,
+    version: DatasetVersion,
+    recipe: Mapping[str, Any],
+    parent: Adapter | None = None,
+) -> Run:
+    """A draft: everything is checked, nothing is spent. The data is counted in tokens in the meantime."""
+    read = Recipe.read(recipe)
+    _check_parts(project, base, version, parent, read)
+    run = Run.objects.create(
+        project=project,
+        name=_name(name),
+        method=read.method,
+        base=base,
+        dataset_version=version,
+        parent_adapter=parent,
+        recipe=read.as_dict(),
+        created_by=by,
+    )
+    transitions.record(run, "run.created", actor=by.email)
+    if base.is_ready:
+        ensure_profile(version, base, read.max_length, by=by)
+    return run
+
+
+@requires(Permission.RUN_START)
+@transaction.atomic
+def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
+    """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed."""
+    if run.state != JobState.DRAFT:
+        raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
+    recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
+    profile = _counted(run, recipe)
+    _check_rows(profile.stats, recipe)
+    datasets.ensure_overlaps(run.dataset_version)
+    projection = selectors.projection(run.project, run.base, profile, recipe)
+    leases.queue_job(
+        run,
+        actor=by.email,
+        recipe=recipe.as_dict(),
+        spec=_freeze(run, recipe).frozen(),
+        projection=projection.as_dict(),
+        total_steps=projection.steps,
+        launched_with=_known_at_start(run, profile, recipe),
+        started_by=by,
+    )
+    return run
+
+
+@requires(Permission.RUN_START)
+@transaction.atomic
+def launch_run(project: Project, *, by: User, cut: str | None = None, **parts: Any) -> Run:
+    """Create and start in one go: when the start is refused, no draft is left behind."""
+    return start_run(create_run(project, by=by, **parts), by=by, cut=cut)
+
+
+@requires(Permission.RUN_CANCEL)
+def cancel_run(run: Run, *, by: User, reason: str = "") -> Run:
+    """Stop a waiting run at once and a running one within seconds; its last checkpoint is kept for a retry."""
+    leases.request_cancel(run, actor=by.email, reason=reason)
+    return run
+
+
+@requires(Permission.RUN_START)
+@transaction.atomic
+def retry_run(run: Run, *, by: User) -> Run:
+    """A new attempt of the same frozen spec, from its newest whole checkpoint."""
+    if not run.base.is_ready:
+        raise Refused(f"The base model {run.base} is not ready.", code="base_not_ready")
+    leases.queue_job(run, actor=by.email)
+    return run
+
+
+@requires(Permission.ADAPTER_DELETE)
+@transaction.atomic
+def delete_run(run: Run, *, by: User) -> None:
+    """Remove a run that made nothing; what it cost stays in the ledger."""
+    if run.is_active:
+        raise Refused("This run is not over. Cancel it first.", code="still_running")
+    if Adapter.objects.filter(run=run).exists():
+        raise Refused("An adapter descends from this run, so the run stays as its record.", code="has_descendants")
+    transitions.record(run, "run.deleted", actor=by.email)
+    home = run.home
+    run.delete()
+    transaction.on_commit(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+def _name(name: str) -> str:
+    chosen = name.strip()
+    if not chosen or len(chosen) > 120 or not chosen.isprintable():
+        raise Invalid("Give the run a name of up to 120 characters.", code="bad_name", field="name")
+    return chosen
+
+
+def _check_parts(
+    project: Project, base: BaseModelVersion, version: DatasetVersion, parent: Adapter | None, recipe: Recipe
+) -> None:
+    """Everything from this project, for this purpose, and made for each other."""
+    for thing, owner, field in ((base, base.project_id, "base"), (version, version.project.pk, "dataset_version")):
+        if owner != project.pk:
+            raise Invalid(
+                f"There is no {type(thing).__name__} of that number in this project.", code="not_found", field=field
+            )
+    if version.dataset.purpose != "training":
+        raise Invalid(
+            f"{version} is a {version.dataset.get_purpose_display().lower()}. What a run is judged by must never be "
+            "trained on: choose a training set.",
+            code="wrong_purpose",
+            field="dataset_version",
+        )
+    if (version.kind == "preference") != (recipe.method == Method.DPO):
+        wanted = "pairs (chosen and rejected)" if recipe.method == Method.DPO else "chats or plain text"
+        raise Invalid(
+            f"{recipe.method.upper()} needs {wanted}, but {version} holds {version.get_kind_display().lower()} rows.",
+            code="wrong_kind",
+            field="method",
+        )
+    _check_parent(project, base, parent, recipe)
+
+
+def _check_parent(project: Project, base: BaseModelVersion, parent: Adapter | None, recipe: Recipe) -> None:
+    if parent is None:
+        return
+    if parent.project_id != project.pk:
+        raise Invalid("There is no such adapter in this project.", code="not_found", field="parent")
+    if parent.base.fingerprint != base.fingerprint:
+        raise Invalid(f"{parent} was trained on another base model.", code="parent_mismatch", field="parent")
+    if (parent.rank, parent.alpha) != (recipe.rank, recipe.alpha):
+        raise Invalid(
+            f"{parent} has rank {parent.rank} and alpha {parent.alpha}; going on from it needs the same.",
+            code="parent_mismatch",
+            field="rank",
+        )
+
+
+def _counted(run: Run, recipe: Recipe) -> TokenProfile:
+    """The token profile, or a refusal that says to wait: nobody starts without knowing what would be cut."""
+    if not run.base.is_ready:
+        raise Refused(
+            f"The base model {run.base} is not ready yet. Wait until it is.", code="base_not_ready", field="base"
+        )
+    profile = selectors.profile_for(run.dataset_version, run.base, recipe.max_length)
+    if profile is not None and profile.is_ready:
+        return profile
+    if profile is not None and profile.state == JobState.FAILED:
+        raise Refused(f"The data could not be counted in tokens: {profile.error_message}", code=profile.error_code)
+    raise Refused(
+        "The data is still being counted in tokens of this base. Start the run when that is done.",
+        code="tokens_not_counted",
+    )
+
+
+def _check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
+    """Rows that do not fit need a decision; rows that teach nothing end it here."""
+    if stats["rows"] + stats["unshowable"] == 0 or stats["trained_tokens"] == 0:
+        raise Refused("Not one token of this data would be trained on.", code="no_trained_tokens")
+    if recipe.cut != Cut.REFUSE:
+        return
+    if stats["cut"]:
+        raise Invalid(
+            f"{stats['cut']} rows are longer than {recipe.max_length} tokens, and {stats['answers_cut']} of them would lose "
+            "part of their answer. Raise the longest row, or decide to leave them out or to cut them.",
+            code="cut_undecided",
+            field="cut",
+        )
+    if stats["unshowable"]:
+        first = stats["unshowable_rows"][0]
+        raise Invalid(
+            f"{stats['unshowable']} rows cannot be shown by the base's chat template (row {first['index']}: "
+            f"{first['message']}). Clean the data, or decide to leave them out.",
+            code="template",
+            field="cut",
+        )
+
+
+def _freeze(run: Run, recipe: Recipe) -> RunSpec:
+    base, version, parent = run.base, run.dataset_version, run.parent_adapter
+    return RunSpec(
+        label=run.name,
+        base=BaseRef(base.repo_id or base.name, base.fingerprint, base.parts, base.revision, base.licence),
+        data=DataRef(str(version), version.content_hash, version.rows, version.kind),
+        recipe=recipe,
+        parent=ParentRef(str(parent), parent.digest) if parent else None,
+        packages=packages(),
+    )
+
+
+def _known_at_start(run: Run, profile: TokenProfile, recipe: Recipe) -> dict[str, Any]:
+    """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
+    stats = profile.stats
+    return {
+        "cut": recipe.cut,
+        "rows_cut": stats["cut"],
+        "answers_cut": stats["answers_cut"],
+        "rows_left_out": tokens.rows_lost(stats, recipe.cut),
+        "unshowable": stats["unshowable"],
+        "overlaps": [
+            {"golden": str(row.golden_version), "exact": row.exact, "normalised": row.normalised}
+            for row in selectors.overlaps(run.dataset_version)
+        ],
+        "at": timezone.now().isoformat(),
+    }

@@ -1,0 +1,164 @@
+"""Bodies of the background work: what each child is given, what is noted while it works, what is kept."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from datasets_app import selectors as datasets
+from projects import artefacts, leases
+from projects.domain.errors import Refused
+from projects.domain.states import JobState
+from training import selectors
+from training.domain.spec import RunSpec
+from training.models import Adapter, BaseModelVersion, MetricPoint, Run, TokenProfile
+
+Event = dict[str, Any]
+
+
+def _command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
+    path = workdir / "spec.json"
+    path.write_text(json.dumps(spec, indent=2, sort_keys=True))
+    return [*settings.ENGINES[label], str(path)]
+
+
+# Runs
+
+
+def prepare_run(run: Run, workdir: Path) -> list[str]:
+    """The frozen spec, plus the places of this attempt on this machine."""
+    spec = RunSpec.read(run.spec)
+    parent = run.parent_adapter
+    spec = replace(
+        spec,
+        base=replace(spec.base, path=str(selectors.base_path(run.base))),
+        data=replace(spec.data, path=str(datasets.version_path(run.dataset_version))),
+        parent=replace(spec.parent, path=str(selectors.adapter_path(parent))) if spec.parent and parent else None,
+        output_dir=str(workdir / "out"),
+        checkpoint_dir=str(run.checkpoint_dir),
+    )
+    return _command("training.run", workdir, spec.as_dict())
+
+
+def note_run(run: Run, event: Event) -> None:
+    """Every write says whose it is; a worker that was given up for dead writes nothing more."""
+    match event["event"]:
+        case "started":
+            leases.fenced_update(
+                run,
+                device=str(event.get("device", ""))[:40],
+                device_name=str(event.get("device_name", ""))[:120],
+                total_steps=int(event.get("total") or 0),
+            )
+        case "data":
+            leases.fenced_update(run, report={key: value for key, value in event.items() if key != "event"})
+        case "metrics":
+            _note_metrics(run, event)
+        case "checkpoint":
+            leases.fenced_update(
+                run, checkpoint_step=int(event["step"]), checkpoint_sha256=str(event.get("sha256", ""))[:64]
+            )
+
+
+@transaction.atomic
+def _note_metrics(run: Run, event: Event) -> None:
+    step, seconds = int(event["step"]), (timezone.now() - run.started_at).total_seconds()
+    leases.fenced_update(run, step=step, tokens_seen=int(event.get("tokens") or run.tokens_seen))
+    points = [
+        MetricPoint(run=run, name=str(name)[:40], step=step, value=value, seconds=seconds)
+        for name, value in event["values"].items()
+        if isinstance(value, int | float)
+    ]
+    # A resumed attempt says again what the lost one said after its last checkpoint.
+    MetricPoint.objects.bulk_create(
+        points, update_conflicts=True, unique_fields=["run", "name", "step"], update_fields=["value", "seconds"]
+    )
+
+
+def complete_run(run: Run, workdir: Path, result: Event) -> None:
+    """First the files, under a key that holds the fence; then the row that makes them an adapter."""
+    made = result["adapter"]
+    key = f"adapters/{run.pk}/run-{run.pk}-f{run.fence}"
+    manifest = artefacts.commit_directory(workdir / "out", key)
+    if manifest["files"] != made["files"]:
+        raise Refused("The adapter's files are not what the engine wrote. Retry the run.", code="adapter_invalid")
+    Adapter.objects.create(
+        project=run.project,
+        run=run,
+        name=_free_name(run),
+        base=run.base,
+        dataset_version=run.dataset_version,
+        key=key,
+        manifest=manifest,
+        digest=manifest["digest"],
+        rank=made["rank"],
+        alpha=made["alpha"],
+        size_bytes=made["size_bytes"],
+    )
+    kept = "seconds steps tokens trained_tokens tokens_per_second final_loss memory_bytes packages device device_name".split()
+    leases.fenced_update(
+        run,
+        measured={name: result.get(name) for name in kept} | {"parameters": made["parameters"]},
+        step=int(result["steps"]),
+        tokens_seen=int(result["tokens"]),
+    )
+
+
+def _free_name(run: Run) -> str:
+    taken = Adapter.objects.filter(project=run.project, name=run.name).exists()
+    return f"{run.name[:100]} (run {run.pk})" if taken else run.name
+
+
+def tidy_run(run: Run) -> None:
+    """After a success nothing needs the checkpoints; the log and the spec of every attempt stay."""
+    if run.state == JobState.SUCCEEDED:
+        shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
+        shutil.rmtree(run.workdir / "out", ignore_errors=True)
+
+
+# Base models
+
+
+def prepare_base(base: BaseModelVersion, workdir: Path) -> list[str]:
+    spec = {
+        "source": base.source,
+        "repo_id": base.repo_id,
+        "revision": base.revision,
+        "path": str(base.folder),
+    }
+    return _command("training.base", workdir, spec)
+
+
+def complete_base(base: BaseModelVersion, workdir: Path, result: Event) -> None:
+    same = BaseModelVersion.objects.filter(
+        project=base.project, fingerprint=result["fingerprint"], state=JobState.SUCCEEDED
+    ).first()
+    if same is not None:
+        raise Refused(
+            f"Exactly these files are already registered as “{same}”. Use that one.", code="base_already_registered"
+        )
+    names = (
+        "fingerprint parts shape template licence architecture parameters context_length vocab_size size_bytes".split()
+    )
+    leases.fenced_update(base, revision=result["revision"], **{name: result[name] for name in names})
+
+
+# Token counts
+
+
+def prepare_tokens(profile: TokenProfile, workdir: Path) -> list[str]:
+    spec = {
+        "base_path": str(selectors.base_path(profile.base)),
+        "data_path": str(datasets.version_path(profile.version)),
+        "max_length": profile.max_length,
+    }
+    return _command("training.tokens", workdir, spec)
+
+
+def complete_tokens(profile: TokenProfile, workdir: Path, result: Event) -> None:
+    leases.fenced_update(profile, stats=result["stats"])

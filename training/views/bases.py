@@ -1,0 +1,85 @@
+"""Pages of base-model versions."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+
+from projects.domain.errors import Refused
+from projects.forms import add_refusal
+from projects.pages import ProjectPage
+from training import forms, pages, selectors, services
+from training.models import BaseModelVersion
+
+
+class BaseList(ProjectPage):
+    room = "training"
+
+    def get(self, request: HttpRequest, project: str) -> HttpResponse:
+        return self.render("training/bases.html", {"bases": selectors.bases(self.project)})
+
+
+class BaseRegister(ProjectPage):
+    room = "training"
+    service = services.register_base
+    permission = services.register_base.permission
+
+    def get(self, request: HttpRequest, project: str) -> HttpResponse:
+        return self.render("training/base_register.html", {"form": forms.RegisterBaseForm()})
+
+    def post(self, request: HttpRequest, project: str) -> HttpResponse:
+        form = forms.RegisterBaseForm(request.POST)
+        if form.is_valid():
+            try:
+                return redirect(self.service(self.project, by=request.user, **form.cleaned_data))
+            except Refused as refused:
+                add_refusal(form, refused)
+        return self.render("training/base_register.html", {"form": form}, status=400)
+
+
+class BasePage(ProjectPage):
+    room = "training"
+
+    def base(self, pk: int) -> BaseModelVersion:
+        return get_object_or_404(selectors.bases(self.project), pk=pk)
+
+
+class BaseDetail(BasePage):
+    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base = self.base(pk)
+        context = {
+            "base": base,
+            "parts": pages.base_facts(base),
+            "runs": selectors.runs(self.project).filter(base=base)[:20],
+            "adapters": selectors.adapters(self.project).filter(base=base)[:20],
+        }
+        return self.render("training/base.html", context)
+
+
+class BaseStatus(BasePage):
+    """The part of the page that changes while the files are hashed."""
+
+    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base = self.base(pk)
+        response = self.render("training/_base_status.html", {"base": base})
+        if base.is_over:
+            response["HX-Refresh"] = "true"  # the facts below have come in
+        return response
+
+
+class BaseRetry(BasePage):
+    service = services.retry_base
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        return redirect(self.service(self.base(pk), by=request.user))
+
+
+class BaseDelete(BasePage):
+    service = services.delete_base
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base = self.base(pk)
+        self.service(base, by=request.user)
+        messages.success(request, f"{base} is off the list. Its files were not touched.")
+        return redirect("base-list", project=self.project.slug)

@@ -1,0 +1,166 @@
+"""Pages of runs: the list, the new one with its projection, and the live page."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+
+from projects.domain.errors import Refused
+from projects.domain.states import JobState
+from projects.forms import add_refusal
+from projects.pages import ProjectPage
+from training import forms, pages, selectors, services
+from training.domain.recipe import Recipe
+from training.models import Run
+
+PAGE = 25
+
+
+class RunList(ProjectPage):
+    room = "training"
+
+    def get(self, request: HttpRequest, project: str) -> HttpResponse:
+        runs = selectors.runs(self.project)
+        state = request.GET.get("state", "")
+        if state in set(JobState):
+            runs = runs.filter(state=state)
+        context = {
+            "page": Paginator(runs, PAGE).get_page(request.GET.get("page")),
+            "state": state,
+            "states": [one.value for one in JobState],
+            "has_bases": selectors.ready_bases(self.project).exists(),
+            "has_data": selectors.trainable_versions(self.project).exists(),
+        }
+        return self.render("training/runs.html", context)
+
+
+class RunCreate(ProjectPage):
+    room = "training"
+    service = services.create_run
+    permission = services.create_run.permission
+
+    def get(self, request: HttpRequest, project: str) -> HttpResponse:
+        initial = forms.initial_run(self.project)
+        for name in ("dataset_version", "base", "parent"):
+            initial |= {name: request.GET[name]} if request.GET.get(name, "").isdecimal() else {}
+        return self.page(forms.RunForm(project=self.project, initial=initial))
+
+    def post(self, request: HttpRequest, project: str) -> HttpResponse:
+        form = forms.RunForm(request.POST, project=self.project)
+        if form.is_valid():
+            service = self.service if request.POST.get("then") == "draft" else services.launch_run
+            try:
+                return redirect(service(self.project, by=request.user, **form.parts))
+            except Refused as refused:
+                add_refusal(form, refused)
+        return self.page(form, status=400)
+
+    def page(self, form: forms.RunForm, status: int = 200) -> HttpResponse:
+        context = {
+            "form": form,
+            "has_bases": selectors.ready_bases(self.project).exists(),
+            "has_data": selectors.trainable_versions(self.project).exists(),
+        }
+        return self.render("training/run_create.html", context, status=status)
+
+
+class RunProjection(ProjectPage):
+    """What the run in the form would see, take and cost; counts the data first if nobody has yet."""
+
+    room = "training"
+    service = services.measure_tokens
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str) -> HttpResponse:
+        form = forms.RunForm(request.POST, project=self.project)
+        form.is_valid()
+        base, version = form.cleaned_data.get("base"), form.cleaned_data.get("dataset_version")
+        try:
+            context = self.projected(form, base, version) if base and version else {"incomplete": True}
+        except (Refused, KeyError) as problem:
+            text = problem.message if isinstance(problem, Refused) else "Fill in the numbers marked in the form."
+            context = {"problem": text}
+        return self.render("training/_projection.html", context)
+
+    def projected(self, form: forms.RunForm, base: Any, version: Any) -> dict[str, Any]:
+        recipe = Recipe.read(form.recipe)
+        if not selectors.fits_method(version, recipe.method):
+            return {
+                "problem": f"{recipe.method.upper()} does not fit {version}, which holds {version.get_kind_display().lower()} rows."
+            }
+        profile = self.service(version, by=self.request.user, base=base, max_length=recipe.max_length)
+        if not profile.is_ready:
+            return {"counting": profile}
+        return pages.projection(self.project, base, profile, recipe)
+
+
+class RunPage(ProjectPage):
+    room = "training"
+
+    def run(self, pk: int) -> Run:
+        return get_object_or_404(selectors.runs(self.project), pk=pk)
+
+
+class RunDetail(RunPage):
+    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        run = self.run(pk)
+        context = pages.run_status(run, timezone.now()) | {"facts": pages.run_facts(run)}
+        if run.state == JobState.DRAFT:
+            context |= self.draft(run)
+        return self.render("training/run.html", context)
+
+    def draft(self, run: Run) -> dict[str, Any]:
+        """A draft shows what it would take, as soon as its data is counted."""
+        profile = selectors.profile_for(run.dataset_version, run.base, run.recipe["max_length"])
+        if profile is None or not profile.is_ready:
+            return {"counting": profile}
+        return pages.projection(self.project, run.base, profile, run.read_recipe)
+
+
+class RunStatus(RunPage):
+    """All that changes while a run is running; polled by every viewer, computed from rows."""
+
+    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        return self.render("training/_run_status.html", pages.run_status(self.run(pk), timezone.now()))
+
+
+class RunStart(RunPage):
+    service = services.start_run
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        form = forms.CutForm(request.POST)
+        cut = form.cleaned_data["cut"] if form.is_valid() else None
+        return redirect(self.service(self.run(pk), by=request.user, cut=cut or None))
+
+
+class RunCancel(RunPage):
+    service = services.cancel_run
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        form = forms.ReasonForm(request.POST)
+        reason = form.cleaned_data["reason"] if form.is_valid() else ""
+        return redirect(self.service(self.run(pk), by=request.user, reason=reason))
+
+
+class RunRetry(RunPage):
+    service = services.retry_run
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        return redirect(self.service(self.run(pk), by=request.user))
+
+
+class RunDelete(RunPage):
+    service = services.delete_run
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        run = self.run(pk)
+        self.service(run, by=request.user)
+        messages.success(request, f"{run} is deleted. What it cost stays in the ledger.")
+        return redirect("run-list", project=self.project.slug)
