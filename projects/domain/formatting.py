@@ -78,17 +78,18 @@ def sig3(value: Number) -> str:
     """Three significant digits; whole numbers stay whole; the very small are written 2.5e-5."""
     if isinstance(value, int):
         return number(value)
-    if abs(value) < 1000:
-        value = float(f"{value:.3g}")  # first, since rounding may add a digit before the point
-    size = abs(value)
+    measure = float(value)
+    if abs(measure) < 1000:
+        measure = float(f"{measure:.3g}")  # first, since rounding may add a digit before the point
+    size = abs(measure)
     if size == 0:
         return "0"
     if size < 0.001:
-        mantissa, exponent = f"{value:.2e}".split("e")
+        mantissa, exponent = f"{measure:.2e}".split("e")
         return signed(f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}")
     whole = len(str(int(size))) if size >= 1 else 0
     leading = 0 if size >= 0.1 else 1 if size >= 0.01 else 2
-    return number(value, max(0, 3 - whole + leading))
+    return number(measure, max(0, 3 - whole + leading))
 
 
 def percent(share: Number, decimals: int = 1) -> str:

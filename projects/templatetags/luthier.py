@@ -200,9 +200,7 @@ def unlocalized(value: Any) -> str:
 @register.simple_tag(takes_context=True)
 def page_url(context: template.Context, page: Any, direction: str, param: str = "page") -> str:
     """Address of the page before or after, keeping filters and searches; empty at either end."""
-    has, number = (
-        (page.has_next(), page.number + 1) if direction == "next" else (page.has_previous(), page.number - 1)
-    )
+    has, number = (page.has_next(), page.number + 1) if direction == "next" else (page.has_previous(), page.number - 1)
     if not has:
         return ""
     request = getattr(context, "request", None)
