@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.db.models import Q
 
 from deployments.domain import graph, layout
-from deployments.domain.layout import Drawing
+from deployments.domain.layout import Box, Drawing
 from projects import contributions
 from projects.contributions import Edge, Node
 from projects.domain.states import ACTIVE
@@ -17,6 +17,8 @@ DRAW_AT_MOST = 400  # beyond that a drawing is wallpaper; the table still lists 
 TITLES = {
     "base": "Base models",
     "dataset": "Dataset versions",
+    "golden": "Golden sets",
+    "retention": "Retention sets",
     "run": "Runs",
     "adapter": "Adapters",
     "evaluation": "Evaluations",
@@ -80,6 +82,18 @@ class View:
     hidden: int = 0
     edges: Sequence[Edge] = field(default_factory=list)
 
+    @property
+    def placed(self) -> list[tuple[Box, Node]]:
+        return [(box, self.nodes[box.node]) for box in self.drawing.boxes] if self.drawing else []
+
+    @property
+    def heads(self) -> list[tuple[str, int]]:
+        return [(title_of(head.stage), head.x) for head in self.drawing.heads] if self.drawing else []
+
+
+def title_of(kind: str) -> str:
+    return TITLES.get(kind, kind.capitalize())
+
 
 def gather(project: Project) -> tuple[dict[str, Node], list[Edge]]:
     """Everything that the apps know of a project; an edge to something that is gone is dropped."""
@@ -102,7 +116,7 @@ def view(project: Project, *, focus: str = "", kinds: Collection[str] = ()) -> V
         shown = graph.family(pairs, focus)
     if kinds:
         shown = {i for i in shown if nodes[i].kind in kinds or i == focus}
-    ordered = sorted(shown, key=lambda i: (layout.stage_rank(nodes[i].kind), _number(i)))
+    ordered = sorted(shown, key=lambda i: (_kind_order(nodes[i].kind), _number(i)))
     labels = {(edge.source, edge.target): edge.label for edge in edges}
     visible = graph.bridged(pairs, ordered)
     drawing = None
@@ -113,13 +127,17 @@ def view(project: Project, *, focus: str = "", kinds: Collection[str] = ()) -> V
         drawing=drawing,
         nodes={i: nodes[i] for i in ordered},
         kinds=[
-            (kind, TITLES.get(kind, kind.capitalize()), counts[kind], not kinds or kind in kinds)
-            for kind in sorted(counts, key=layout.stage_rank)
+            (kind, title_of(kind), counts[kind], not kinds or kind in kinds) for kind in sorted(counts, key=_kind_order)
         ],
         focus=nodes.get(focus),
         hidden=len(nodes) - len(shown),
         edges=[Edge(a, b, labels.get((a, b), "")) for a, b in visible],
     )
+
+
+def _kind_order(kind: str) -> tuple[int, int]:
+    known = list(TITLES)
+    return layout.stage_rank(kind), known.index(kind) if kind in TITLES else len(known)
 
 
 def _number(node: str) -> tuple[int, str]:

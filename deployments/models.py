@@ -67,9 +67,7 @@ class DeploymentRequest(models.Model):
     run_started_by = _person(null=True)
     run_created_by = _person(null=True)
     message = models.TextField(blank=True, max_length=5000)
-    state = models.CharField(
-        max_length=20, choices=_choices(RequestState), default=RequestState.SUBMITTED.value
-    )
+    state = models.CharField(max_length=20, choices=_choices(RequestState), default=RequestState.SUBMITTED.value)
     evidence = models.JSONField(default=dict)
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -92,9 +90,7 @@ class DeploymentRequest(models.Model):
                 fields=["adapter", "slot"],
                 condition=Q(state__in=[state.value for state in OPEN]),
             ),
-            models.CheckConstraint(
-                name="nobody_decides_their_own", condition=~Q(decided_by=F("requested_by"))
-            ),
+            models.CheckConstraint(name="nobody_decides_their_own", condition=~Q(decided_by=F("requested_by"))),
             models.CheckConstraint(
                 name="nobody_decides_a_run_they_started", condition=~Q(decided_by=F("run_started_by"))
             ),
@@ -103,8 +99,7 @@ class DeploymentRequest(models.Model):
             ),
             models.CheckConstraint(
                 name="decided_by_and_at_together",
-                condition=Q(decided_by=None, decided_at=None)
-                | Q(decided_by__isnull=False, decided_at__isnull=False),
+                condition=Q(decided_by=None, decided_at=None) | Q(decided_by__isnull=False, decided_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="an_approval_is_of_this_evidence",
@@ -178,9 +173,7 @@ class Deployment(LeasedJob):
     class Meta(LeasedJob.Meta):
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(
-                name="one_live_deployment_per_slot", fields=["slot"], condition=Q(live=True)
-            ),
+            models.UniqueConstraint(name="one_live_deployment_per_slot", fields=["slot"], condition=Q(live=True)),
             models.UniqueConstraint(
                 name="one_switch_at_a_time_per_slot",
                 fields=["slot"],

@@ -196,18 +196,14 @@ CHECKS: Sequence[tuple[str, str, str, Callable[[Facts], Finding]]] = (
 
 def judge(facts: Facts) -> list[Gate]:
     """Every gate over one set of facts. A gate that cannot be computed is an error, and an error blocks."""
-    return [
-        Gate(code, title, threshold, **vars(_find(check, facts))) for code, title, threshold, check in CHECKS
-    ]
+    return [Gate(code, title, threshold, **vars(_find(check, facts))) for code, title, threshold, check in CHECKS]
 
 
 def _find(check: Callable[[Facts], Finding], facts: Facts) -> Finding:
     try:
         return check(facts)
     except (KeyError, TypeError, ValueError, AttributeError) as broken:
-        return Finding(
-            Status.ERROR, "error", f"This gate could not be computed: {type(broken).__name__} {broken}."
-        )
+        return Finding(Status.ERROR, "error", f"This gate could not be computed: {type(broken).__name__} {broken}.")
 
 
 def blocked_by(gates: Sequence[Gate]) -> list[str]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from deployments.domain.graph import links
 
 STAGES = ("base", "dataset", "run", "adapter", "evaluation", "request", "deployment")
+BESIDE = {"golden": "dataset", "retention": "dataset"}  # other kinds that stand in a stage's column
 BOX_WIDTH, BOX_HEIGHT = 176, 46
 COLUMN_GAP, ROW_GAP, WAY_HEIGHT = 64, 16, 8
 MARGIN, HEAD = 12, 34
@@ -59,14 +60,13 @@ class Drawing:
 
 def stage_rank(kind: str) -> int:
     """Unknown kinds stand at the right end, so that a new kind of node shows up instead of vanishing."""
-    return STAGES.index(kind) if kind in STAGES else len(STAGES)
+    stage = BESIDE.get(kind, kind)
+    return STAGES.index(stage) if stage in STAGES else len(STAGES)
 
 
 def layout(kinds: Mapping[str, str], edges: Sequence[Edge]) -> Drawing:
     """Place every node of `kinds` (id -> stage) and route every edge between two of them."""
-    edges = [
-        edge for edge in dict.fromkeys(edges) if edge[0] in kinds and edge[1] in kinds and edge[0] != edge[1]
-    ]
+    edges = [edge for edge in dict.fromkeys(edges) if edge[0] in kinds and edge[1] in kinds and edge[0] != edge[1]]
     stages = sorted({stage_rank(kind) for kind in kinds.values()})
     column = {node: stages.index(stage_rank(kind)) for node, kind in kinds.items()}
     routes = {edge: _route(edge, column) for edge in edges}
@@ -74,11 +74,9 @@ def layout(kinds: Mapping[str, str], edges: Sequence[Edge]) -> Drawing:
     places = dict(column) | {stop: at for route in routes.values() for at, stop in _ways(route, column)}
     columns = _ordered(places, hops)
     tops = _stacked(columns, hops, column)
-    boxes = {
-        node: Box(node, at, MARGIN + at * (BOX_WIDTH + COLUMN_GAP), tops[node]) for node, at in column.items()
-    }
+    boxes = {node: Box(node, at, MARGIN + at * (BOX_WIDTH + COLUMN_GAP), tops[node]) for node, at in column.items()}
     lines = [_line(edge, route, boxes, places, tops) for edge, route in routes.items()]
-    names = {stage_rank(kind): kind for kind in kinds.values()}
+    names = {stage_rank(kind): BESIDE.get(kind, kind) for kind in kinds.values()}
     heads = [Head(names[s], MARGIN + at * (BOX_WIDTH + COLUMN_GAP)) for at, s in enumerate(stages)]
     bottom = max((tops[node] + _height(node, column) for node in places), default=HEAD)
     width = 2 * MARGIN + len(stages) * (BOX_WIDTH + COLUMN_GAP) - COLUMN_GAP if stages else 2 * MARGIN
@@ -141,7 +139,7 @@ def crossings(columns: Sequence[Sequence[str]], hops: Sequence[Edge]) -> int:
 
 
 def _inversions(numbers: list[int]) -> int:
-    if len(numbers) < 2:  # noqa: PLR2004
+    if len(numbers) < 2:
         return 0
     middle = len(numbers) // 2
     left, right = numbers[:middle], numbers[middle:]
@@ -156,9 +154,7 @@ def _inversions(numbers: list[int]) -> int:
     return count
 
 
-def _stacked(
-    columns: Sequence[Sequence[str]], hops: Sequence[Edge], boxes: Mapping[str, object]
-) -> dict[str, int]:
+def _stacked(columns: Sequence[Sequence[str]], hops: Sequence[Edge], boxes: Mapping[str, object]) -> dict[str, int]:
     """The top of every node: as near to its parents as the node above it allows."""
     parents, _ = links(hops)
     tops: dict[str, int] = {}

@@ -26,9 +26,7 @@ def order_from(spec: dict[str, Any]) -> release.Order:
 
 def work(order: release.Order) -> dict[str, Any]:
     say("started", device="cpu", device_name="", total=len(order.files))
-    copied = release.ensure(
-        order, lambda done, total: say("progress", phase="copy and verify", done=done, total=total)
-    )
+    copied = release.ensure(order, lambda done, total: say("progress", phase="copy and verify", done=done, total=total))
     release.switch(order)
     return {
         "release": order.release,

@@ -7,6 +7,7 @@ from datasets_app.models import Overlap
 from deployments.domain import evidence, gates
 from deployments.engine import release
 from deployments.models import Deployment, DeploymentRequest, Slot
+from evaluation import selectors as evaluations
 from evaluation.models import Evaluation, EvaluationItem
 from projects import artefacts
 from projects.domain.states import JobState
@@ -16,9 +17,7 @@ SCHEMA = 1
 MISSING = "missing"
 
 
-def collect(
-    slot: Slot, adapter: Any, evaluation: Any | None, *, trusting_files: bool = False
-) -> dict[str, Any]:
+def collect(slot: Slot, adapter: Any, evaluation: Any | None, *, trusting_files: bool = False) -> dict[str, Any]:
     """All facts that an approval is bound to, with the result of every gate over them.
 
     `trusting_files` takes files of the recorded size for intact: quick enough for an overview, never for a decision.
@@ -118,9 +117,9 @@ def _run(run: Any) -> dict[str, Any]:
 
 
 def lines_of(job: Any) -> Any:
-    return LedgerEntry.objects.filter(
-        project=job.project, subject_kind=job.job_label, subject_id=job.pk
-    ).order_by("ended_at", "pk")
+    return LedgerEntry.objects.filter(project=job.project, subject_kind=job.job_label, subject_id=job.pk).order_by(
+        "ended_at", "pk"
+    )
 
 
 def _version(version: Any) -> dict[str, Any]:
@@ -134,27 +133,16 @@ def _version(version: Any) -> dict[str, Any]:
 
 
 def _evaluation(evaluation: Any) -> dict[str, Any]:
-    summary = evaluation.summary or {}
-    retention = summary.get("retention") or {}
-    return {
-        "id": evaluation.pk,
-        "adapter_id": evaluation.adapter_id,
-        "state": evaluation.state,
-        "base_fingerprint": evaluation.base.fingerprint,
-        "settings_sha256": evidence.digest([evaluation.graders, evaluation.settings]),
-        "n": summary.get("n"),
-        "primary": summary.get("primary"),
-        "graders": summary.get("graders") or {},
-        "retention_change_percent": retention.get("change_percent"),
-        "golden": _version(evaluation.golden),
-        "retention_set": _version(evaluation.retention) if evaluation.retention else None,
-        "outputs_sha256": _outputs(evaluation),
-    }
+    return evaluations.evidence(evaluation) | {"outputs_sha256": _outputs(evaluation)}
 
 
 def _outputs(evaluation: Any) -> str:
     """One hash over every answer that the reviewer can read, so that none can be changed afterwards."""
-    rows = EvaluationItem.objects.filter(evaluation=evaluation).order_by("index").values_list("row_id", "base_output", "adapter_output", "scores")
+    rows = (
+        EvaluationItem.objects.filter(evaluation=evaluation)
+        .order_by("index")
+        .values_list("row_id", "base_output", "adapter_output", "scores")
+    )
     return evidence.digest([list(row) for row in rows])
 
 

@@ -63,9 +63,7 @@ def cards(project: Project) -> list[SlotCard]:
         .order_by("submitted_at")
     ):
         requests.setdefault(request.slot_id, []).append(request)
-    return [
-        SlotCard(slot, lives.get(slot.pk), requests.get(slot.pk, []), moving.get(slot.pk)) for slot in slots
-    ]
+    return [SlotCard(slot, lives.get(slot.pk), requests.get(slot.pk, []), moving.get(slot.pk)) for slot in slots]
 
 
 def _of(project: Project) -> QuerySet[Deployment]:

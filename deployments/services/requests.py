@@ -5,6 +5,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from datasets_app import services as dataset_services
 from deployments.domain import evidence
 from deployments.domain.states import RequestState
 from deployments.models import Deployment, DeploymentRequest, Slot
@@ -94,12 +95,8 @@ def withdraw(request: DeploymentRequest, *, by: User, reason: str = "") -> Deplo
 
 def _evidence(slot: Slot, adapter: Any, evaluation: Any | None) -> dict[str, Any]:
     if evaluation is not None:
-        try:
-            from datasets_app.services import ensure_overlaps  # TEMP
-        except ImportError:
-            ensure_overlaps = lambda v: None
         for version in gathering.trained_on(adapter):
-            ensure_overlaps(version)
+            dataset_services.ensure_overlaps(version)
     return gathering.collect(slot, adapter, evaluation)
 
 

@@ -28,9 +28,7 @@ def comment(request: DeploymentRequest, *, by: User, body: str) -> Review:
 
 
 @requires(Permission.DEPLOYMENT_DECIDE)
-def decide(
-    request: DeploymentRequest, *, by: User, verdict: Verdict, digest: str, body: str, session: bool
-) -> Review:
+def decide(request: DeploymentRequest, *, by: User, verdict: Verdict, digest: str, body: str, session: bool) -> Review:
     """Give a verdict on the evidence with this digest.
 
     `session` is true when a signed-in person does it; a token never decides. Two reviewers at once: the first

@@ -18,9 +18,7 @@ def create_slot(project: Project, *, by: User, name: str, description: str = "")
     """A slot and the name of its folder, which only ever comes from us."""
     name, target = " ".join(name.split()), slugify(name)
     if not target or len(name) > NAME_AT_MOST:
-        raise Invalid(
-            f"A slot's name needs a letter or a digit and at most {NAME_AT_MOST} characters.", field="name"
-        )
+        raise Invalid(f"A slot's name needs a letter or a digit and at most {NAME_AT_MOST} characters.", field="name")
     try:
         with transaction.atomic():
             slot = Slot.objects.create(

@@ -20,7 +20,16 @@ from tests.factories.projects import make_member, make_project, run_jobs
 from training.models import Adapter, BaseModelVersion, Run
 
 _n = count(1)
-GOOD = {"base": 0.02, "adapter": 0.9, "difference": 0.88, "low": 0.81, "high": 0.94}
+GOOD = {
+    "n": 6,
+    "base": 0.02,
+    "adapter": 0.9,
+    "difference": 0.88,
+    "low": 0.81,
+    "high": 0.94,
+    "gains": 5,
+    "losses": 1,
+}
 REASON = "Read the regressions; they are harmless."
 
 
@@ -46,10 +55,8 @@ def make_version(
     project: Project, by: User, purpose: str = "training", dataset: Dataset | None = None, rows: int = 100
 ) -> DatasetVersion:
     n = next(_n)
-    dataset = dataset or Dataset.objects.create(
-        project=project, name=f"{purpose} {n}", purpose=purpose, created_by=by
-    )
-    return DatasetVersion.objects.create(
+    dataset = dataset or Dataset.objects.create(project=project, name=f"{purpose} {n}", purpose=purpose, created_by=by)
+    version = DatasetVersion.objects.create(
         dataset=dataset,
         number=dataset.versions.count() + 1,
         content_hash=digest_of(f"version {n}"),
@@ -60,6 +67,19 @@ def make_version(
         source_format="openai-chat",
         created_by=by,
     )
+    _compare(version)
+    return version
+
+
+def _compare(version: DatasetVersion) -> None:
+    """These versions have no rows to read, so every pair is said to be compared, and clean."""
+    others = DatasetVersion.objects.filter(dataset__project=version.project)
+    if version.dataset.purpose == "golden":
+        pairs = [(other, version) for other in others.exclude(dataset__purpose="golden")]
+    else:
+        pairs = [(version, other) for other in others.filter(dataset__purpose="golden")]
+    for mine, golden in pairs:
+        Overlap.objects.create(version=mine, golden_version=golden, exact=0, normalised=0)
 
 
 def make_adapter(
@@ -159,7 +179,7 @@ def make_evaluation(
         summary={
             "n": rows,
             "primary": "exact_match",
-            "graders": {"exact_match": dict(score or GOOD)},
+            "graders": {"exact_match": GOOD | (score or {})},
             "minimum_detectable": 0.125,
             "retention": {"base_loss": 2.0, "adapter_loss": 2.03, "change_percent": retention_percent}
             if retention

@@ -24,9 +24,7 @@ S = RequestState
 
 
 def give(verdict, request, by, body=make.REASON, session=True, digest=None):
-    return services.decide(
-        request, by=by, verdict=verdict, digest=digest or request.digest, body=body, session=session
-    )
+    return services.decide(request, by=by, verdict=verdict, digest=digest or request.digest, body=body, session=session)
 
 
 @pytest.fixture
@@ -205,9 +203,7 @@ def test_things_of_another_project_cannot_be_asked_for(request_):
     own = {"slot": request_.slot, "adapter": request_.adapter, "evaluation": request_.evaluation}
     for field, thing in foreign.items():
         with pytest.raises(Refused) as refused:
-            services.request_deployment(
-                request_.project, by=request_.requested_by, **(own | {field: thing})
-            )
+            services.request_deployment(request_.project, by=request_.requested_by, **(own | {field: thing}))
         assert (refused.value.code, refused.value.field) == ("not_in_project", field)
 
 
@@ -369,9 +365,7 @@ def test_a_verdict_on_a_page_opened_before_a_resubmission_is_refused(request_, r
     """The reviewer's page shows the first evidence; the author submits other evidence meanwhile."""
     page = DeploymentRequest.objects.get(pk=request_.pk)
     give(Verdict.REQUEST_CHANGES, request_, reviewer)
-    services.resubmit(
-        request_, by=request_.requested_by, evaluation=make.make_evaluation(request_.adapter, rows=9)
-    )
+    services.resubmit(request_, by=request_.requested_by, evaluation=make.make_evaluation(request_.adapter, rows=9))
     with pytest.raises(Refused) as refused:
         give(Verdict.APPROVE, page, reviewer, digest=page.digest)
     assert refused.value.code in {"approval_stale", "evidence_changed", "just_changed"}

@@ -1,0 +1,210 @@
+"""The API of slots, requests, deployments and lineage: the same services as the pages."""
+
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.response import Response
+
+from deployments import lineage, services
+from deployments.api import serializers as shapes
+from deployments.domain import gates
+from deployments.domain.states import Verdict
+from deployments.models import Deployment, DeploymentRequest, Slot
+from deployments.selectors import evidence, reviews
+from evaluation import selectors as evaluations
+from projects.api.serializers import EmptySerializer, ReasonSerializer
+from projects.api.views import Idempotent, ProjectViewSet
+from projects.domain.errors import Invalid
+
+
+def checked(serializer_class: Any, request: Any) -> dict[str, Any]:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def one_of(queryset: Any, pk: int | None, field: str) -> Any:
+    """A row of this project by its number, or the refusal that names the field."""
+    found = queryset.filter(pk=pk).first() if pk else None
+    if pk and found is None:
+        raise Invalid(f"This project has no {field} {pk}.", code="not_in_project", field=field)
+    return found
+
+
+class SlotViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+    lookup_value_converter = "int"
+    serializer_class = shapes.SlotSerializer
+    queryset = Slot.objects.none()
+    services = {"create": services.create_slot, "rollback": services.roll_back}
+
+    def get_queryset(self) -> QuerySet[Slot]:
+        live = Deployment.objects.filter(live=True).select_related("adapter")
+        return (
+            Slot.objects.filter(project=self.project)
+            .select_related("project", "created_by")
+            .prefetch_related(Prefetch("deployments", live, to_attr="live_now"))
+        )
+
+    def create(self, request: Any, **kwargs: Any) -> Response:
+        """Make a slot."""
+        fields = checked(shapes.SlotSerializer, request)
+
+        def make() -> Response:
+            slot = self.services["create"](self.project, by=request.user, **fields)
+            return Response(self.get_serializer(self.get_queryset().get(pk=slot.pk)).data, status=201)
+
+        return self.create_once(request, make)
+
+    @extend_schema(request=ReasonSerializer, responses={202: shapes.DeploymentSerializer})
+    @action(detail=True, methods=["post"])
+    def rollback(self, request: Any, **kwargs: Any) -> Response:
+        """Go back to the adapter that was live before; needs no approval."""
+        fields = checked(ReasonSerializer, request)
+        made = self.services["rollback"](self.get_object(), by=request.user, **fields)
+        return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+
+
+class RequestViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+    lookup_value_converter = "int"
+    serializer_class = shapes.RequestSerializer
+    queryset = DeploymentRequest.objects.none()
+    known_filters = ("state", "slot")
+    services = {
+        "create": services.request_deployment,
+        "comment": services.comment,
+        "decide": services.decide,
+        "deploy": services.deploy_request,
+        "withdraw": services.withdraw,
+        "resubmit": services.resubmit,
+    }
+
+    def get_queryset(self) -> QuerySet[DeploymentRequest]:
+        found = reviews.requests(self.project)
+        for name in self.known_filters:
+            if value := self.request.query_params.get(name):
+                if name == "slot" and not value.isdecimal():
+                    raise Invalid("“slot” is the number of a slot.", field="slot")
+                found = found.filter(**{name: value})
+        return found
+
+    def whole(self, request: DeploymentRequest, code: int = 200) -> Response:
+        row = reviews.requests(self.project).prefetch_related("reviews__author").get(pk=request.pk)
+        row.gates = gates.judge(row.evidence)
+        row.changed_since = evidence.changes_since(row, trusting_files=True) if row.is_open else []
+        return Response(shapes.RequestDetailSerializer(row).data, status=code)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("state", str, description="Only requests in this state"),
+            OpenApiParameter("slot", int, description="Only requests for this slot"),
+        ]
+    )
+    def list(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        """Requests, the newest first."""
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(responses=shapes.RequestDetailSerializer)
+    def retrieve(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        """A request with its evidence, gates, changes since the submission, and discussion."""
+        return self.whole(self.get_object())
+
+    @extend_schema(request=shapes.NewRequestSerializer, responses={201: shapes.RequestDetailSerializer})
+    def create(self, request: Any, **kwargs: Any) -> Response:
+        """Ask for an adapter to go live in a slot."""
+        fields = checked(shapes.NewRequestSerializer, request)
+        things = {
+            "slot": one_of(self.project.slots, fields["slot"], "slot"),
+            "adapter": one_of(self.project.adapters, fields["adapter"], "adapter"),
+            "evaluation": one_of(evaluations.evaluations(self.project), fields["evaluation"], "evaluation"),
+        }
+
+        def make() -> Response:
+            made = self.services["create"](self.project, by=request.user, message=fields["message"], **things)
+            return self.whole(made, 201)
+
+        return self.create_once(request, make)
+
+    @extend_schema(request=shapes.CommentSerializer, responses={201: shapes.ReviewSerializer})
+    @action(detail=True, methods=["post"])
+    def comment(self, request: Any, **kwargs: Any) -> Response:
+        fields = checked(shapes.CommentSerializer, request)
+        made = self.services["comment"](self.get_object(), by=request.user, **fields)
+        return Response(shapes.ReviewSerializer(made).data, status=201)
+
+    @extend_schema(request=shapes.DecideSerializer, responses={201: shapes.ReviewSerializer})
+    @action(detail=True, methods=["post"])
+    def decide(self, request: Any, **kwargs: Any) -> Response:
+        """Approve, request changes or reject. Only a signed-in person can; a token is refused."""
+        fields = checked(shapes.DecideSerializer, request)
+        verdict = Verdict(fields.pop("verdict"))
+        made = self.services["decide"](
+            self.get_object(), by=request.user, verdict=verdict, session=request.auth is None, **fields
+        )
+        return Response(shapes.ReviewSerializer(made).data, status=201)
+
+    @extend_schema(request=EmptySerializer, responses={202: shapes.DeploymentSerializer})
+    @action(detail=True, methods=["post"])
+    def deploy(self, request: Any, **kwargs: Any) -> Response:
+        """Start the deployment of an approved request."""
+        checked(EmptySerializer, request)
+        made = self.services["deploy"](self.get_object(), by=request.user)
+        return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=ReasonSerializer, responses=shapes.RequestDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Any, **kwargs: Any) -> Response:
+        fields = checked(ReasonSerializer, request)
+        return self.whole(self.services["withdraw"](self.get_object(), by=request.user, **fields))
+
+    @extend_schema(request=shapes.ResubmitSerializer, responses=shapes.RequestDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def resubmit(self, request: Any, **kwargs: Any) -> Response:
+        """Submit again with the evidence of today."""
+        fields = checked(shapes.ResubmitSerializer, request)
+        chosen = one_of(evaluations.evaluations(self.project), fields.pop("evaluation"), "evaluation")
+        asked = self.services["resubmit"](self.get_object(), by=request.user, evaluation=chosen, **fields)
+        return self.whole(asked)
+
+
+class DeploymentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+    lookup_value_converter = "int"
+    serializer_class = shapes.DeploymentSerializer
+    queryset = Deployment.objects.none()
+    services = {"rollback": services.roll_back}
+
+    def get_queryset(self) -> QuerySet[Deployment]:
+        return Deployment.objects.filter(project=self.project).select_related("slot__project", "deployed_by", "adapter")
+
+    @extend_schema(request=ReasonSerializer, responses={202: shapes.DeploymentSerializer})
+    @action(detail=True, methods=["post"])
+    def rollback(self, request: Any, **kwargs: Any) -> Response:
+        """Make this earlier deployment live again in its slot."""
+        fields = checked(ReasonSerializer, request)
+        earlier = self.get_object()
+        made = self.services["rollback"](earlier.slot, by=request.user, to=earlier, **fields)
+        return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
+
+
+class LineageViewSet(ProjectViewSet):
+    serializer_class = shapes.LineageSerializer
+    known_filters = ("focus", "kind")
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("focus", str, description="Only this node, its ancestors and its descendants"),
+            OpenApiParameter("kind", str, many=True, description="Only nodes of these kinds"),
+        ],
+        responses=shapes.LineageSerializer,
+    )
+    def list(self, request: Any, **kwargs: Any) -> Response:
+        """Nodes and edges of the project; an edge leads from what was used to what was made of it."""
+        focus, kinds = request.query_params.get("focus", ""), request.query_params.getlist("kind")
+        view = lineage.view(self.project, focus=focus, kinds=frozenset(kinds))
+        if focus and view.focus is None:
+            get_object_or_404(Slot.objects.none())
+        return Response(self.get_serializer({"nodes": view.nodes.values(), "edges": view.edges}).data)

@@ -1,0 +1,16 @@
+"""The lineage page: where things come from and what hangs on them."""
+
+from django.http import HttpRequest, HttpResponse
+
+from deployments import lineage
+from projects.pages import ProjectPage
+
+
+class Lineage(ProjectPage):
+    room = "lineage"
+
+    def get(self, request: HttpRequest, project: str) -> HttpResponse:
+        view = lineage.view(
+            self.project, focus=request.GET.get("focus", ""), kinds=frozenset(request.GET.getlist("kind"))
+        )
+        return self.render("deployments/lineage.html", {"view": view, "draw_at_most": lineage.DRAW_AT_MOST})
