@@ -128,4 +128,7 @@ def furnish(cache: Path, rows: int) -> tuple[Any, Any, Any, Any]:
     for job in (base, upload):
         if not wait(job) or job.state != "succeeded":
             raise SystemExit(f"{job} {job.state}: {job.error_code} {job.error_message} {job.error_detail}")
+    profile = training.measure_tokens(upload.version, by=owner, base=base, max_length=128)
+    if not wait(profile):
+        raise SystemExit(f"{profile} was not counted")
     return owner, project, base, upload.version

@@ -20,6 +20,7 @@ import psutil
 from benchmarks import installation
 
 RECIPE = {
+    "method": "sft",
     "rank": 8,
     "alpha": 16,
     "learning_rate": 2e-3,
@@ -47,9 +48,8 @@ class Proof:
             self.project,
             by=self.owner,
             name=name,
-            method="sft",
             base=self.base,
-            dataset_version=self.version,
+            version=self.version,
             recipe=RECIPE,
         )
         self.runs.append(run)

@@ -3,9 +3,9 @@
 import secrets
 from dataclasses import dataclass
 
-from projects import services
 from projects.domain.permissions import Role
 from projects.models import Membership, Project, User
+from projects.services import invitations, projects
 
 NAMES = {
     Role.OWNER: "Olive Owner",
@@ -39,11 +39,11 @@ def settle() -> tuple[Project, People]:
         user.save()
         users[role], passwords[email] = user, password
     owner = users[Role.OWNER]
-    project = services.create_project(by=owner, name="Support desk", description="Routes help-desk tickets.")
+    project = projects.create_project(by=owner, name="Support desk", description="Routes help-desk tickets.")
     for role, user in users.items():
         if user != owner:
-            _, secret = services.invite_member(project, by=owner, role=role, email=user.email)
-            services.accept_invitation(secret, by=user)
+            _, secret = invitations.invite_member(project, by=owner, role=role, email=user.email)
+            invitations.accept_invitation(secret, by=user)
     assert Membership.objects.filter(project=project).count() == len(Role)
-    services.change_settings(project, by=owner, monthly_budget="25.00", cpu_hour_price="0.40")
+    projects.change_settings(project, by=owner, monthly_budget="25.00", cpu_hour_price="0.40")
     return project, People(*(users[role] for role in Role), passwords=passwords)

@@ -14,14 +14,29 @@ from deployments import services as deployments
 from deployments.models import Deployment, DeploymentRequest
 from evaluation import services as evaluation
 from evaluation.models import Evaluation
-from projects import services as projects
 from projects.models import Project
 from training import services as training
 from training.models import Adapter, BaseModelVersion, Run
 
 BASE_FOLDER = "tiny-help-desk"
-FIRST_TRY = {"rank": 8, "alpha": 8, "learning_rate": 5e-5, "epochs": 1, "max_length": 128, "batch_size": 8}
-SECOND_TRY = {"rank": 32, "alpha": 64, "learning_rate": 3e-3, "epochs": 4, "max_length": 128, "batch_size": 8}
+FIRST_TRY = {
+    "method": "sft",
+    "rank": 8,
+    "alpha": 8,
+    "learning_rate": 5e-5,
+    "epochs": 1,
+    "max_length": 128,
+    "batch_size": 8,
+}
+SECOND_TRY = {
+    "method": "sft",
+    "rank": 32,
+    "alpha": 64,
+    "learning_rate": 3e-3,
+    "epochs": 4,
+    "max_length": 128,
+    "batch_size": 8,
+}
 
 
 @dataclass
@@ -46,9 +61,7 @@ def tell(project: Project, people: People) -> Made:
 
 def register(project: Project, people: People) -> BaseModelVersion:
     step("Registering the base model")
-    base = training.register_base(
-        project, by=people.engineer, name="Tiny help desk", source="local", path=BASE_FOLDER, licence="apache-2.0"
-    )
+    base = training.register_base(project, by=people.engineer, name="Tiny help desk", source="local", path=BASE_FOLDER)
     wait_for(base)
     say(f"fingerprint {base.fingerprint[:8]}, {base.parameters:,} parameters")
     return base
@@ -78,11 +91,11 @@ def bring_data(project: Project, people: People) -> tuple[DatasetVersion, Datase
 
 
 def clean_up(raw: DatasetVersion, golden: DatasetVersion, people: People) -> DatasetVersion:
-    step("Cleaning: duplicates, leaked golden rows and the row with a secret go")
+    step("Cleaning: duplicates, leaked golden rows and a secret go")
     steps = [
-        {"step": "dedupe"},
-        {"step": "drop_overlap", "golden_version": golden.pk},
-        {"step": "drop_finding", "code": "secret"},
+        {"op": "dedupe"},
+        {"op": "drop_overlap", "golden": [golden.pk]},
+        {"op": "mask_secrets"},
     ]
     build = wait_for(datasets.clean_version(raw, by=people.engineer, steps=steps))
     say(f"{raw.rows} rows became {build.version.rows}")
@@ -93,9 +106,8 @@ def train(
     project: Project, people: People, name: str, base: BaseModelVersion, version: DatasetVersion, recipe: dict[str, Any]
 ) -> Adapter:
     step(f"Training: {name}")
-    run = training.create_run(
-        project, by=people.engineer, name=name, method="sft", base=base, dataset_version=version, recipe=recipe
-    )
+    run = training.create_run(project, by=people.engineer, name=name, base=base, version=version, recipe=recipe)
+    wait_for(training.measure_tokens(version, by=people.engineer, base=base, max_length=recipe["max_length"]))
     run = training.start_run(run, by=people.engineer)
     wait_for(run, show=lambda r: f"{r.state} step {r.step} of {r.total_steps or '?'}")
     return Run.objects.get(pk=run.pk).adapter
