@@ -64,8 +64,8 @@ class SlotViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
     @action(detail=True, methods=["post"])
     def rollback(self, request: Any, **kwargs: Any) -> Response:
         """Go back to the adapter that was live before; needs no approval."""
-        fields = checked(ReasonSerializer, request)
-        made = self.services["rollback"](self.get_object(), by=request.user, **fields)
+        slot, fields = self.get_object(), checked(ReasonSerializer, request)
+        made = self.services["rollback"](slot, by=request.user, **fields)
         return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
 
 
@@ -132,43 +132,41 @@ class RequestViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectView
     @extend_schema(request=shapes.CommentSerializer, responses={201: shapes.ReviewSerializer})
     @action(detail=True, methods=["post"])
     def comment(self, request: Any, **kwargs: Any) -> Response:
-        fields = checked(shapes.CommentSerializer, request)
-        made = self.services["comment"](self.get_object(), by=request.user, **fields)
+        asked, fields = self.get_object(), checked(shapes.CommentSerializer, request)
+        made = self.services["comment"](asked, by=request.user, **fields)
         return Response(shapes.ReviewSerializer(made).data, status=201)
 
     @extend_schema(request=shapes.DecideSerializer, responses={201: shapes.ReviewSerializer})
     @action(detail=True, methods=["post"])
     def decide(self, request: Any, **kwargs: Any) -> Response:
         """Approve, request changes or reject. Only a signed-in person can; a token is refused."""
-        fields = checked(shapes.DecideSerializer, request)
+        asked, fields = self.get_object(), checked(shapes.DecideSerializer, request)
         verdict = Verdict(fields.pop("verdict"))
-        made = self.services["decide"](
-            self.get_object(), by=request.user, verdict=verdict, session=request.auth is None, **fields
-        )
+        made = self.services["decide"](asked, by=request.user, verdict=verdict, session=request.auth is None, **fields)
         return Response(shapes.ReviewSerializer(made).data, status=201)
 
     @extend_schema(request=EmptySerializer, responses={202: shapes.DeploymentSerializer})
     @action(detail=True, methods=["post"])
     def deploy(self, request: Any, **kwargs: Any) -> Response:
         """Start the deployment of an approved request."""
+        asked = self.get_object()
         checked(EmptySerializer, request)
-        made = self.services["deploy"](self.get_object(), by=request.user)
+        made = self.services["deploy"](asked, by=request.user)
         return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
 
     @extend_schema(request=ReasonSerializer, responses=shapes.RequestDetailSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Any, **kwargs: Any) -> Response:
-        fields = checked(ReasonSerializer, request)
-        return self.whole(self.services["withdraw"](self.get_object(), by=request.user, **fields))
+        asked, fields = self.get_object(), checked(ReasonSerializer, request)
+        return self.whole(self.services["withdraw"](asked, by=request.user, **fields))
 
     @extend_schema(request=shapes.ResubmitSerializer, responses=shapes.RequestDetailSerializer)
     @action(detail=True, methods=["post"])
     def resubmit(self, request: Any, **kwargs: Any) -> Response:
         """Submit again with the evidence of today."""
-        fields = checked(shapes.ResubmitSerializer, request)
+        asked, fields = self.get_object(), checked(shapes.ResubmitSerializer, request)
         chosen = one_of(evaluations.evaluations(self.project), fields.pop("evaluation"), "evaluation")
-        asked = self.services["resubmit"](self.get_object(), by=request.user, evaluation=chosen, **fields)
-        return self.whole(asked)
+        return self.whole(self.services["resubmit"](asked, by=request.user, evaluation=chosen, **fields))
 
 
 class DeploymentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
@@ -184,8 +182,7 @@ class DeploymentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     @action(detail=True, methods=["post"])
     def rollback(self, request: Any, **kwargs: Any) -> Response:
         """Make this earlier deployment live again in its slot."""
-        fields = checked(ReasonSerializer, request)
-        earlier = self.get_object()
+        earlier, fields = self.get_object(), checked(ReasonSerializer, request)
         made = self.services["rollback"](earlier.slot, by=request.user, to=earlier, **fields)
         return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
 

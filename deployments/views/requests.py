@@ -46,7 +46,7 @@ class RequestPage(ProjectPage):
     def again(self, request: DeploymentRequest, form: Any, name: str, refused: Refused) -> HttpResponse:
         """The same page with the refusal at the form it is about."""
         add_refusal(form, refused)
-        return self.page(self.found(request.pk), refused.status, **{name: form})
+        return self.page(self.found(request.pk), refused.status, refusal=refused.message, **{name: form})
 
 
 class RequestDetail(RequestPage):
