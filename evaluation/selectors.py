@@ -77,8 +77,9 @@ def evaluations(project: Project) -> QuerySet[Evaluation]:
 def scores(evaluation: Evaluation) -> list[Score]:
     """The primary grader first, then the others in the order of the table."""
     found = evaluation.summary.get("graders") or {}
+    counts = {"n": evaluation.summary.get("n", 0), "gains": 0, "losses": 0}
     listed = [
-        Score(name=name, label=grader.label, help=grader.help, **found[name])
+        Score(name=name, label=grader.label, help=grader.help, **(counts | found[name]))
         for name, grader in graders.GRADERS.items()
         if name in found
     ]
