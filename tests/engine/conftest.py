@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.engine.rows import write_rows
 from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, RunSpec
 from training.engine import fingerprint as describing
-from training.engine.run import packages
+from training.engine.versions import packages
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,16 @@ def tiny_base(pytestconfig: pytest.Config) -> Path:
             command = [sys.executable, "-m", "training.engine.tiny", str(folder / key)]
             subprocess.run(command, cwd=REPO, env=child_env(), check=True, capture_output=True)
     return folder / key
+
+
+@pytest.fixture(scope="session")
+def tiny_adapter(tiny_base: Path, tiny_facts: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of an adapter that has learned to route tickets. Tests must not write into it."""
+    engine = Engine(tmp_path_factory.mktemp("tiny-adapter"), tiny_base, tiny_facts)
+    spec = engine.spec(tickets.routing_sets()[0], epochs=2, rank=32, alpha=64)
+    told = engine.run(spec)
+    assert told.returncode == 0, told.events[-1]
+    return Path(spec.output_dir)
 
 
 @pytest.fixture(scope="session")
@@ -74,29 +85,31 @@ class Engine:
         home.mkdir()
         return replace(spec, output_dir=str(home / "out"), checkpoint_dir=str(home / "ckpt"))
 
-    def start(self, spec: RunSpec, **env: str) -> subprocess.Popen:
-        path = Path(spec.output_dir).parent / "spec.json"
-        spec.write(path)
-        log = (path.parent / "engine.log").open("a")
-        command = [sys.executable, "-m", "training.engine", str(path)]
-        return subprocess.Popen(
-            command, cwd=REPO, env=child_env() | env, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
-
     def run(self, spec: RunSpec, **env: str) -> "Told":
-        process = self.start(spec, **env)
-        lines = list(process.stdout)
-        return Told(process.wait(), [json.loads(line) for line in lines])
+        return self._follow(spec, env, lambda event: None)
 
     def run_until(self, spec: RunSpec, step: int, kill: signal.Signals) -> "Told":
         """Send a signal as soon as a step has been told."""
-        process = self.start(spec)
+        return self._follow(
+            spec, {}, lambda event: kill if event["event"] == "metrics" and event["step"] == step else None
+        )
+
+    def _follow(self, spec: RunSpec, env: dict[str, str], answer: Callable[[dict], signal.Signals | None]) -> "Told":
+        path = Path(spec.output_dir).parent / "spec.json"
+        spec.write(path)
+        command = [sys.executable, "-m", "training.engine", str(path)]
         events = []
-        for line in process.stdout:
-            events.append(json.loads(line))
-            if events[-1]["event"] == "metrics" and events[-1]["step"] == step:
-                process.send_signal(kill)
-        return Told(process.wait(), events)
+        with (
+            (path.parent / "engine.log").open("a") as log,
+            subprocess.Popen(
+                command, cwd=REPO, env=child_env() | env, stdout=subprocess.PIPE, stderr=log, text=True
+            ) as process,
+        ):
+            for line in process.stdout:
+                events.append(json.loads(line))
+                if number := answer(events[-1]):
+                    process.send_signal(number)
+        return Told(process.returncode, events)
 
 
 class Told:

@@ -19,6 +19,7 @@ from training.selectors.projections import (
 )
 from training.selectors.runs import (
     AttemptCost,
+    all_curves,
     attempts,
     cost_so_far,
     curve,
@@ -35,6 +36,7 @@ __all__ = [
     "Live",
     "adapter_path",
     "adapters",
+    "all_curves",
     "attempts",
     "base_path",
     "bases",

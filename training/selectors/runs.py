@@ -63,6 +63,12 @@ def curves(run: Run, names: tuple[str, ...]) -> dict[str, tuple[list[int], list[
     return dict(found)
 
 
+def all_curves(run: Run, only: str | None = None) -> dict[str, tuple[list[int], list[float]]]:
+    """Every metric that was reported, or one."""
+    names = run.metrics.order_by("name").values_list("name", flat=True).distinct()
+    return curves(run, tuple(name for name in names if only in (None, name)))
+
+
 def attempts(run: Run, now: datetime) -> list[AttemptCost]:
     """All attempts, the newest first, with the ledger's amount or, while one runs, the price of its time so far."""
     rows = Attempt.objects.filter(job_label=LABEL, job_id=run.pk).select_related("ledger_entry").order_by("-number")

@@ -1,10 +1,5 @@
 """Pages of adapters."""
 
-import tempfile
-import zipfile
-from pathlib import Path
-from typing import IO
-
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -13,11 +8,10 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from projects.pages import ProjectPage
-from training import selectors, services
+from training import archives, selectors, services
 from training.models import Adapter
 
 PAGE = 25
-IN_MEMORY = 8 * 1024 * 1024
 
 
 class AdapterList(ProjectPage):
@@ -54,7 +48,9 @@ class AdapterDownload(AdapterPage):
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         adapter = self.adapter(pk)
         name = slugify(adapter.name) or f"adapter-{adapter.pk}"
-        return FileResponse(zipped(selectors.adapter_path(adapter), name), as_attachment=True, filename=f"{name}.zip")
+        return FileResponse(
+            archives.zipped(selectors.adapter_path(adapter), name), as_attachment=True, filename=f"{name}.zip"
+        )
 
 
 class AdapterDelete(AdapterPage):
@@ -66,13 +62,3 @@ class AdapterDelete(AdapterPage):
         self.service(adapter, by=request.user)
         messages.success(request, f"{adapter} and its files are deleted.")
         return redirect("adapter-list", project=self.project.slug)
-
-
-def zipped(folder: Path, name: str) -> IO[bytes]:
-    """All files of a folder under one directory; stored as they are, since weights do not shrink."""
-    out: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, f"{name}/{path.name}")
-    out.seek(0)
-    return out

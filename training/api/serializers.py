@@ -1,0 +1,184 @@
+"""What the API says about bases, runs and adapters, and what it takes."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from projects.api.serializers import StrictSerializer
+from training.domain import recipe as recipes
+from training.domain.recipe import KNOBS, Knob
+from training.models import Adapter, BaseModelVersion, Run, TokenProfile
+
+JOB_FIELDS = ["state", "progress", "error_code", "error_message", "queued_at", "started_at", "finished_at"]
+
+
+class TrainingProgressSerializer(serializers.Serializer):
+    """How far a running job is; empty before it says so."""
+
+    phase = serializers.CharField(required=False, allow_null=True)
+    done = serializers.FloatField(required=False, allow_null=True)
+    total = serializers.FloatField(required=False, allow_null=True)
+
+
+class BaseSerializer(serializers.ModelSerializer):
+    registered_by = serializers.EmailField(source="registered_by.email")
+    progress = TrainingProgressSerializer()
+
+    class Meta:
+        model = BaseModelVersion
+        fields = [
+            "id", "name", "source", "repo_id", "revision", "path", "fingerprint", "parts", "template", "licence",
+            "architecture", "parameters", "context_length", "vocab_size", "size_bytes", "registered_by", "created_at",
+            *JOB_FIELDS,
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewBaseSerializer(StrictSerializer):
+    source = serializers.ChoiceField(["local", "hub"])
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    path = serializers.CharField(max_length=250, required=False, allow_blank=True, default="")
+    repo_id = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    revision = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
+
+
+def _knob_field(knob: Knob) -> serializers.Field:
+    """The shape for the description; ranges are checked by the domain, which gives the same words as the page."""
+    common: dict[str, Any] = {"required": False, "help_text": knob.help}
+    match knob.kind:
+        case "bool":
+            return serializers.BooleanField(**common)
+        case "choice":
+            return serializers.ChoiceField([name for name, _ in knob.choices], **common)
+        case "modules":
+            return serializers.ListField(
+                child=serializers.ChoiceField([recipes.ALL_LINEAR, *recipes.MODULES]),
+                min_length=1,
+                max_length=40,
+                **common,
+            )
+        case "int":
+            return serializers.IntegerField(min_value=int(knob.low), max_value=int(knob.high), **common)
+    return serializers.FloatField(min_value=knob.low, max_value=knob.high, **common)
+
+
+RecipeSerializer: Any = type(
+    "RecipeSerializer",
+    (StrictSerializer,),
+    {"__doc__": "Settings of a run; what is left out takes its default."}
+    | {knob.name: _knob_field(knob) for knob in KNOBS},
+)
+
+
+class BandSerializer(serializers.Serializer):
+    p10 = serializers.FloatField()
+    p50 = serializers.FloatField()
+    p90 = serializers.FloatField()
+
+
+class MoneyBandSerializer(serializers.Serializer):
+    p10 = serializers.DecimalField(max_digits=14, decimal_places=4)
+    p50 = serializers.DecimalField(max_digits=14, decimal_places=4)
+    p90 = serializers.DecimalField(max_digits=14, decimal_places=4)
+
+
+class ProjectionSerializer(serializers.Serializer):
+    """What a run is expected to take, as P10, P50 and P90."""
+
+    device = serializers.CharField()
+    rows = serializers.IntegerField()
+    steps = serializers.IntegerField()
+    tokens = serializers.IntegerField()
+    trained_tokens = serializers.IntegerField()
+    seconds = BandSerializer()
+    money = MoneyBandSerializer()
+    currency = serializers.CharField()
+    memory_bytes = BandSerializer()
+    rate = serializers.FloatField()
+    source = serializers.CharField()
+    why = serializers.CharField()
+
+
+class RunSerializer(serializers.ModelSerializer):
+    created_by = serializers.EmailField(source="created_by.email")
+    started_by = serializers.EmailField(source="started_by.email", allow_null=True, default=None)
+    adapter = serializers.IntegerField(source="adapter.pk", allow_null=True, default=None)
+    last_loss = serializers.FloatField(allow_null=True, default=None)
+    cost = serializers.DecimalField(source="booked", max_digits=14, decimal_places=6, allow_null=True, default=None)
+    recipe = RecipeSerializer()
+    progress = TrainingProgressSerializer()
+
+    class Meta:
+        model = Run
+        fields = [
+            "id", "name", "method", "base", "dataset_version", "parent_adapter", "recipe", "device", "total_steps",
+            "step", "tokens_seen", "checkpoint_step", "last_loss", "cost", "adapter", "attempt", "created_by",
+            "started_by", "created_at", *JOB_FIELDS,
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run with its frozen spec, its projection and what it measured."""
+
+    class Meta(RunSerializer.Meta):
+        fields = [
+            *RunSerializer.Meta.fields, "spec", "projection", "measured", "report", "launched_with", "error_detail",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewRunSerializer(StrictSerializer):
+    name = serializers.CharField(max_length=120)
+    base = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    dataset_version = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    parent = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None)
+    recipe = RecipeSerializer(required=False)
+
+
+class StartRunSerializer(StrictSerializer):
+    """`cut` is the decision about rows that are too long, when the recipe has not made it."""
+
+    cut = serializers.ChoiceField(["refuse", "drop", "cut"], required=False, allow_null=True, default=None)
+
+
+class MetricSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    steps = serializers.ListField(child=serializers.IntegerField())
+    values = serializers.ListField(child=serializers.FloatField())
+
+
+class LogSerializer(serializers.Serializer):
+    text = serializers.CharField(allow_blank=True)
+
+
+class TokenProfileSerializer(serializers.ModelSerializer):
+    """A dataset version counted in tokens of a base."""
+
+    class Meta:
+        model = TokenProfile
+        fields = ["id", "version", "base", "max_length", "stats", "state", "error_code", "error_message"]
+        read_only_fields = fields
+
+
+class FileSerializer(serializers.Serializer):
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField()
+
+
+class ManifestSerializer(serializers.Serializer):
+    files = serializers.DictField(child=FileSerializer())
+    digest = serializers.CharField()
+
+
+class AdapterSerializer(serializers.ModelSerializer):
+    manifest = ManifestSerializer()
+    base_fingerprint = serializers.CharField(source="base.fingerprint")
+
+    class Meta:
+        model = Adapter
+        fields = [
+            "id", "name", "run", "base", "base_fingerprint", "dataset_version", "rank", "alpha", "size_bytes",
+            "digest", "manifest", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields

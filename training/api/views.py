@@ -1,0 +1,213 @@
+"""The API of bases, runs and adapters: the same services as the pages."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import FileResponse
+from django.utils.text import slugify
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.response import Response
+
+from datasets_app.models import DatasetVersion
+from projects.api.serializers import EmptySerializer, ReasonSerializer
+from projects.api.views import Idempotent, ProjectViewSet
+from projects.domain.errors import Invalid, Refused
+from projects.domain.states import JobState
+from training import archives, selectors, services
+from training.api import serializers as shapes
+from training.models import Adapter, BaseModelVersion, Run
+
+
+def checked(serializer_class: Any, request: Any) -> dict[str, Any]:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def one_of(queryset: Any, pk: int | None, field: str) -> Any:
+    """A row of this project by its number, or the refusal that names the field."""
+    found = queryset.filter(pk=pk).first() if pk else None
+    if pk and found is None:
+        raise Invalid(f"This project has no {field.replace('_', ' ')} {pk}.", code="not_in_project", field=field)
+    return found
+
+
+class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+    lookup_value_converter = "int"
+    serializer_class = shapes.BaseSerializer
+    queryset = BaseModelVersion.objects.none()
+    services = {"create": services.register_base, "retry": services.retry_base, "destroy": services.delete_base}
+
+    def get_queryset(self) -> QuerySet[BaseModelVersion]:
+        return selectors.bases(self.project)
+
+    @extend_schema(request=shapes.NewBaseSerializer, responses={202: shapes.BaseSerializer})
+    def create(self, request: Any, **kwargs: Any) -> Response:
+        """Register a base model from the models folder or from the hub; it is ready when a worker has hashed it."""
+        fields = checked(shapes.NewBaseSerializer, request)
+
+        def make() -> Response:
+            base = self.services["create"](self.project, by=request.user, **fields)
+            return self.shown(base, 202)
+
+        return self.create_once(request, make)
+
+    @extend_schema(request=EmptySerializer, responses={202: shapes.BaseSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Any, **kwargs: Any) -> Response:
+        """Hash (and fetch) again after a failure."""
+        checked(EmptySerializer, request)
+        return self.shown(self.services["retry"](self.get_object(), by=request.user), 202)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Any, **kwargs: Any) -> Response:
+        """Take a base off the list; refused while anything descends from it."""
+        self.services["destroy"](self.get_object(), by=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def shown(self, base: BaseModelVersion, code: int) -> Response:
+        return Response(self.get_serializer(self.get_queryset().get(pk=base.pk)).data, status=code)
+
+
+class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+    lookup_value_converter = "int"
+    serializer_class = shapes.RunSerializer
+    queryset = Run.objects.none()
+    known_filters = ("state", "name")
+    services = {
+        "create": services.create_run,
+        "start": services.start_run,
+        "cancel": services.cancel_run,
+        "retry": services.retry_run,
+        "destroy": services.delete_run,
+    }
+
+    def get_queryset(self) -> QuerySet[Run]:
+        found = selectors.runs(self.project)
+        state = self.request.query_params.get("state", "")
+        if state and state not in set(JobState):
+            raise Invalid(f"There is no state “{state[:40]}”.", code="unknown_state", field="state")
+        return found.filter(state=state) if state and self.action == "list" else found
+
+    @extend_schema(parameters=[OpenApiParameter("state", str, enum=[one.value for one in JobState])])
+    def list(self, request: Any, **kwargs: Any) -> Response:
+        """Runs of the project, the newest first."""
+        return super().list(request, **kwargs)
+
+    @extend_schema(responses={200: shapes.RunDetailSerializer})
+    def retrieve(self, request: Any, **kwargs: Any) -> Response:
+        """One run with its frozen spec, projection and measurements."""
+        return Response(shapes.RunDetailSerializer(self.get_object()).data)
+
+    @extend_schema(request=shapes.NewRunSerializer, responses={201: shapes.RunDetailSerializer})
+    def create(self, request: Any, **kwargs: Any) -> Response:
+        """Make a draft. Nothing is spent before it is started; its data is counted in tokens in the meantime."""
+        fields = checked(shapes.NewRunSerializer, request)
+
+        def make() -> Response:
+            run = self.services["create"](
+                self.project,
+                by=request.user,
+                name=fields["name"],
+                base=one_of(self.project.bases, fields["base"], "base"),
+                version=one_of(
+                    DatasetVersion.objects.filter(dataset__project=self.project),
+                    fields["dataset_version"],
+                    "dataset_version",
+                ),
+                parent=one_of(self.project.adapters, fields["parent"], "parent"),
+                recipe=fields.get("recipe", {}),
+            )
+            return self.shown(run, 201)
+
+        return self.create_once(request, make)
+
+    @extend_schema(request=shapes.StartRunSerializer, responses={202: shapes.RunDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def start(self, request: Any, **kwargs: Any) -> Response:
+        """Freeze the spec and queue the run. 409 `tokens_not_counted` means: try again in a moment."""
+        fields = checked(shapes.StartRunSerializer, request)
+        return self.shown(self.services["start"](self.get_object(), by=request.user, **fields), 202)
+
+    @extend_schema(request=ReasonSerializer, responses={202: shapes.RunDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Any, **kwargs: Any) -> Response:
+        """Stop a run: at once while it waits, within seconds while it runs."""
+        fields = checked(ReasonSerializer, request)
+        return self.shown(self.services["cancel"](self.get_object(), by=request.user, **fields), 202)
+
+    @extend_schema(request=EmptySerializer, responses={202: shapes.RunDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Any, **kwargs: Any) -> Response:
+        """A new attempt of the same spec, from its newest whole checkpoint."""
+        checked(EmptySerializer, request)
+        return self.shown(self.services["retry"](self.get_object(), by=request.user), 202)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Any, **kwargs: Any) -> Response:
+        """Delete a run that made no adapter."""
+        self.services["destroy"](self.get_object(), by=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("name", str, description="Only this metric.")],
+        responses={200: shapes.MetricSerializer(many=True)},
+    )
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def metrics(self, request: Any, **kwargs: Any) -> Response:
+        """Every metric of the run, by step."""
+        wanted = request.query_params.get("name")
+        series = selectors.all_curves(self.get_object(), wanted)
+        data = [{"name": name, "steps": steps, "values": values} for name, (steps, values) in series.items()]
+        return Response(shapes.MetricSerializer(data, many=True).data)
+
+    @extend_schema(responses={200: shapes.LogSerializer})
+    @action(detail=True, methods=["get"])
+    def log(self, request: Any, **kwargs: Any) -> Response:
+        """The end of the newest attempt's log."""
+        return Response(shapes.LogSerializer({"text": selectors.log_tail(self.get_object())}).data)
+
+    @extend_schema(responses={200: shapes.ProjectionSerializer})
+    @action(detail=True, methods=["get"])
+    def projection(self, request: Any, **kwargs: Any) -> Response:
+        """What the run is expected to take: frozen at its start, worked out anew for a draft."""
+        run = self.get_object()
+        if run.projection:
+            return Response(shapes.ProjectionSerializer(run.projection).data)
+        profile = selectors.profile_for(run.dataset_version, run.base, run.recipe["max_length"])
+        if profile is None or not profile.is_ready:
+            raise Refused("The data is still being counted in tokens.", code="tokens_not_counted")
+        projected = selectors.projection(self.project, run.base, profile, run.read_recipe)
+        return Response(shapes.ProjectionSerializer(projected.as_dict()).data)
+
+    def shown(self, run: Run, code: int) -> Response:
+        return Response(shapes.RunDetailSerializer(self.get_queryset().get(pk=run.pk)).data, status=code)
+
+
+class AdapterViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+    lookup_value_converter = "int"
+    serializer_class = shapes.AdapterSerializer
+    queryset = Adapter.objects.none()
+    services = {"destroy": services.delete_adapter}
+
+    def get_queryset(self) -> QuerySet[Adapter]:
+        return selectors.adapters(self.project)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Any, **kwargs: Any) -> Response:
+        """Delete an adapter and its files; refused while anything descends from it."""
+        self.services["destroy"](self.get_object(), by=request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"])
+    def download(self, request: Any, **kwargs: Any) -> FileResponse:
+        """The adapter as a zip, every file checked against its sha256 first."""
+        adapter = self.get_object()
+        name = slugify(adapter.name) or f"adapter-{adapter.pk}"
+        folder = selectors.adapter_path(adapter)
+        return FileResponse(archives.zipped(folder, name), as_attachment=True, filename=f"{name}.zip")
