@@ -34,6 +34,10 @@ class Verdict:
     title: str
     first: str
 
+    @property
+    def word(self) -> str:
+        return {"green": "Ready", "amber": "Usable", "red": "Not yet", "grey": "Empty"}[self.tone]
+
 
 def judge(purpose: Purpose, rows: int, facts: Sequence[Fact], leaks: Sequence[Leak] = ()) -> Verdict:
     use = USES[purpose]

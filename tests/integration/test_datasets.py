@@ -248,7 +248,9 @@ def test_what_a_run_stands_on_is_not_deleted():
     base = BaseModelVersion.objects.create(
         project=project, name="tiny", source="local", fingerprint="f" * 64, registered_by=by, state="succeeded"
     )
-    Run.objects.create(project=project, name="first", method="sft", base=base, dataset_version=version, created_by=by)
+    Run.objects.create(
+        project=project, name="first", method="sft", base=base, dataset_version=version, recipe={}, created_by=by
+    )
 
     with pytest.raises(Refused, match="descend from it") as refused:
         services.delete_dataset(version.dataset, by=by)

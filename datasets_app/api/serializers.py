@@ -1,0 +1,138 @@
+"""Datasets, uploads, versions and rows as the API speaks of them."""
+
+from rest_framework import serializers
+
+from datasets_app.domain.formats.base import FORMAT_LABELS
+from datasets_app.domain.purposes import Purpose
+from datasets_app.domain.recipes import Op
+from datasets_app.models import BadRow, Build, Dataset, DatasetVersion, Finding, Overlap, Upload
+from projects.api.serializers import StrictModelSerializer, StrictSerializer
+
+FORMATS = [(fmt.value, label) for fmt, (label, _) in FORMAT_LABELS.items()]
+
+
+class DatasetSerializer(StrictModelSerializer):
+    name = serializers.CharField(max_length=120)
+    purpose = serializers.ChoiceField(choices=[p.value for p in Purpose])
+    created_by = serializers.EmailField(source="created_by.email", read_only=True)
+
+    class Meta:
+        model = Dataset
+        fields = ["id", "name", "purpose", "description", "created_by", "created_at"]
+        read_only_fields = ["id", "created_at"]
+
+
+class UploadSerializer(StrictModelSerializer):
+    uploaded_by = serializers.EmailField(source="uploaded_by.email", read_only=True)
+    bad_codes = serializers.DictField(child=serializers.IntegerField(), read_only=True)
+    samples = serializers.ListField(child=serializers.DictField(), read_only=True, help_text="The first three rows.")
+    progress = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = Upload
+        fields = [
+            "id", "dataset", "file_name", "size", "sha256", "state", "progress", "forced_format", "detected_format",
+            "file_type", "rows_good", "rows_bad", "bad_codes", "samples", "version", "error_code", "error_message",
+            "reread_of", "uploaded_by", "created_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewUploadSerializer(StrictSerializer):
+    dataset = serializers.IntegerField(min_value=1)
+    file = serializers.FileField(allow_empty_file=True, max_length=None)
+    format = serializers.ChoiceField(choices=FORMATS, required=False, help_text="Left out: detected.")
+
+
+class RereadSerializer(StrictSerializer):
+    format = serializers.ChoiceField(choices=FORMATS, required=False, help_text="Left out: detected.")
+
+
+class BadRowSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = BadRow
+        fields = ["id", "line", "field", "code", "found", "expected"]
+        read_only_fields = fields
+
+
+class FindingSerializer(serializers.ModelSerializer):
+    rows = serializers.ListField(child=serializers.IntegerField(), help_text="The first 1,000 row indices.")
+    detail = serializers.DictField()
+
+    class Meta:
+        model = Finding
+        fields = ["code", "severity", "count", "rows", "detail"]
+        read_only_fields = fields
+
+
+class OverlapSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Overlap
+        fields = ["golden_version", "exact", "normalised"]
+        read_only_fields = fields
+
+
+class VersionSerializer(StrictModelSerializer):
+    purpose = serializers.CharField(source="dataset.purpose", read_only=True)
+    parents = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+    recipe = serializers.ListField(child=serializers.DictField(), read_only=True)
+    findings = FindingSerializer(many=True, read_only=True)
+    overlaps = OverlapSerializer(many=True, read_only=True)
+    created_by = serializers.EmailField(source="created_by.email", read_only=True)
+
+    class Meta:
+        model = DatasetVersion
+        fields = [
+            "id", "dataset", "number", "purpose", "kind", "rows", "size_bytes", "content_hash", "source_format",
+            "parents", "recipe", "findings", "overlaps", "created_by", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class StepSerializer(StrictSerializer):
+    op = serializers.ChoiceField(choices=[op.value for op in Op])
+    code = serializers.CharField(required=False, help_text="Of drop_finding: whose rows.")
+    golden = serializers.ListField(
+        child=serializers.IntegerField(), required=False, help_text="Of drop_overlap: ids of golden versions."
+    )
+
+
+class RecipeSerializer(StrictSerializer):
+    steps = StepSerializer(many=True)
+
+
+class BuildSerializer(serializers.ModelSerializer):
+    steps = serializers.ListField(child=serializers.DictField())
+    created_by = serializers.EmailField(source="created_by.email")
+
+    class Meta:
+        model = Build
+        fields = [
+            "id", "dataset", "source", "steps", "state", "version", "error_code", "error_message", "created_by",
+            "created_at", "finished_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class RowSerializer(serializers.Serializer):
+    """A row in the internal form; `messages` are the prompt turns of a preference pair."""
+
+    index = serializers.IntegerField()
+    id = serializers.CharField(help_text="The first 16 digits of the sha256 of its content.")
+    kind = serializers.CharField()
+    messages = serializers.ListField(child=serializers.DictField())
+    chosen = serializers.ListField(child=serializers.DictField(), allow_null=True)
+    rejected = serializers.ListField(child=serializers.DictField(), allow_null=True)
+    tools = serializers.ListField(child=serializers.DictField(), allow_null=True)
+    text = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    source_id = serializers.CharField(allow_null=True)
+    line = serializers.IntegerField(help_text="In the uploaded file.")
+
+
+class RowPageSerializer(serializers.Serializer):
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    total = serializers.IntegerField()
+    results = RowSerializer(many=True)
