@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from demo import tickets
 
-TRAINING, GOLDEN, GENERAL, REPLAY = 500, 200, 150, 150
+TRAINING, GOLDEN, GENERAL, REPLAY = 500, 200, 150, 500
 SECRET = "sk-" + "proj-4fGq8Zt1XwB7uYk2RmD9vLc5HsJ3aPeN6oTiQ0bWxUy"
 MALFORMED = '{"messages": [{"role": "user", "content": "route this ticket as json : hi team , the'
 

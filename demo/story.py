@@ -19,24 +19,8 @@ from training import services as training
 from training.models import Adapter, BaseModelVersion, Run
 
 BASE_FOLDER = "tiny-help-desk"
-FIRST_TRY = {
-    "method": "sft",
-    "rank": 8,
-    "alpha": 8,
-    "learning_rate": 5e-5,
-    "epochs": 1,
-    "max_length": 128,
-    "batch_size": 8,
-}
-SECOND_TRY = {
-    "method": "sft",
-    "rank": 32,
-    "alpha": 64,
-    "learning_rate": 3e-3,
-    "epochs": 4,
-    "max_length": 128,
-    "batch_size": 8,
-}
+FIRST_TRY = {"method": "sft", "rank": 8, "alpha": 16, "learning_rate": 5e-4, "epochs": 1, "max_length": 128}
+SECOND_TRY = {"method": "sft", "rank": 16, "alpha": 32, "learning_rate": 1e-3, "epochs": 3, "max_length": 128}
 
 
 @dataclass
@@ -52,9 +36,9 @@ def tell(project: Project, people: People) -> Made:
     base = register(project, people)
     training_data, golden, retention = bring_data(project, people)
     clean = clean_up(training_data, golden, people)
-    first = train(project, people, "First try: one careful epoch", base, clean, FIRST_TRY)
+    first = train(project, people, "First try: one epoch, rank 8", base, clean, FIRST_TRY)
     judge(first, golden, retention, people)
-    second = train(project, people, "Second try: rank 32, four epochs", base, clean, SECOND_TRY)
+    second = train(project, people, "Second try: rank 16, three epochs", base, clean, SECOND_TRY)
     verdict = judge(second, golden, retention, people)
     return Made(project, verdict, ship(project, second, verdict, people))
 

@@ -163,7 +163,7 @@ def general_chats(count: int, seed: int = 21) -> list[Row]:
 
 
 def general_texts(count: int, seed: int = 1) -> Iterator[str | tuple[str, str]]:
-    """What the base reads before any fine-tuning: topic facts, loose JSON, tickets, and (question, answer) chats in prose.
+    """What the base reads before any fine-tuning: facts, loose JSON, tickets, (question, answer) chats.
 
     No text answers a ticket with JSON, so routing is left for the fine-tune to teach.
     """
