@@ -53,7 +53,7 @@ class Said:
         """Code, message for people, detail."""
         if self.failure:
             return (
-                str(self.failure.get("code") or "failed"),
+                str(self.failure.get("code") or "failed")[:60],
                 str(self.failure.get("message") or "It failed."),
                 str(self.failure.get("detail") or ""),
             )
@@ -70,6 +70,15 @@ class Said:
             f"The process ended unexpectedly (exit code {self.returncode}). Its log says why.",
             "",
         )
+
+
+def storable(value: Any) -> Any:
+    """The same without what no database takes: NUL and halves of surrogate pairs, which quoted data may hold."""
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(key): storable(part) for key, part in value.items()}
+    return [storable(part) for part in value] if isinstance(value, list) else value
 
 
 def child_environment() -> dict[str, str]:
@@ -148,8 +157,8 @@ class Child:
         assert self._process.stdout is not None
         for line in iter(lambda: self._process.stdout.readline(MAX_LINE), b""):  # type: ignore[union-attr]
             try:
-                event = json.loads(line)
-            except ValueError:
+                event = storable(json.loads(line))
+            except (ValueError, RecursionError):
                 continue  # libraries print too; only JSON objects are events
             if isinstance(event, dict) and isinstance(event.get("event"), str):
                 self._events.put(event)
@@ -157,6 +166,7 @@ class Child:
     def events(self, wait_seconds: float) -> Iterator[dict[str, Any]]:
         """Events said so far; waits up to `wait_seconds` for the first. 0 drains after the child has ended."""
         if not wait_seconds:
+            self._kill()  # what is left of its group would hold the pipe open
             self._reader.join(timeout=5)
         try:
             event = self._events.get(timeout=wait_seconds) if wait_seconds else self._events.get_nowait()

@@ -1,0 +1,26 @@
+"""Fixtures of tests with a database."""
+
+import pytest
+from django.db import connection
+
+from projects import jobs
+from tests.factories.toys import Toy
+
+
+@pytest.fixture(scope="session")
+def toy_table(django_db_setup, django_db_blocker):
+    """The table of toys, made outside of any transaction: SQLite cannot change tables within one."""
+    with django_db_blocker.unblock():
+        with connection.schema_editor() as editor:
+            editor.create_model(Toy)
+        yield
+        with connection.schema_editor() as editor:
+            editor.delete_model(Toy)
+
+
+@pytest.fixture
+def toys(toy_table, db):
+    """Toys may be made; afterwards neither their rows nor their kind are left."""
+    yield
+    Toy.objects.all().delete()
+    jobs._kinds.pop(Toy._meta.label_lower, None)
