@@ -39,7 +39,7 @@ def differences(scores: Sequence[Any]) -> dict[str, Any]:
         )
     figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": charting.BASE})
     figure.update_xaxes(title={"text": "Difference to the base (points)"}, rangemode="tozero", showgrid=True)
-    figure.update_yaxes(showgrid=False, rangemode="normal")
+    figure.update_yaxes(showgrid=False, rangemode="normal", ticklabelstandoff=8)
     figure.update_layout(hovermode="closest")
     return charting.figure_dict(figure)
 

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 ABSENT = "—"
+HASH, HASH_SHOWN = re.compile(r"[0-9a-f]{64}"), 12
 
 
 @dataclass(frozen=True)
@@ -49,26 +51,29 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
     """What differs, field by field; lists are compared as sets of their elements."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     return [
-        Change(path, _label(path), old.get(path, ABSENT), new.get(path, ABSENT))
+        Change(path, _label(path), _words(old.get(path)), _words(new.get(path)))
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path)
+        if digest(old.get(path)) != digest(new.get(path))
     ]
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _leaves(item, f"{path}/{key}" if path else str(key))
     elif isinstance(value, list | tuple):
-        yield path, ", ".join(sorted(_words(item) for item in value)) or ABSENT
-    else:
-        yield path, _words(value)
+        yield path, sorted(value, key=canonical)
+    elif value is not None and value != {}:
+        yield path, value
 
 
 def _words(value: Any) -> str:
-    if value is None or value == {}:
+    if value is None or value == []:
         return ABSENT
-    return value if isinstance(value, str) else canonical(value).decode()
+    if isinstance(value, list):
+        return ", ".join(_words(item) for item in value)
+    text = value if isinstance(value, str) else canonical(value).decode()
+    return text[:HASH_SHOWN] if HASH.fullmatch(text) else text
 
 
 LABELS = {

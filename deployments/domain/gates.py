@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from evaluation.domain.graders import GRADERS
+
 RETENTION_LIMIT_PERCENT = 5.0
 RETENTION_RULE = f"loss up {RETENTION_LIMIT_PERCENT:g} % at most"
 MINUS = "\N{MINUS SIGN}"
@@ -97,7 +99,9 @@ def better_than_base(facts: Facts) -> Finding:
         return _unknown("not measured", "There is no paired score against the base model.")
     low, high = float(score["low"]), float(score["high"])
     points = f"{_points(score['difference'])} [{_points(low)}, {_points(high)}]"
-    against = f"{_percent(score['base'])} → {_percent(score['adapter'])} on {evaluation['primary']}"
+    grader = GRADERS.get(evaluation["primary"])
+    name = grader.label if grader else evaluation["primary"]
+    against = f"{name.lower()} {_percent(score['base'])} → {_percent(score['adapter'])}"
     if low > 0:
         return _passed(points, f"Better than its base: {against}, and the whole 95 % interval is above zero.")
     if high <= 0:

@@ -54,7 +54,7 @@ def _live(slot: Slot) -> dict[str, Any] | None:
     live = Deployment.objects.filter(slot=slot, live=True).select_related("adapter").first()
     if live is None:
         return None
-    return {"adapter_id": live.adapter_id, "adapter": live.adapter.name, "digest": live.digest}
+    return {"adapter": live.adapter.name, "digest": live.digest}
 
 
 def _adapter(adapter: Any, trusting_files: bool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from projects.models import LedgerEntry, Project, User
 
 WORST = 5
 PAST = 8
+AGAIN = (RequestState.CHANGES_REQUESTED, RequestState.VOID)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Rights:
     comment: bool = False
     deploy: bool = False
     author: bool = False
+    resubmit: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Dossier:
     request: DeploymentRequest
     answer: Answer
     gates: Sequence[Gate]
+    blocked: str
     stale: Sequence[Change]
     live: Deployment | None
     differences: Sequence[Difference]
@@ -97,6 +100,7 @@ def dossier(request: DeploymentRequest, user: User) -> Dossier:
         request=request,
         answer=answer(request, judged, stale),
         gates=judged,
+        blocked=", ".join(gates.blocked_by(judged)),
         stale=stale,
         live=live,
         differences=differences(request, live),
@@ -108,7 +112,7 @@ def dossier(request: DeploymentRequest, user: User) -> Dossier:
         people=_people(request),
         past=_past(request),
         deployment=request.deployments.order_by("-pk").select_related("slot__project", "adapter").first(),
-        rights=rights(request, user),
+        rights=rights(request, user, stale=bool(stale) or _expired(request)),
         expires_at=policies.holds_until(request.decided_at) if request.decided_at else None,
     )
 
@@ -205,11 +209,11 @@ def _past(request: DeploymentRequest) -> list[DeploymentRequest]:
     )
 
 
-def rights(request: DeploymentRequest, user: User) -> Rights:
+def rights(request: DeploymentRequest, user: User, *, stale: bool) -> Rights:
     project, state = request.project, RequestState(request.state)
     person = as_person(user)
     assert person is not None
-    why_not = ""
+    why_not, author = "", request.requested_by_id == user.pk
     decidable = state in {RequestState.SUBMITTED, RequestState.APPROVED}
     if decidable:
         if access.may(user, Permission.DEPLOYMENT_DECIDE, project):
@@ -221,5 +225,6 @@ def rights(request: DeploymentRequest, user: User) -> Rights:
         why_not=why_not,
         comment=access.may(user, Permission.DEPLOYMENT_COMMENT, project),
         deploy=state is RequestState.APPROVED and access.may(user, Permission.DEPLOYMENT_DEPLOY, project),
-        author=request.requested_by_id == user.pk,
+        author=author,
+        resubmit=author and (state in AGAIN or (decidable and stale)),
     )

@@ -6,7 +6,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from datasets_app import services as dataset_services
-from deployments.domain import evidence
+from deployments import rollout
+from deployments.domain import evidence, policies
 from deployments.domain.states import RequestState
 from deployments.models import Deployment, DeploymentRequest, Slot
 from deployments.selectors import evidence as gathering
@@ -56,6 +57,7 @@ def resubmit(
 ) -> DeploymentRequest:
     """Put a request back to its reviewers with new evidence; earlier verdicts no longer count."""
     _check_author(request, by)
+    _end_what_is_stale(request, by)
     chosen = evaluation or request.evaluation
     _check_subjects(request.project, request.slot, request.adapter, chosen)
     facts = _evidence(request.slot, request.adapter, chosen)
@@ -86,11 +88,28 @@ def withdraw(request: DeploymentRequest, *, by: User, reason: str = "") -> Deplo
     """Take a request back; possible until its deployment has begun."""
     _check_author(request, by)
     with transaction.atomic():
-        DeploymentRequest.objects.select_for_update().get(pk=request.pk)
-        if Deployment.objects.filter(request=request, state__in=ACTIVE).exists():
-            raise Refused("Its deployment has begun. Roll back instead once it is live.", code="deploying")
+        _check_at_rest(request)
         move(request, RequestState.WITHDRAWN, actor=by.email, reason=reason)
     return request
+
+
+def _end_what_is_stale(request: DeploymentRequest, by: User) -> None:
+    """Its author need not wait for a reviewer to notice that the evidence has changed."""
+    if request.state not in {RequestState.SUBMITTED, RequestState.APPROVED}:
+        return
+    changes = gathering.changes_since(request)
+    if not changes and not (request.decided_at and policies.has_expired(request.decided_at, timezone.now())):
+        raise Refused("Nothing in its evidence has changed since. Wait for its reviewers.", code="nothing_changed")
+    with transaction.atomic():
+        _check_at_rest(request)
+        rollout.void(request, "Its author submits it again", changes, actor=by.email)
+
+
+def _check_at_rest(request: DeploymentRequest) -> None:
+    """Locks the request; refuses once its deployment has begun."""
+    DeploymentRequest.objects.select_for_update().get(pk=request.pk)
+    if Deployment.objects.filter(request=request, state__in=ACTIVE).exists():
+        raise Refused("Its deployment has begun. Roll back instead once it is live.", code="deploying")
 
 
 def _evidence(slot: Slot, adapter: Any, evaluation: Any | None) -> dict[str, Any]:

@@ -185,6 +185,8 @@ def test_changed_evidence_is_shown_before_anybody_decides_and_voids_the_verdict(
     page = text_of(get(client, reviewer, url("request-detail", asked)))
     assert "Stale: the evidence has changed" in page
     assert "retention change percent" in page
+    assert 'value="approve"' not in page
+    assert "Submit again" in text_of(get(client, asked.requested_by, url("request-detail", asked)))
     answer = decide(client, reviewer, asked)
     assert answer.status_code == 409
     assert "This request is now void" in text_of(answer)
@@ -210,6 +212,8 @@ def test_failing_gates_are_named_and_block(client):
     reviewer = make_member(asked.project, Role.REVIEWER)
     page = text_of(get(client, reviewer, url("request-detail", asked)))
     assert "Not yet: general ability kept does not pass" in page
+    assert 'value="approve"' not in page
+    assert 'value="reject"' in page
     answer = decide(client, reviewer, asked)
     assert answer.status_code == 409
     assert "cannot be approved while these gates do not pass: General ability kept" in text_of(answer)

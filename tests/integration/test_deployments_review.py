@@ -361,6 +361,26 @@ def test_a_void_request_can_be_submitted_again_with_new_evidence(request_, revie
     assert request_.state == S.APPROVED
 
 
+def test_an_author_renews_a_stale_request_without_waiting_for_a_reviewer(request_, reviewer):
+    with pytest.raises(Refused) as refused:
+        services.resubmit(request_, by=request_.requested_by)
+    assert refused.value.code == "nothing_changed"
+    give(Verdict.APPROVE, request_, reviewer)
+    another_evaluation_ends_worse(request_)
+    services.resubmit(request_, by=request_.requested_by)
+    assert (request_.state, request_.decided_by, request_.decided_digest) == (S.SUBMITTED, None, "")
+    assert AuditEvent.objects.filter(action="deploymentrequest.void").count() == 1
+
+
+def test_an_approval_that_is_being_deployed_is_not_renewed(request_, reviewer):
+    give(Verdict.APPROVE, request_, reviewer)
+    services.deploy_request(request_, by=request_.requested_by)
+    another_evaluation_ends_worse(request_)
+    with pytest.raises(Refused) as refused:
+        services.resubmit(request_, by=request_.requested_by)
+    assert refused.value.code == "deploying"
+
+
 def test_a_verdict_on_a_page_opened_before_a_resubmission_is_refused(request_, reviewer):
     """The reviewer's page shows the first evidence; the author submits other evidence meanwhile."""
     page = DeploymentRequest.objects.get(pk=request_.pk)

@@ -79,7 +79,6 @@ def test_a_change_reads_like_a_sentence():
     after = {"live": {"adapter": "router 3"}, "adapter": {"found": {"adapter_model.safetensors": "missing"}}}
     assert [str(change) for change in evidence.changes(before, after)] == [
         "Adapter file on disk, adapter model.safetensors: aa → missing",
-        "Live in the slot: — → —",
         "Live in the slot, adapter: — → router 3",
     ]
 

@@ -10,7 +10,7 @@ from deployments.domain.gates import Status
 FACTS = {
     "schema": 1,
     "slot": {"id": 1, "name": "production", "target": "production"},
-    "live": {"adapter_id": 3, "adapter": "router 1", "digest": "dd"},
+    "live": {"adapter": "router 1", "digest": "dd"},
     "adapter": {
         "id": 7,
         "name": "router 2",
