@@ -1,7 +1,7 @@
 """Figures for evaluations: numbers in, figure out."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
@@ -91,10 +91,8 @@ def history(moments: Sequence[datetime], names: Sequence[str], scores: Sequence[
 
 
 def _room(moments: Sequence[datetime]) -> dict[str, Any]:
-    """Some time on both sides, so that single points do not stand on the frame."""
-    from datetime import timedelta
-
-    pad = max((moments[-1] - moments[0]) * 0.06, timedelta(minutes=30))
+    """Some time on both sides, so that the outer points do not stand on the frame."""
+    pad = (moments[-1] - moments[0]) * 0.06 or timedelta(minutes=30)
     return {"range": [(moments[0] - pad).isoformat(), (moments[-1] + pad).isoformat()]}
 
 

@@ -83,7 +83,7 @@ class EvaluationCreate(EvaluationPage):
 class EvaluationDetail(EvaluationPage):
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         evaluation = self.one(pk)
-        context = self.status(evaluation)
+        context = self.status(evaluation) | {"facts": pages.facts(evaluation)}
         if context["verdict"]:
             context |= self.result(evaluation) | self.items(request, evaluation)
         return self.render("evaluation/detail.html", context)
@@ -94,7 +94,6 @@ class EvaluationDetail(EvaluationPage):
         return {
             "score": score,
             "arms": pages.arms(evaluation),
-            "facts": pages.facts(evaluation),
             "warnings": pages.warnings(evaluation),
             "detectable": statistics.minimum_detectable(score.n) if score else None,
             "retention": retention,
@@ -121,6 +120,7 @@ def _compared(item: Any, names: list[tuple[str, str]]) -> dict[str, Any]:
     """One golden row with both answers in marked pieces and the scores of each."""
     return {
         "item": item,
+        "expected": diffs.expected_in_lines(item.expected),
         "base": diffs.marked(item.expected, item.base_output),
         "adapter": diffs.marked(item.expected, item.adapter_output),
         "scores": [

@@ -21,10 +21,16 @@ class Piece:
     text: str
 
 
+def expected_in_lines(expected: str) -> str:
+    """The expected answer laid out as the marked answers beside it are: JSON fields one a line."""
+    wanted = answers.parsed(expected)
+    return "".join(_line(*field) for field in wanted.items()) if isinstance(wanted, dict) and wanted else expected
+
+
 def marked(expected: str, answer: str) -> list[Piece]:
     """The answer in pieces, with what is missing from it shown where it should stand."""
     wanted, got = answers.parsed(expected), answers.parsed(answer)
-    if isinstance(wanted, dict) and isinstance(got, dict):
+    if isinstance(wanted, dict) and isinstance(got, dict) and wanted:
         return list(_fields(wanted, got))
     return _words(expected, answer)
 

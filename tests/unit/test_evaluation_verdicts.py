@@ -25,30 +25,23 @@ def test_only_a_whole_interval_on_one_side_is_a_verdict(low, high, judgement):
 
 
 def test_better_is_said_with_the_interval():
-    found = verdicts.verdict(
-        "exact_match", n=100, base=0.03, adapter=0.85, difference=0.82, low=0.74, high=0.89
-    )
+    found = verdicts.verdict("exact_match", n=100, base=0.03, adapter=0.85, difference=0.82, low=0.74, high=0.89)
     assert found.headline == "Better than its base"
     assert found.sentence == (
-        "Exact match rises by 82.0 points (95 % interval +74.0 to +89.0), "
-        "from 3.0 % to 85.0 % on 100 golden rows."
+        "Exact match rises by 82.0 points (95 % interval +74.0 to +89.0), from 3.0 % to 85.0 % on 100 golden rows."
     )
     assert found.tone == "succeeded"
 
 
 def test_worse_is_said_plainly():
-    found = verdicts.verdict(
-        "rouge_l", n=1_200, base=0.5, adapter=0.4, difference=-0.1, low=-0.13, high=-0.07
-    )
+    found = verdicts.verdict("rouge_l", n=1_200, base=0.5, adapter=0.4, difference=-0.1, low=-0.13, high=-0.07)
     assert found.headline == "Worse than its base"
     assert "ROUGE-L falls by 10.0 points (95 % interval −13.0 to −7.0)" in found.sentence
     assert "1\u2009200 golden rows" in found.sentence
 
 
 def test_a_small_golden_set_says_what_it_can_see_and_what_it_would_take():
-    found = verdicts.verdict(
-        "exact_match", n=100, base=0.5, adapter=0.54, difference=0.04, low=-0.03, high=0.11
-    )
+    found = verdicts.verdict("exact_match", n=100, base=0.5, adapter=0.54, difference=0.04, low=-0.03, high=0.11)
     assert found.judgement is Judgement.CANNOT_SAY
     assert "100 rows reliably show differences from 12.5 points" in found.sentence
     assert "takes about 990 rows" in found.sentence
@@ -57,9 +50,7 @@ def test_a_small_golden_set_says_what_it_can_see_and_what_it_would_take():
     assert "0.0 points" in same.sentence
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.125, "+12.5"), (-0.04, "−4.0"), (0.0, "0.0"), (-0.0001, "0.0")]
-)
+@pytest.mark.parametrize(("value", "text"), [(0.125, "+12.5"), (-0.04, "−4.0"), (0.0, "0.0"), (-0.0001, "0.0")])
 def test_points_are_signed(value, text):
     assert verdicts.points(value) == text
 
@@ -124,6 +115,11 @@ def test_json_is_marked_field_by_field():
         ("extra", '"mood": 1'),
     ]
     assert kinds(ROUTE, '{"queue": "billing"}')[-1] == ("missing", '"priority": "high"')
+
+
+def test_the_expected_answer_is_laid_out_like_the_answers_beside_it():
+    assert diffs.expected_in_lines(ROUTE) == '"queue": "billing"\n"priority": "high"\n'
+    assert [diffs.expected_in_lines(text) for text in ("plain", "{}", "[1]")] == ["plain", "{}", "[1]"]
 
 
 def test_text_is_marked_word_by_word():
