@@ -5,6 +5,7 @@ a growing pause. Larger installations start the same commands from systemd or a 
 """
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
@@ -134,6 +135,11 @@ class Manager:
         self.stopping = False
 
     def start(self, ready_within: float = 60) -> None:
+        self.lock = (Path(settings.DATA_DIR) / "processes.lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"Luthier already runs on {settings.DATA_DIR}. Stop it, or set LUTHIER_DATA.") from None
         # Supervisors whose worker ends become our children, so that a stop here stops them in good order too.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         for part in self.parts:
