@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.urls import URLPattern, get_resolver, reverse
+from django.urls.resolvers import RegexPattern
 from rest_framework.views import APIView
 
 from projects.domain.permissions import Permission
@@ -73,12 +74,19 @@ def addresses() -> list[Address]:
     return sorted(_walk(get_resolver().url_patterns, "", ()), key=lambda address: (address.route, address.name))
 
 
+def _kinds(pattern: Any) -> tuple[tuple[str, str], ...]:
+    """Names and kinds of what an address holds; the routers of the API write regular expressions."""
+    if isinstance(pattern, RegexPattern):
+        return tuple((name, "int" if name == "pk" else "str") for name in pattern.regex.groupindex)
+    return tuple(
+        (name, type(converter).__name__.removesuffix("Converter").lower().replace("string", "str"))
+        for name, converter in pattern.converters.items()
+    )
+
+
 def _walk(patterns: list[Any], route: str, converters: tuple[tuple[str, str], ...]) -> Iterator[Address]:
     for pattern in patterns:
-        kinds = tuple(
-            (name, type(converter).__name__.removesuffix("Converter").lower().replace("string", "str"))
-            for name, converter in pattern.pattern.converters.items()
-        )
+        kinds = _kinds(pattern.pattern)
         here = route + str(pattern.pattern)
         if isinstance(pattern, URLPattern):
             yield Address(pattern.name or "", here, converters + kinds, pattern.callback)
