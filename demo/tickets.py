@@ -118,7 +118,8 @@ def ticket(rng: random.Random) -> Ticket:
 
 def distinct_tickets(count: int, seed: int = 7) -> list[Ticket]:
     """`count` tickets, no two with the same text; the same seed gives the same list."""
-    rng, found = random.Random(seed), {}
+    rng = random.Random(seed)
+    found: dict[str, Ticket] = {}
     while len(found) < count:
         one = ticket(rng)
         found.setdefault(one.text, one)

@@ -1,6 +1,7 @@
 """Figures for runs: numbers in, figure out. No queries, no requests."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -47,7 +48,8 @@ def loss_title(curve: Curve) -> str:
     average = metrics.smooth(values)
     first, last = values[0], average[-1]
     verb = "fell" if last < first else "rose"
-    return f"Loss {verb} from {formatting.sig3(first)} to {formatting.sig3(last)} in {formatting.number(curve[0][-1])} steps"
+    steps = formatting.number(curve[0][-1])
+    return f"Loss {verb} from {formatting.sig3(first)} to {formatting.sig3(last)} in {steps} steps"
 
 
 def loss_table(curve: Curve) -> dict[str, Any]:
@@ -127,10 +129,10 @@ def lengths(histogram: Mapping[str, Sequence[int]], limit: int) -> dict[str, Any
     beyond = [edge >= limit for edge in edges[:-1]]
     figure = go.Figure(
         go.Bar(
-            x=[(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)],
+            x=[(low + high) / 2 for low, high in pairwise(edges)],
             y=counts,
-            width=[high - low for low, high in zip(edges, edges[1:], strict=False)],
-            customdata=[f"{low} to {high - 1}" for low, high in zip(edges, edges[1:], strict=False)],
+            width=[high - low for low, high in pairwise(edges)],
+            customdata=[f"{low} to {high - 1}" for low, high in pairwise(edges)],
             marker={
                 "color": [charting.TONES["failed"] if flag else LOSS for flag in beyond],
                 "pattern": {"shape": ["/" if flag else "" for flag in beyond]},
@@ -158,7 +160,8 @@ def lengths_table(histogram: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 
 def lengths_title(stats: Mapping[str, Any]) -> str:
     if not stats["cut"]:
-        return f"Every row fits: the longest has {formatting.number(stats['longest'])} of {formatting.number(stats['limit'])} tokens"
+        longest, limit = formatting.number(stats["longest"]), formatting.number(stats["limit"])
+        return f"Every row fits: the longest has {longest} of {limit} tokens"
     share = formatting.percent(stats["cut"] / stats["rows"])
     return (
         f"{formatting.number(stats['cut'])} rows ({share}) are longer than {formatting.number(stats['limit'])} tokens"

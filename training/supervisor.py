@@ -19,6 +19,30 @@ from training.domain.spec import RunSpec
 from training.models import Adapter, BaseModelVersion, MetricPoint, Run, TokenProfile
 
 Event = dict[str, Any]
+MEASURED = (
+    "seconds",
+    "steps",
+    "tokens",
+    "trained_tokens",
+    "tokens_per_second",
+    "final_loss",
+    "memory_bytes",
+    "packages",
+    "device",
+    "device_name",
+)
+DESCRIBED = (
+    "fingerprint",
+    "parts",
+    "shape",
+    "template",
+    "licence",
+    "architecture",
+    "parameters",
+    "context_length",
+    "vocab_size",
+    "size_bytes",
+)
 
 
 def _command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
@@ -67,7 +91,7 @@ def note_run(run: Run, event: Event) -> None:
 
 @transaction.atomic
 def _note_metrics(run: Run, event: Event) -> None:
-    step, seconds = int(event["step"]), (timezone.now() - run.started_at).total_seconds()
+    step, seconds = int(event["step"]), (timezone.now() - (run.started_at or timezone.now())).total_seconds()
     leases.fenced_update(run, step=step, tokens_seen=int(event.get("tokens") or run.tokens_seen))
     points = [
         MetricPoint(run=run, name=str(name)[:40], step=step, value=value, seconds=seconds)
@@ -82,7 +106,9 @@ def _note_metrics(run: Run, event: Event) -> None:
 
 def complete_run(run: Run, workdir: Path, result: Event) -> None:
     """First the files, under a key that holds the fence; then the row that makes them an adapter."""
-    made = result["adapter"]
+    made = result.get("adapter")
+    if not made:
+        raise Refused("The engine reported no adapter. Retry the run.", code="adapter_invalid")
     key = f"adapters/{run.pk}/run-{run.pk}-f{run.fence}"
     manifest = artefacts.commit_directory(workdir / "out", key)
     if manifest["files"] != made["files"]:
@@ -100,10 +126,9 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
         alpha=made["alpha"],
         size_bytes=made["size_bytes"],
     )
-    kept = "seconds steps tokens trained_tokens tokens_per_second final_loss memory_bytes packages device device_name".split()
     leases.fenced_update(
         run,
-        measured={name: result.get(name) for name in kept} | {"parameters": made["parameters"]},
+        measured={name: result.get(name) for name in MEASURED} | {"parameters": made["parameters"]},
         step=int(result["steps"]),
         tokens_seen=int(result["tokens"]),
     )
@@ -142,10 +167,7 @@ def complete_base(base: BaseModelVersion, workdir: Path, result: Event) -> None:
         raise Refused(
             f"Exactly these files are already registered as “{same}”. Use that one.", code="base_already_registered"
         )
-    names = (
-        "fingerprint parts shape template licence architecture parameters context_length vocab_size size_bytes".split()
-    )
-    leases.fenced_update(base, revision=result["revision"], **{name: result[name] for name in names})
+    leases.fenced_update(base, revision=result["revision"], **{name: result[name] for name in DESCRIBED})
 
 
 # Token counts

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 SCHEMA = pa.schema(
-    [("index", pa.int64()), *[(name, pa.string()) for name in ("id", "kind", "messages", "chosen", "rejected", "tools", "text")]]
+    [("index", pa.int64())]
+    + [(name, pa.string()) for name in ("id", "kind", "messages", "chosen", "rejected", "tools", "text")]
 )
 
 

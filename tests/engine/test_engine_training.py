@@ -212,8 +212,11 @@ def test_a_changed_base_is_refused_before_anything_is_trained(engine, routing):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_at_once(engine, routing):
-    told = engine.run(engine.spec(routing[0][:64], epochs=4, learning_rate=0.1, rank=64, alpha=2048, scheduler="constant", warmup=0))
-    # A rate this absurd either blows up, which must be named, or is survived; it may not end in weights that are no numbers.
+    spec = engine.spec(
+        routing[0][:64], epochs=4, learning_rate=0.1, rank=64, alpha=2048, scheduler="constant", warmup=0
+    )
+    told = engine.run(spec)
+    # A rate this absurd either blows up, which must be named, or is survived; it may not end in broken weights.
     if told.returncode:
         assert told.one("failed")["code"] in {"nan_loss", "adapter_invalid"}
     else:

@@ -26,16 +26,17 @@ FILES = frozenset(
     }
 )
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-CONFIG_KEYS = frozenset(
-    (
-        "peft_type base_model_name_or_path revision peft_version task_type auto_mapping inference_mode r lora_alpha "
-        "lora_dropout target_modules exclude_modules target_parameters bias lora_bias use_rslora use_dora "
-        "modules_to_save init_lora_weights layers_to_transform layers_pattern rank_pattern alpha_pattern "
-        "trainable_token_indices fan_in_fan_out layer_replication use_qalora qalora_group_size eva_config "
-        "corda_config loftq_config megatron_config megatron_core alora_invocation_tokens arrow_config "
-        "ensure_weight_tying use_bdlora lora_ga_config velora_config kasa_config monteclora_config mica_config"
-    ).split()
-)
+# Every key that PEFT 0.21 writes for LoRA.
+CONFIG_KEYS = frozenset({
+    "peft_type", "base_model_name_or_path", "revision", "peft_version", "task_type", "auto_mapping",
+    "inference_mode", "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules",
+    "target_parameters", "bias", "lora_bias", "use_rslora", "use_dora", "modules_to_save", "init_lora_weights",
+    "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "trainable_token_indices",
+    "fan_in_fan_out", "layer_replication", "use_qalora", "qalora_group_size", "eva_config", "corda_config",
+    "loftq_config", "megatron_config", "megatron_core", "alora_invocation_tokens", "arrow_config",
+    "ensure_weight_tying", "use_bdlora", "lora_ga_config", "velora_config", "kasa_config", "monteclora_config",
+    "mica_config",
+})  # fmt: skip
 HEADER_LIMIT = 100_000_000
 
 

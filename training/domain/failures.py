@@ -24,7 +24,7 @@ _ALL = (
     Failure(
         "template",
         "The base model's chat template could not show a row.",
-        "Open the row named below: its roles or their order are not what this model expects. Fix the data or choose another base.",
+        "Open the row named below: its roles or their order do not suit this model. Fix it or choose another base.",
     ),
     Failure(
         "no_template",
@@ -42,7 +42,7 @@ _ALL = (
         "Retry: the run goes on from its newest whole checkpoint.",
     ),
     Failure(
-        "quarantined",
+        "infra_quarantined",
         "Three workers in a row were lost during this run.",
         "Something in this run kills its worker, most often memory. Look at the log, make the run smaller, then retry.",
     ),
@@ -156,6 +156,36 @@ _ALL = (
         "incomplete_model",
         "The directory is no complete model.",
         "It needs config.json, tokenizer.json and safetensors weights.",
+    ),
+    Failure(
+        "crashed",
+        "The training process ended unexpectedly.",
+        "Read the end of the log below. If it says nothing, retry once.",
+    ),
+    Failure(
+        "no_result",
+        "The training process ended without a result.",
+        "The worker and the web side may run different versions. Update both, then retry.",
+    ),
+    Failure(
+        "cpu_limit",
+        "It used more processor time than it may.",
+        "Make it smaller, or ask the operator for a higher limit.",
+    ),
+    Failure(
+        "file_limit",
+        "It wrote a larger file than it may.",
+        "Lower the LoRA rank, or ask the operator for a higher limit.",
+    ),
+    Failure(
+        "storage_failed",
+        "The worker could not prepare its files.",
+        "Check the disk of the worker: free space and rights. Then retry.",
+    ),
+    Failure(
+        "artefact_damaged",
+        "A stored file is missing or is not what was stored.",
+        "Restore it from a backup, or make it again. Nothing damaged is ever trained on.",
     ),
     Failure(
         "internal",

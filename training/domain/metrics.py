@@ -18,7 +18,7 @@ class Eta:
 def eta(steps: Sequence[int], seconds: Sequence[float], total: int) -> Eta | None:
     """Time left from when the last steps were reported (`seconds` on any clock); None before there is a rate.
 
-    The band comes from the spread of the pace: it is the mean of what is left, so it narrows with the root of the steps.
+    The band comes from the spread of the pace; it narrows with the root of the steps, as a mean does.
     """
     paces = [
         (after - before) / (to - since)

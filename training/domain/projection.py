@@ -16,7 +16,7 @@ Z90 = 1.2816
 # through both the policy and the reference.
 FLOP_PER_TOKEN = {"cpu": 4, "cuda": 6}
 DPO_PASSES = 1.5
-# Sustained operations a second that such runs reached in our own measurements: one CPU core and a current data-centre card.
+# Sustained operations a second that such runs reached when measured: one CPU core, one current data-centre card.
 FLOPS = {"cpu": 4e10, "cuda": 5e13}
 STEP_SECONDS = {"cpu": 0.02, "cuda": 0.08}
 START_SECONDS = {"cpu": 8.0, "cuda": 25.0}

@@ -108,10 +108,12 @@ def card(spec: RunSpec, outcome: dict[str, Any]) -> str:
         "Dataset": f"{spec.data.label}, {spec.data.rows} rows, `{spec.data.content_hash}`",
         "Parent adapter": f"{spec.parent.label}, `{spec.parent.digest}`" if spec.parent else "none",
         "Method": f"{method}, LoRA rank {recipe.rank}, alpha {recipe.alpha}",
-        "Training": f"{outcome['steps']} steps, {outcome['tokens']} tokens, learning rate {recipe.learning_rate:g}, seed {recipe.seed}",
+        "Training": f"{outcome['steps']} steps, {outcome['tokens']} tokens, seed {recipe.seed}",
+        "Learning rate": f"{recipe.learning_rate:g}, {recipe.scheduler}",
         "Final loss": f"{outcome['final_loss']:.4f}",
         "Spec": f"`{spec.digest}`",
         "Made with": ", ".join(f"{name} {version}" for name, version in sorted(spec.packages.items())),
     }
     lines = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
-    return f"---\n{yaml}\n---\n\n# {spec.label}\n\nA LoRA adapter. Use it with exactly the base model named here.\n\n| | |\n|---|---|\n{lines}\n"
+    words = "A LoRA adapter. Use it with exactly the base model named here."
+    return f"---\n{yaml}\n---\n\n# {spec.label}\n\n{words}\n\n| | |\n|---|---|\n{lines}\n"

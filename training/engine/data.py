@@ -147,6 +147,6 @@ class Preparer:
             raise EngineError(
                 "No row is left that would teach anything.",
                 code="no_trained_tokens",
-                detail=self.done.report(),
+                detail=str(self.done.report()),
             )
         return self.done

@@ -27,20 +27,20 @@ class Stopped(Exception):
     """SIGTERM has come and what could be saved is saved."""
 
 
-_out: TextIO | None = None
+_claimed: list[TextIO] = []
 
 
 def claim_stdout() -> None:
-    """Keep the real stdout for events and send everybody else's prints to stderr, at the level of file descriptors."""
-    global _out
-    if _out is None:
-        _out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    """Keep the real stdout for events and send everybody else's prints to stderr, C libraries included."""
+    if not _claimed:
+        _claimed.append(os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8"))
         os.dup2(2, 1)
         sys.stdout = sys.stderr
 
 
 def emit(event: str, **fields: Any) -> None:
-    print(json.dumps({"event": event} | _plain(fields), ensure_ascii=False), file=_out or sys.stdout, flush=True)
+    out = _claimed[0] if _claimed else sys.stdout
+    print(json.dumps({"event": event} | _plain(fields), ensure_ascii=False), file=out, flush=True)
 
 
 def _plain(value: Any) -> Any:

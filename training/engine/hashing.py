@@ -54,7 +54,7 @@ def base_parts(folder: Path, *, weights: bool = True, tell: Tell = lambda _: Non
 
 
 def differences(folder: Path, expected: dict[str, Any], *, full: bool) -> list[str]:
-    """What on disk is not as registered. The quick check reads everything but the weights, of which it takes the size."""
+    """What on disk is not as registered. The quick check takes of the weights only the sizes."""
     found = base_parts(folder, weights=full)
     if not full:
         found["weights"] = expected.get("weights", {})

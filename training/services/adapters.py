@@ -20,9 +20,10 @@ def delete_adapter(adapter: Adapter, *, by: User) -> None:
     try:
         adapter.delete()
     except ProtectedError as protected:
-        kinds = sorted({type(row)._meta.verbose_name for row in protected.protected_objects})
+        kinds = sorted({str(type(row)._meta.verbose_name) for row in protected.protected_objects})
+        count = len(protected.protected_objects)
         raise Refused(
-            f"{len(protected.protected_objects)} others descend from {name} ({', '.join(map(str, kinds))}), so it stays.",
+            f"{count} others descend from {name} ({', '.join(kinds)}), so it stays.",
             code="has_descendants",
         ) from protected
     transaction.on_commit(lambda: artefacts.delete(key))

@@ -190,8 +190,8 @@ def _check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
         return
     if stats["cut"]:
         raise Invalid(
-            f"{stats['cut']} rows are longer than {recipe.max_length} tokens, and {stats['answers_cut']} of them would lose "
-            "part of their answer. Raise the longest row, or decide to leave them out or to cut them.",
+            f"{stats['cut']} rows are longer than {recipe.max_length} tokens, and {stats['answers_cut']} of them would "
+            "lose part of their answer. Raise the longest row, or decide to leave them out or to cut them.",
             code="cut_undecided",
             field="cut",
         )

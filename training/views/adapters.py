@@ -45,7 +45,7 @@ class AdapterDetail(AdapterPage):
 class AdapterDownload(AdapterPage):
     """The directory as a zip, every file checked against its sha256 before it leaves."""
 
-    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+    def get(self, request: HttpRequest, project: str, pk: int) -> FileResponse:
         adapter = self.adapter(pk)
         name = slugify(adapter.name) or f"adapter-{adapter.pk}"
         return FileResponse(

@@ -88,9 +88,8 @@ class RunProjection(ProjectPage):
     def projected(self, form: forms.RunForm, base: Any, version: Any) -> dict[str, Any]:
         recipe = Recipe.read(form.recipe)
         if not selectors.fits_method(version, recipe.method):
-            return {
-                "problem": f"{recipe.method.upper()} does not fit {version}, which holds {version.get_kind_display().lower()} rows."
-            }
+            kind = version.get_kind_display().lower()
+            return {"problem": f"{recipe.method.upper()} does not fit {version}, which holds {kind} rows."}
         profile = self.service(version, by=self.request.user, base=base, max_length=recipe.max_length)
         if not profile.is_ready:
             return {"counting": profile}
