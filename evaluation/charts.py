@@ -50,12 +50,12 @@ def arms(scores: Sequence[Any]) -> dict[str, Any]:
 
 
 def _bars(scores: Sequence[Any], colour: str) -> dict[str, Any]:
-    """Error bars of the adapter: the interval of the difference, set on the base."""
+    """Error bars of the adapter: the interval of the difference set on the base, as far as scores can go."""
     return {
         "type": "data",
         "symmetric": False,
-        "array": [(score.high - score.difference) * 100 for score in scores],
-        "arrayminus": [(score.difference - score.low) * 100 for score in scores],
+        "array": [min(score.high - score.difference, 1 - score.adapter) * 100 for score in scores],
+        "arrayminus": [min(score.difference - score.low, score.adapter) * 100 for score in scores],
         "color": colour,
         "thickness": 1.5,
         "width": 5,

@@ -136,6 +136,6 @@ class StartSerializer(StrictSerializer):
         project = self.context.get("project")
         if project is not None:
             own = DatasetVersion.objects.filter(dataset__project=project).select_related("dataset")
-            fields["adapter"].queryset = selectors.adapters(project)
-            fields["golden"].queryset = fields["retention"].queryset = own
+            for name, queryset in (("adapter", selectors.adapters(project)), ("golden", own), ("retention", own)):
+                fields[name].queryset = queryset  # type: ignore[attr-defined]
         return fields

@@ -48,10 +48,10 @@ class EvaluationViewSet(Idempotent, ProjectViewSet):
         return selectors.evaluations(self.project)
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return super().get_serializer_context() | {"project": getattr(self, "project", None)}
+        return {**super().get_serializer_context(), "project": getattr(self, "project", None)}
 
     def list(self, request: Request, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
+        page = self.paginate_queryset(self.get_queryset()) or []
         costs = selectors.costs(self.project, [row.pk for row in page])
         context = self.get_serializer_context() | {"costs": costs}
         return self.get_paginated_response(EvaluationSerializer(page, many=True, context=context).data)

@@ -1,7 +1,7 @@
 """Are we sure? Paired intervals, an exact test for pass/fail scores, and what a set of n rows can see."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,8 @@ def bootstrap_interval(
         stop = min(start + step, resamples)
         means[start:stop] = values[rng.integers(0, len(values), (stop - start, len(values)))].mean(axis=1)
     tail = (1 - confidence) / 2
-    low, high = numpy.quantile(means, [tail, 1 - tail])
-    return Interval(float(values.mean()), float(low), float(high))
+    bounds: Sequence[float] = numpy.quantile(means, [tail, 1 - tail])
+    return Interval(float(values.mean()), float(bounds[0]), float(bounds[1]))
 
 
 def paired_interval(
@@ -114,7 +114,7 @@ def _at_least(hits: int, trials: int, p: float) -> float:
     return min(1.0, math.fsum(map(math.exp, logs)))
 
 
-def _solve(rising) -> float:  # type: ignore[no-untyped-def]
+def _solve(rising: Callable[[float], float]) -> float:
     """Root in 0..1 of a rising function, by halving."""
     low, high = 0.0, 1.0
     for _ in range(50):

@@ -87,7 +87,7 @@ def _with_adapter(plain: PreTrainedModel, folder: Path) -> PeftModel:
         raise EngineError(
             "The adapter does not fit this base model: its shapes or module names are those of another one.",
             code="adapter_mismatch",
-            detail={"error": str(error)[:2_000]},
+            detail=str(error)[:2_000],
         ) from error
     expected = set(get_peft_model_state_dict(model, save_embedding_layers=False))
     if lost := sorted(expected ^ stored):

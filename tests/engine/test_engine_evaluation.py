@@ -193,6 +193,17 @@ def rewrite_weights(folder, change):
     save_file({name: change(name, tensor) for name, tensor in load_file(path).items()}, path)
 
 
+def test_what_training_writes_is_what_evaluation_loads(engine, routing, tmp_path):
+    from evaluation.engine import answering, loading
+
+    spec = engine.spec(routing[0][:32], epochs=1, rank=4, alpha=8)
+    told = engine.run(spec)
+    assert told.returncode == 0, told.events
+    pair = loading.load(make_spec(tmp_path, engine.base, Path(spec.output_dir), revision=engine.facts["fingerprint"]))
+    asked = [answering.encode(pair, question) for question in specs.read_lines(tmp_path / "questions.jsonl")]
+    assert answering.prove_effect(pair, asked) > 0
+
+
 def test_an_adapter_that_changes_nothing_is_refused(base, adapter, tmp_path):
     rewrite_weights(adapter, lambda name, tensor: tensor * 0 if "lora_B" in name else tensor)
     child = start(make_spec(tmp_path, base, adapter), tmp_path)
