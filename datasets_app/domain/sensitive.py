@@ -55,6 +55,11 @@ def _always(text: str) -> bool:
     return True
 
 
+# Sixteen digits in fours, or American Express; neither the middle of an IBAN nor of a longer number.
+_CARD = re.compile(
+    r"(?<![A-Z]{2}\d\d )(?<![\d.-])(?<!\d )(?:[2-6]\d{3}(?:[ -]?\d{4}){3}|3[47]\d{2}[ -]?\d{6}[ -]?\d{5})(?![ -]?\d)"
+)
+
 # (group, kind, pattern, proof, marks of which one must be in the text for the pattern to be tried)
 RULES: tuple[tuple[str, str, Pattern[str], Callable[[str], bool], tuple[str, ...]], ...] = (
     (SECRET, "aws_access_key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), _always, ("AKIA", "ASIA")),
@@ -96,7 +101,7 @@ RULES: tuple[tuple[str, str, Pattern[str], Callable[[str], bool], tuple[str, ...
         ("@",),
     ),
     (PERSONAL, "iban", re.compile(r"\b[A-Z]{2}\d{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{1,4}\b"), _iban, ()),
-    (PERSONAL, "card", re.compile(r"\b\d(?:[ -]?\d){12,18}\b"), _luhn, ()),
+    (PERSONAL, "card", _CARD, _luhn, ()),
     (PERSONAL, "phone", re.compile(r"(?<![\w+])\+\d[\d ().\-/]{7,20}\d\b"), _phone, ("+",)),
 )
 

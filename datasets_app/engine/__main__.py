@@ -29,6 +29,9 @@ def main(argv: list[str]) -> int:
         result = _run(spec, bounds)
     except FileRefused as refused:
         return _failed(out, refused.code, str(refused), {"found": refused.found})
+    except SystemExit:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
     except MemoryError:
         title, advice = explain(Code.MEMORY_LIMIT)
         return _failed(out, Code.MEMORY_LIMIT, f"{title}. {advice}", {})

@@ -26,7 +26,8 @@ def loads(data: bytes, limits: Limits) -> Any:
     if data.count(b"{") + data.count(b"[") > limits.depth and _depth(value) > limits.depth:
         raise BadRecord("", Code.TOO_DEEP, f"more than {limits.depth} levels", f"at most {limits.depth} levels")
     # A key is followed by a colon; more such places than keys means that some key was given twice.
-    if data.count(b'":') - data.count(b'\\":') > _keys(value):
+    places = data.count(b'":') + data.count(b'" :') - data.count(b'\\":') - data.count(b'\\" :')
+    if places > _keys(value):
         _refuse_duplicates(data)
     return value
 
