@@ -27,6 +27,10 @@ TITLES = {
 }
 
 
+# Requests are steps on the way to a deployment; they are drawn when somebody asks for them.
+SHOWN_FIRST = frozenset(TITLES) - {"request"}
+
+
 def contribution(project: Project) -> tuple[list[Node], list[Edge]]:
     """Requests and deployments; a deployment that failed never carried an adapter and is left out."""
     nodes, edges = [], []

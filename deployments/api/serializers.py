@@ -1,5 +1,8 @@
 """What the API says about slots, requests, deployments and lineage, and what it takes."""
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from deployments.domain.states import RequestState, RolloutKind, Verdict
@@ -29,9 +32,10 @@ class SlotSerializer(StrictModelSerializer):
         fields = ["id", "name", "target", "description", "live", "created_by", "created_at"]
         read_only_fields = ["id", "target", "created_at"]
 
-    def get_live(self, slot: Slot) -> "LiveSerializer | None":
+    @extend_schema_field(LiveSerializer(allow_null=True))
+    def get_live(self, slot: Slot) -> dict[str, Any] | None:
         live = next(iter(slot.live_now), None)  # type: ignore[attr-defined]
-        return LiveSerializer(live).data if live else None
+        return dict(LiveSerializer(live).data) if live else None
 
 
 class GateSerializer(serializers.Serializer):
@@ -47,7 +51,7 @@ class GateSerializer(serializers.Serializer):
 
 class ChangeSerializer(serializers.Serializer):
     field = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     before = serializers.CharField()
     after = serializers.CharField()
 
@@ -132,16 +136,16 @@ class DeploymentSerializer(serializers.ModelSerializer):
 class NodeSerializer(serializers.Serializer):
     id = serializers.CharField()
     kind = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     url = serializers.CharField()
     state = serializers.CharField(allow_blank=True)
     detail = serializers.DictField()
 
 
 class EdgeSerializer(serializers.Serializer):
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     target = serializers.CharField()
-    label = serializers.CharField(allow_blank=True)
+    label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
 
 
 class LineageSerializer(serializers.Serializer):

@@ -13,9 +13,9 @@ from deployments.domain.graph import links
 
 STAGES = ("base", "dataset", "run", "adapter", "evaluation", "request", "deployment")
 BESIDE = {"golden": "dataset", "retention": "dataset"}  # other kinds that stand in a stage's column
-BOX_WIDTH, BOX_HEIGHT = 176, 46
-COLUMN_GAP, ROW_GAP, WAY_HEIGHT = 64, 16, 8
-MARGIN, HEAD = 12, 34
+BOX_WIDTH, BOX_HEIGHT = 153, 46
+COLUMN_GAP, ROW_GAP, WAY_HEIGHT = 34, 14, 8
+MARGIN, HEAD = 8, 34
 SWEEPS = 6
 
 Edge = tuple[str, str]
@@ -79,7 +79,7 @@ def layout(kinds: Mapping[str, str], edges: Sequence[Edge]) -> Drawing:
     names = {stage_rank(kind): BESIDE.get(kind, kind) for kind in kinds.values()}
     heads = [Head(names[s], MARGIN + at * (BOX_WIDTH + COLUMN_GAP)) for at, s in enumerate(stages)]
     bottom = max((tops[node] + _height(node, column) for node in places), default=HEAD)
-    width = 2 * MARGIN + len(stages) * (BOX_WIDTH + COLUMN_GAP) - COLUMN_GAP if stages else 2 * MARGIN
+    width = 2 * MARGIN + len(stages) * (BOX_WIDTH + COLUMN_GAP) - COLUMN_GAP // 2  # half a gap for bows
     return Drawing(list(boxes.values()), lines, heads, width, bottom + MARGIN)
 
 

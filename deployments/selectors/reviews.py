@@ -95,7 +95,7 @@ def dossier(request: DeploymentRequest, user: User) -> Dossier:
     live = slots.live(request.slot)
     evaluation = request.evaluation
     costs = _costs(request)
-    rows = evaluations.items(evaluation, outcome="regression") if evaluation else []
+    rows = evaluations.items(evaluation, outcome="regression") if evaluation else None
     return Dossier(
         request=request,
         answer=answer(request, judged, stale),
@@ -104,8 +104,8 @@ def dossier(request: DeploymentRequest, user: User) -> Dossier:
         stale=stale,
         live=live,
         differences=differences(request, live),
-        worst=list(rows[:WORST]),
-        regressions=rows.count() if evaluation else 0,
+        worst=[] if rows is None else list(rows[:WORST]),
+        regressions=0 if rows is None else rows.count(),
         scores=evaluations.scores(evaluation) if evaluation else [],
         costs=costs,
         cost=sum((line.amount for line in costs), Decimal(0)),
@@ -125,8 +125,8 @@ def answer(request: DeploymentRequest, judged: Sequence[Gate], stale: Sequence[C
     if state is RequestState.VOID:
         return Answer("void", "Void: what was reviewed is no longer what is there", f"{request.void_reason}.")
     if stale and state in OPEN:
-        named = "; ".join(str(change) for change in stale[:2])
-        return Answer("void", "Stale: the evidence has changed since it was submitted", f"{named}.")
+        text = "As it is, it can be neither approved nor deployed. Its author can submit it again."
+        return Answer("void", "Stale: the evidence has changed since it was submitted", text)
     if state is RequestState.APPROVED and _expired(request):
         return Answer("void", "Expired: the approval is too old to deploy", "Submit the request again.")
     if blocked:
@@ -224,7 +224,7 @@ def rights(request: DeploymentRequest, user: User, *, stale: bool) -> Rights:
         decide=decidable and not why_not,
         why_not=why_not,
         comment=access.may(user, Permission.DEPLOYMENT_COMMENT, project),
-        deploy=state is RequestState.APPROVED and access.may(user, Permission.DEPLOYMENT_DEPLOY, project),
+        deploy=state is RequestState.APPROVED and not stale and access.may(user, Permission.DEPLOYMENT_DEPLOY, project),
         author=author,
         resubmit=author and (state in AGAIN or (decidable and stale)),
     )

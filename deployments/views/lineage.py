@@ -10,7 +10,6 @@ class Lineage(ProjectPage):
     room = "lineage"
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
-        view = lineage.view(
-            self.project, focus=request.GET.get("focus", ""), kinds=frozenset(request.GET.getlist("kind"))
-        )
+        kinds = frozenset(request.GET.getlist("kind")) or lineage.SHOWN_FIRST
+        view = lineage.view(self.project, focus=request.GET.get("focus", ""), kinds=kinds)
         return self.render("deployments/lineage.html", {"view": view, "draw_at_most": lineage.DRAW_AT_MOST})

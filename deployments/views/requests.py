@@ -75,7 +75,7 @@ class AskPage(ProjectPage):
         form = forms.RequestForm(
             data if bound else None, initial=_initial(data, adapter), project=self.project, adapter=adapter
         )
-        if evaluation is None and adapter and not bound:
+        if adapter and not bound and (evaluation is None or evaluation.adapter_id != adapter.pk):
             evaluation = form.fields["evaluation"].queryset.first()  # type: ignore[attr-defined]
             form.initial["evaluation"] = evaluation
         facts = evidence.collect(slot, adapter, evaluation, trusting_files=True) if adapter and slot else None
