@@ -71,7 +71,7 @@ def load(spec: EvaluationSpec) -> Pair:
     chat = ChatTokenizer(base)
     if chat.template is None:
         raise EngineError("The base has no chat template, so there is no way to ask it a question.", code="no_template")
-    device = models.choose_device("auto")
+    device = models.choose_device(spec.device)
     plain = models.load_base(spec.base, device, four_bit=False).to(device.kind)
     context, stops = _context(plain), _stops(plain, chat)
     return Pair(_with_adapter(plain, adapter).eval(), chat, device, context, stops)

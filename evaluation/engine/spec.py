@@ -24,6 +24,7 @@ class EvaluationSpec:
     seed: int
     retention: str = ""
     batch_tokens: int | None = None
+    device: str = "auto"
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(vars(self), indent=2, sort_keys=True))

@@ -84,6 +84,7 @@ def make_spec(tmp_path, base, adapter, **fields):
             "primary": "exact_match",
             "max_new_tokens": 12,
             "seed": 0,
+            "device": "cpu",  # exact comparisons below are those of 32 bit
         }
         | fields
     )
