@@ -45,5 +45,5 @@ def settle() -> tuple[Project, People]:
             _, secret = invitations.invite_member(project, by=owner, role=role, email=user.email)
             invitations.accept_invitation(secret, by=user)
     assert Membership.objects.filter(project=project).count() == len(Role)
-    projects.change_settings(project, by=owner, monthly_budget="25.00", cpu_hour_price="0.40")
+    project = projects.change_settings(project, by=owner, monthly_budget="25.00", cpu_hour_price="0.40")
     return project, People(*(users[role] for role in Role), passwords=passwords)
