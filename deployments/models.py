@@ -19,6 +19,9 @@ def _choices(states: Any) -> list[tuple[str, str]]:
     return [(state.value, state.value.replace("_", " ").capitalize()) for state in states]
 
 
+REQUEST_STATES = _choices(RequestState)
+
+
 def _person(**options: Any) -> models.ForeignKey:
     return models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", **options)
 
@@ -67,7 +70,7 @@ class DeploymentRequest(models.Model):
     run_started_by = _person(null=True)
     run_created_by = _person(null=True)
     message = models.TextField(blank=True, max_length=5000)
-    state = models.CharField(max_length=20, choices=_choices(RequestState), default=RequestState.SUBMITTED.value)
+    state = models.CharField(max_length=20, choices=REQUEST_STATES, default=RequestState.SUBMITTED.value)
     evidence = models.JSONField(default=dict)
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)

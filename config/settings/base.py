@@ -190,6 +190,11 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "JobStateEnum": "projects.models.jobs.STATES",
+        "RequestStateEnum": "deployments.models.REQUEST_STATES",
+        "RunMethodEnum": "training.models.METHODS",
+    },
 }
 
 LANGUAGE_CODE = "en"

@@ -7,12 +7,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.decorators import action
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from datasets_app import selectors, services
 from datasets_app.api import serializers
 from datasets_app.models import BadRow, Build, Dataset, DatasetVersion, Upload
+from projects.api.parsers import StrictJSONParser
 from projects.api.serializers import EmptySerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from projects.domain.errors import Invalid
@@ -66,7 +67,7 @@ class DatasetViewSet(Idempotent, Listed):
 class UploadViewSet(Idempotent, Listed):
     queryset = Upload.objects.select_related("uploaded_by", "dataset", "project")
     serializer_class = serializers.UploadSerializer
-    parser_classes = [MultiPartParser, JSONParser]
+    parser_classes = [MultiPartParser, StrictJSONParser]
     services = {
         "create": services.accept_upload,
         "read_again": services.reread_upload,
@@ -152,11 +153,13 @@ class VersionViewSet(Idempotent, Listed):
             }
         )
 
-    @extend_schema(parameters=[KEY], request=serializers.RecipeSerializer, responses={202: serializers.BuildSerializer})
+    @extend_schema(
+        parameters=[KEY], request=serializers.CleaningSerializer, responses={202: serializers.BuildSerializer}
+    )
     @action(detail=True, methods=["post"])
     def clean(self, request: Any, **kwargs: Any) -> Response:
         """Make a new version by a recipe; ask for the build until its state is succeeded or failed."""
-        given = serializers.RecipeSerializer(data=request.data)
+        given = serializers.CleaningSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         version, steps = self.get_object(), [dict(step) for step in given.validated_data["steps"]]
 

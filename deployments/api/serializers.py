@@ -5,10 +5,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from deployments.domain.states import RequestState, RolloutKind, Verdict
-from deployments.models import Deployment, DeploymentRequest, Review, Slot
+from deployments.domain.states import RolloutKind, Verdict
+from deployments.models import REQUEST_STATES, Deployment, DeploymentRequest, Review, Slot
 from projects.api.serializers import StrictModelSerializer, StrictSerializer
-from projects.domain.states import JobState
+from projects.models.jobs import STATES
 
 VERDICTS = [verdict.value for verdict in Verdict if verdict is not Verdict.COMMENT]
 
@@ -68,7 +68,7 @@ class ReviewSerializer(serializers.ModelSerializer):
 class RequestSerializer(serializers.ModelSerializer):
     """A request as lists show it."""
 
-    state = serializers.ChoiceField([state.value for state in RequestState])
+    state = serializers.ChoiceField(REQUEST_STATES)
     requested_by = serializers.EmailField(source="requested_by.email")
     decided_by = serializers.EmailField(source="decided_by.email", allow_null=True, default=None)
 
@@ -119,7 +119,7 @@ class DecideSerializer(StrictSerializer):
 
 
 class DeploymentSerializer(serializers.ModelSerializer):
-    state = serializers.ChoiceField([state.value for state in JobState])
+    state = serializers.ChoiceField(STATES)
     kind = serializers.ChoiceField([kind.value for kind in RolloutKind])
     digest = serializers.CharField()
     deployed_by = serializers.EmailField(source="deployed_by.email")
