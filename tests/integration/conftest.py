@@ -24,3 +24,9 @@ def toys(toy_table, db):
     yield
     Toy.objects.all().delete()
     jobs._kinds.pop(Toy._meta.label_lower, None)
+
+
+@pytest.fixture
+def quick_children(monkeypatch):
+    """Notice the end of a child at once instead of after half a second."""
+    monkeypatch.setattr("projects.supervision.POLL_SECONDS", 0.02)

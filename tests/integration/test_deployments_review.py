@@ -19,7 +19,7 @@ from projects.models import AuditEvent, Membership
 from tests.factories import deployments as make
 from tests.factories.projects import make_member, make_project, run_jobs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 S = RequestState
 
 

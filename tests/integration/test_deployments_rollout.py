@@ -20,7 +20,7 @@ from projects.models import LedgerEntry
 from tests.factories import deployments as make
 from tests.factories.projects import make_member, make_project, run_jobs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 
 
 def current(slot):

@@ -11,7 +11,7 @@ from projects.domain.permissions import Role
 from tests.factories import deployments as make
 from tests.factories.projects import make_member, make_project, run_jobs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 
 
 def page(client, user, project, query=""):
@@ -35,11 +35,14 @@ def test_everything_from_the_base_to_the_deployment_is_there_twice(client, live)
     answer = page(client, live.deployed_by, live.project).content.decode()
     svg = answer[answer.index('<svg class="lineage-svg"') : answer.index("</svg>", answer.index("lineage-svg"))]
     adapter, request = live.adapter, live.request
-    rows = [adapter.base, adapter.dataset_version, adapter.run, adapter, request.evaluation, request, live]
+    rows = [adapter.base, adapter.dataset_version, adapter.run, adapter, request.evaluation, live]
     for row in rows:
         assert svg.count(f'href="{row.get_absolute_url()}"') == 1, row
         assert f'href="{row.get_absolute_url()}"' in answer[answer.index("</svg>") :], row
     assert "style=" not in svg
+    assert request.get_absolute_url() not in svg
+    asked_for = page(client, live.deployed_by, live.project, "?kind=request&kind=adapter").content.decode()
+    assert asked_for.count(f'href="{request.get_absolute_url()}"') == 2
 
 
 def test_one_walks_from_the_base_to_the_deployment_and_back(live):
