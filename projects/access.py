@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from projects.domain.permissions import GRANTS, Permission, Role
-from projects.models import Membership, Project, User
+from projects.models import Membership, Project
 
 T = TypeVar("T")
 
@@ -44,7 +44,8 @@ class Service(Generic[T]):
     permission: Permission
     body: Callable[..., T]
 
-    def __call__(self, subject: Any, /, *, by: User, **kwargs: Any) -> T:
+    def __call__(self, subject: Any, /, *, by: Any, **kwargs: Any) -> T:
+        # `by` is a User; Django's types think that request.user may be nobody, but every door has asked before.
         project = subject if isinstance(subject, Project) else subject.project
         require(by, self.permission, project)
         return self.body(subject, by=by, **kwargs)

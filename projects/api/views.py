@@ -26,7 +26,7 @@ class ProjectViewSet(GenericViewSet):
     services: ClassVar[dict[str, Service[Any]]] = {}
     permission: ClassVar[Permission] = Permission.PROJECT_VIEW
     project: Project
-    filter_backends: ClassVar[list[Any]] = []
+    filter_backends: list[Any] = []
     known_filters: ClassVar[tuple[str, ...]] = ()
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:

@@ -142,14 +142,14 @@ def dearest_subjects(project: Project, since: date, limit: int = 10) -> list[Sub
 def subject_urls(subjects: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """Addresses of the subjects that still exist; one query for each kind of them."""
     wanted: dict[str, set[int]] = {}
-    for kind, pk in subjects:
-        wanted.setdefault(kind, set()).add(pk)
-    urls = {}
-    for kind in jobs.kinds():
-        if pks := wanted.get(kind.label):
-            for row in kind.model._base_manager.filter(pk__in=pks):
-                urls[kind.label, row.pk] = row.get_absolute_url()  # type: ignore[attr-defined]
-    return urls
+    for label, pk in subjects:
+        wanted.setdefault(label, set()).add(pk)
+    rows: dict[str, Any] = {
+        kind.label: kind.model._base_manager.filter(pk__in=wanted[kind.label])
+        for kind in jobs.kinds()
+        if kind.label in wanted
+    }
+    return {(label, row.pk): row.get_absolute_url() for label, found in rows.items() for row in found}
 
 
 def ledger(project: Project, *, cause: str = "", outcome: str = "") -> QuerySet[LedgerEntry]:

@@ -8,12 +8,12 @@ from django.db.models import Q
 from projects import contributions, jobs
 from projects.contributions import Figure, Need
 from projects.domain.states import ACTIVE
-from projects.models import AuditEvent, LeasedJob, Project, User
+from projects.models import AuditEvent, LeasedJob, Project
 
 GRAVITY = {"failed": 0, "attention": 1}
 
 
-def needs(project: Project, user: User) -> list[Need]:
+def needs(project: Project, user: Any) -> list[Need]:
     """What waits for this person: failures first, then the newest."""
     found = [need for contribution in contributions.needs for need in contribution(project, user)]
     found.sort(key=lambda need: need.at, reverse=True)
@@ -37,9 +37,10 @@ class Work:
 
 def at_work(project: Project, limit: int = 8) -> tuple[list[Work], int, int]:
     """The jobs at work now (running first), how many run and how many wait."""
-    active: list[LeasedJob] = []
+    active: list[Any] = []
     for kind in jobs.kinds():
-        active += kind.model._base_manager.filter(project=project, state__in=ACTIVE)
+        model: Any = kind.model
+        active += model.objects.filter(project=project, state__in=ACTIVE)
     active.sort(key=lambda job: (job.state != "running", job.queued_at is None, job.queued_at))
     running = sum(job.state == "running" for job in active)
     return [_work(job) for job in active[:limit]], running, len(active) - running

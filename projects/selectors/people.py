@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Case, Count, DecimalField, F, IntegerField, OuterRef, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from projects.domain.permissions import GRANTS, Permission, Role
-from projects.models import ApiToken, Invitation, LedgerEntry, Membership, Project, User
+from projects.models import ApiToken, Invitation, LedgerEntry, Membership, Project
 from projects.selectors.costs import month_start
 
 _RANK = Case(
@@ -27,7 +28,7 @@ def open_invitations(project: Project) -> QuerySet[Invitation]:
     return Invitation.objects.open().filter(project=project).select_related("invited_by").order_by("-pk")
 
 
-def tokens(project: Project, *, seen_by: User, everyone: bool) -> QuerySet[ApiToken]:
+def tokens(project: Project, *, seen_by: Any, everyone: bool) -> QuerySet[ApiToken]:
     """One's own tokens, or everybody's for those who manage members; the living ones first."""
     found = ApiToken.objects.filter(project=project).select_related("user", "project")
     if not everyone:
@@ -35,7 +36,7 @@ def tokens(project: Project, *, seen_by: User, everyone: bool) -> QuerySet[ApiTo
     return found.order_by(F("revoked_at").desc(nulls_first=True), "-pk")
 
 
-def projects_of(user: User, now: datetime) -> QuerySet[Project]:
+def projects_of(user: Any, now: datetime) -> QuerySet[Project]:
     """A person's projects with their role, the number of members and this month's costs."""
     mine = Membership.objects.filter(project=OuterRef("pk"), user=user)
     size = Membership.objects.filter(project=OuterRef("pk")).order_by().values("project")

@@ -10,7 +10,7 @@ from projects.access import requires
 from projects.domain import policies
 from projects.domain.errors import Refused
 from projects.domain.permissions import Permission, Role
-from projects.models import LedgerEntry, Membership, Project, User
+from projects.models import LedgerEntry, Membership, Project
 from projects.transitions import record
 
 CHANGEABLE = (
@@ -25,7 +25,7 @@ CHANGEABLE = (
 
 
 @transaction.atomic
-def create_project(*, by: User, name: str, description: str = "", currency: str = "EUR") -> Project:
+def create_project(*, by: Any, name: str, description: str = "", currency: str = "EUR") -> Project:
     """A project of one's own: whoever makes it is its owner. Nobody's permission is needed."""
     project = _insert(name=name, description=description, currency=currency)
     Membership.objects.create(project=project, user=by, role=Role.OWNER.value)
@@ -49,7 +49,7 @@ def _insert(**fields: Any) -> Project:
 
 @requires(Permission.PROJECT_MANAGE)
 @transaction.atomic
-def change_settings(project: Project, *, by: User, reason: str = "", **changes: Any) -> Project:
+def change_settings(project: Project, *, by: Any, reason: str = "", **changes: Any) -> Project:
     """Change what is given; what really changed goes into the audit log with its old and new value."""
     project = Project.objects.select_for_update().get(pk=project.pk)
     changed = {name: value for name, value in changes.items() if getattr(project, name) != value}
