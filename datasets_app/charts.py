@@ -126,40 +126,52 @@ def _balance(source: str, counts: list[tuple[str, int]], total: int) -> str:
     if n <= 1.5 * k:
         return f"{what}: {len(counts)} classes of about the same size"
     share = formatting.percent(n / total, 0)
-    return f"{what}: “{_short(most)}” has {share} of the rows, “{_short(least)}” {formatting.number(k)}"
+    return f"{what}: “{_short(most)}” has {share} of the rows, “{_short(least)}” {_rows(k)}"
 
 
-def versions(rows: Sequence[tuple[str, int, int]]) -> Figure | None:
-    """Rows of each version and rows with something to fix. `rows` are (name, rows, rows with errors or warnings)."""
+def versions(rows: Sequence[tuple[str, int, int, int]]) -> Figure | None:
+    """What there is to look at in each version. `rows` are (name, rows, rows with errors, rows with warnings)."""
     if len(rows) < 2:
         return None
-    names = [name for name, _, _ in rows]
-    figure = go.Figure([
-        go.Bar(name="Rows", x=names, y=[n for _, n, _ in rows], marker={"color": charting.fade(PROMPT, 0.5)}),
-        go.Scatter(
-            name="To look at", x=names, y=[n for _, _, n in rows], mode="lines+markers",
-            line={"color": charting.TONES["attention"]}, marker={"symbol": "diamond", "size": 8},
-        ),
-    ])  # fmt: skip
-    figure.update_layout(
-        xaxis={"type": "category", "title": {"text": "version"}}, yaxis={"title": {"text": "rows"}}, showlegend=True
+    names = [name for name, *_ in rows]
+    parts = [("Errors", 2, charting.TONES["failed"], ""), ("Warnings", 3, charting.TONES["attention"], "/")]
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=part,
+                x=names,
+                y=[row[at] for row in rows],
+                marker={"color": colour, "pattern": {"shape": hatching, "solidity": 0.25}},
+            )
+            for part, at, colour, hatching in parts
+        ]
     )
-    (_, _, before), (name, _, now) = rows[-2], rows[-1]
-    change = (
-        "as many as before"
-        if now == before
-        else f"{formatting.number(abs(now - before))} {'more' if now > before else 'fewer'} than before"
+    figure.update_layout(
+        barmode="stack",
+        showlegend=True,
+        xaxis={"type": "category", "title": {"text": "version"}},
+        yaxis={"title": {"text": "rows to look at"}},
     )
     table = {
-        "head": ["Version", "Rows", "To look at"],
-        "rows": [[v, formatting.number(n), formatting.number(k)] for v, n, k in rows],
+        "head": ["Version", "Rows", "Errors", "Warnings"],
+        "rows": [[name, *(formatting.number(n) for n in counts)] for name, *counts in rows],
     }
-    return Figure(
-        "versions",
-        f"{name} has {formatting.number(now)} rows to look at, {change}",
-        charting.figure_dict(figure),
-        table,
+    return Figure("versions", _progress(rows), charting.figure_dict(figure), table)
+
+
+def _progress(rows: Sequence[tuple[str, int, int, int]]) -> str:
+    (_, _, *before), (name, _, *after) = rows[-2], rows[-1]
+    now, change = sum(after), sum(after) - sum(before)
+    if not now:
+        return f"{name} has nothing left to look at"
+    more = (
+        f"{formatting.number(abs(change))} {'more' if change > 0 else 'fewer'} than before" if change else "as before"
     )
+    return f"{name} has {_rows(now)} to look at, {more}"
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{formatting.number(n)} rows"
 
 
 def _short(text: str) -> str:

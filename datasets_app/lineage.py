@@ -45,11 +45,15 @@ def needs(project: Project, user: User) -> list[Need]:
     for upload in uploads:
         if upload.state == JobState.FAILED:
             text = f"{upload.file_name} could not be read into “{upload.dataset}”"
-            waiting.append(Need(text, upload.get_absolute_url(), "failed", upload.finished_at, "upload"))
+            waiting.append(
+                Need(text, upload.get_absolute_url(), "failed", upload.finished_at or upload.created_at, "upload")
+            )
         elif upload.state == JobState.SUCCEEDED and upload.rows_bad and is_newest(upload):
             rows = "1 row was" if upload.rows_bad == 1 else f"{upload.rows_bad} rows were"
             text = f"{rows} kept aside from {upload.file_name}"
-            waiting.append(Need(text, upload.get_absolute_url(), "attention", upload.finished_at, "upload"))
+            waiting.append(
+                Need(text, upload.get_absolute_url(), "attention", upload.finished_at or upload.created_at, "upload")
+            )
     return waiting[:SHOWN]
 
 

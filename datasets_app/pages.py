@@ -9,11 +9,10 @@ from django.http import QueryDict
 
 from datasets_app import charts, selectors
 from datasets_app.domain.codes import HOPELESS, explain
-from datasets_app.domain.findings import Severity
+from datasets_app.domain.findings import Severity, about
 from datasets_app.domain.formats.base import FORMAT_LABELS, Format
 from datasets_app.domain.purposes import PURPOSE_HELP, Purpose
 from datasets_app.domain.recipes import describe, read_steps
-from datasets_app.forms import FormatForm
 from datasets_app.models import Dataset, DatasetVersion, Upload
 from datasets_app.selectors import FindingView
 from projects.contributions import Figure
@@ -82,15 +81,15 @@ def figures(version: DatasetVersion | None, versions: Sequence[DatasetVersion] =
     if version is None:
         return []
     stats = version.stats
-    drawn = [charts.labels(one, n) for n, one in enumerate(stats.get("labels", []), 1)]
+    drawn: list[Figure | None] = [charts.labels(one, n) for n, one in enumerate(stats.get("labels", []), 1)]
     drawn += [charts.lengths(stats["chars"])] if "chars" in stats else []
     drawn += [charts.turns(stats.get("turns", [])), charts.versions([_over_time(v) for v in reversed(versions)])]
     return [figure for figure in drawn if figure is not None]
 
 
-def _over_time(version: DatasetVersion) -> tuple[str, int, int]:
-    to_fix = sum(f.count for f in version.findings.all() if f.severity in COUNTABLE)
-    return f"v{version.number}", version.rows, min(to_fix, version.rows)
+def _over_time(version: DatasetVersion) -> tuple[str, int, int, int]:
+    errors, warnings = (sum(f.count for f in version.findings.all() if f.severity == s) for s in COUNTABLE)
+    return f"v{version.number}", version.rows, errors, warnings
 
 
 def detail_lines(finding: FindingView) -> list[str]:
@@ -141,7 +140,6 @@ def upload_page(upload: Upload, query: QueryDict) -> dict[str, Any]:
         "chosen_code": explain(code) if code else None,
         "page": page,
         "error": explain(upload.error_code) if upload.error_code else None,
-        "form": FormatForm(initial={"forced_format": upload.forced_format or upload.detected_format}),
         "samples": [shown_row(sample) for sample in upload.samples],
         "headline": headline(upload),
         "version_label": f"Open v{upload.version.number}" if upload.version else "",
@@ -180,14 +178,22 @@ def recipe_lines(version: DatasetVersion) -> list[str]:
         else []
     )
     counted = zip(steps, version.recipe, strict=True)
-    return [f"{describe(step)}: {number(entry.get('rows', 0))} rows" for step, entry in counted]
+    return [f"{describe(step)}: {rows_in_words(entry.get('rows', 0))}" for step, entry in counted]
+
+
+def rows_in_words(n: int) -> str:
+    return "1 row" if n == 1 else f"{number(n)} rows"
 
 
 def rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
     """One page of the rows table: all of them, those that hold a text, or those of one finding."""
     text, code = query.get("q", "").strip()[:200], query.get("finding", "")
     finding = version.findings.filter(code=code).first() if code else None
-    leak = version.overlaps.filter(golden_version_id=code.removeprefix("overlap-")).first() if _is_leak(code) else None
+    leak = (
+        version.overlaps.filter(golden_version_id=int(code.removeprefix("overlap-"))).first()
+        if _is_leak(code)
+        else None
+    )
     listed = finding.rows if finding else leak.rows if leak else None
     wanted = _page_number(query)
     if listed is not None:
@@ -197,18 +203,19 @@ def rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
         offset = (wanted - 1) * ROWS_A_PAGE
         rows, total = selectors.read_rows(version, offset, ROWS_A_PAGE, text)
         page = Paginator(range(total), ROWS_A_PAGE).get_page(wanted)
-    title = selectors._finding_view(finding).title if finding else f"Also in {leak.golden_version}" if leak else ""
+    title = about(finding.code).title if finding else f"Also in {leak.golden_version}" if leak else ""
     return {
         "rows": [shown_row(row) for row in rows],
         "page": page,
         "q": text,
-        "finding_code": code if title else "",
         "finding_title": title,
+        "has_labels": any(row["label"] for row in rows),
     }
 
 
 def _is_leak(code: str) -> bool:
-    return code.startswith("overlap-") and code.removeprefix("overlap-").isdigit()
+    number_of = code.removeprefix("overlap-")
+    return code != number_of and number_of.isascii() and number_of.isdigit() and len(number_of) < 19
 
 
 def _page_number(query: QueryDict) -> int:

@@ -1,5 +1,7 @@
 """Datasets, uploads, versions and rows as the API speaks of them."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from datasets_app.domain.formats.base import FORMAT_LABELS
@@ -74,7 +76,7 @@ class OverlapSerializer(serializers.ModelSerializer):
 
 class VersionSerializer(StrictModelSerializer):
     purpose = serializers.CharField(source="dataset.purpose", read_only=True)
-    parents = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+    parents: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     recipe = serializers.ListField(child=serializers.DictField(), read_only=True)
     findings = FindingSerializer(many=True, read_only=True)
     overlaps = OverlapSerializer(many=True, read_only=True)
@@ -97,7 +99,7 @@ class StepSerializer(StrictSerializer):
     )
 
 
-class RecipeSerializer(StrictSerializer):
+class CleaningSerializer(StrictSerializer):
     steps = StepSerializer(many=True)
 
 
@@ -125,7 +127,7 @@ class RowSerializer(serializers.Serializer):
     rejected = serializers.ListField(child=serializers.DictField(), allow_null=True)
     tools = serializers.ListField(child=serializers.DictField(), allow_null=True)
     text = serializers.CharField(allow_null=True)
-    label = serializers.CharField(allow_null=True)
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     tags = serializers.ListField(child=serializers.CharField(), allow_null=True)
     source_id = serializers.CharField(allow_null=True)
     line = serializers.IntegerField(help_text="In the uploaded file.")

@@ -44,11 +44,9 @@ def judge(purpose: Purpose, rows: int, facts: Sequence[Fact], leaks: Sequence[Le
     leaks = [leak for leak in leaks if leak.rows]
     if leaks:
         worst = max(leaks, key=lambda leak: leak.rows)
-        return Verdict(
-            "red",
-            f"Do not {use} this yet: {_rows(worst.rows)} of the golden set “{worst.golden}” in it.",
-            "Drop the rows that are also golden: an adapter that has seen the answers proves nothing.",
-        )
+        shared = f"{_rows(worst.rows)} of the golden set “{worst.golden}” {'is' if worst.rows == 1 else 'are'} in it"
+        first = "Drop the rows that are also golden: an adapter that has seen the answers proves nothing."
+        return Verdict("red", f"Do not {use} this yet: {shared}.", first)
     errors = [f for f in facts if f.severity == Severity.ERROR]
     if errors:
         worst_fact = max(errors, key=lambda f: f.count)

@@ -1,7 +1,7 @@
 """From a profile to findings: which rows, how many, and how heavy it weighs."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from datasets_app.domain.findings import (
 from datasets_app.domain.quality import Trait
 from datasets_app.engine.profile import EXAMPLES, Profile, Values
 
-Rows = NDArray[np.int64]
+Rows: TypeAlias = NDArray[np.int64]
 SHOWN_ROWS = 1000
 
 DIRECT = {
@@ -94,7 +94,7 @@ class Judgement:
         """Every row but the first of each set of equal ones, in file order."""
         hashes = np.frombuffer(self.profile.row_hash, dtype=np.int64) if self.profile.rows else np.zeros(0, np.int64)
         _, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
-        repeats = np.ones(len(hashes), dtype=bool)
+        repeats: NDArray[np.bool_] = np.ones(len(hashes), dtype=bool)
         repeats[first] = False
         surplus = np.flatnonzero(repeats)
         pairs = [[int(first[inverse[n]]), int(n)] for n in surplus[:EXAMPLES]]
@@ -167,7 +167,8 @@ class Judgement:
         self._note(Found.ANSWER_JSON_SHAPE, rows, {"usual": names.get(usual, []), "others": others})
 
     def _classes(self) -> None:
-        thin, rows = [], set()
+        thin: list[dict[str, Any]] = []
+        rows: set[int] = set()
         for source, values in distributions(self.profile):
             typical = float(np.median(list(values.counts.values())))
             for value, n in values.counts.items():

@@ -4,6 +4,7 @@ from django.http import Http404, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from datasets_app import exports, pages, services
+from datasets_app.forms import FormatForm
 from datasets_app.models import Dataset, Upload
 from projects.domain.errors import Invalid
 from projects.pages import ProjectPage
@@ -45,7 +46,9 @@ class DatasetUpload(ProjectPage):
 class UploadDetail(UploadPage):
     def get(self, request, project, pk):
         template = "datasets/_upload_status.html" if request.htmx else "datasets/upload_detail.html"
-        return self.render(template, pages.upload_page(self.upload(pk), request.GET))
+        upload = self.upload(pk)
+        form = FormatForm(initial={"forced_format": upload.forced_format or upload.detected_format})
+        return self.render(template, {"form": form, **pages.upload_page(upload, request.GET)})
 
 
 class UploadReread(UploadPage):

@@ -42,7 +42,10 @@ def must_end_with_assistant(messages: list[Message], field: str) -> None:
         return
     if not any(m["role"] == "assistant" for m in messages):
         raise BadRecord(
-            field, Code.NO_ASSISTANT_TURN, f"{len(messages)} turns, none of them the assistant's", "an assistant turn"
+            field,
+            Code.NO_ASSISTANT_TURN,
+            f"only turns of {', '.join(sorted({m['role'] for m in messages}))}",
+            "an assistant turn",
         )
     last = messages[-1]["role"]
     raise BadRecord(f"{field}[{len(messages) - 1}].role", Code.LAST_TURN_NOT_ASSISTANT, f"“{last}”", "“assistant”")
