@@ -118,6 +118,9 @@ class Told:
     def __init__(self, returncode: int, events: list[dict]) -> None:
         self.returncode, self.events = returncode, events
 
+    def __repr__(self) -> str:
+        return f"<exit {self.returncode}, last said {self.events[-1:]}>"
+
     def of(self, name: str) -> list[dict]:
         return [event for event in self.events if event["event"] == name]
 
