@@ -1,6 +1,7 @@
 """Fingerprints of rows: what makes two rows, or two prompts, the same."""
 
 import hashlib
+import re
 import unicodedata
 from typing import Any
 
@@ -25,6 +26,7 @@ class _Folding(dict[int, int | str]):
 
 
 _FOLDING = _Folding()
+_LONE_DASHES = re.compile(r"(?:^| )-+(?= |$)")
 
 
 def canonical(row: Row) -> bytes:
@@ -36,8 +38,8 @@ def canonical(row: Row) -> bytes:
 
 def normalised(text: str) -> str:
     """Text without the differences that leave a question the same: width, case, spacing, punctuation."""
-    words = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDING).split()
-    return " ".join(word for word in words if word.strip("-"))
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_FOLDING).split())
+    return _LONE_DASHES.sub("", folded).strip() if "-" in folded else folded
 
 
 def prompt_texts(row: Row) -> list[str]:

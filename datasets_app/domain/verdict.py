@@ -45,8 +45,8 @@ def judge(purpose: Purpose, rows: int, facts: Sequence[Fact], leaks: Sequence[Le
     if leaks:
         worst = max(leaks, key=lambda leak: leak.rows)
         shared = f"{_rows(worst.rows)} of the golden set “{worst.golden}” {'is' if worst.rows == 1 else 'are'} in it"
-        first = "Drop the rows that are also golden: an adapter that has seen the answers proves nothing."
-        return Verdict("red", f"Do not {use} this yet: {shared}.", first)
+        remedy = "Drop the rows that are also golden: an adapter that has seen the answers proves nothing."
+        return Verdict("red", f"Do not {use} this yet: {shared}.", remedy)
     errors = [f for f in facts if f.severity == Severity.ERROR]
     if errors:
         worst_fact = max(errors, key=lambda f: f.count)
