@@ -60,6 +60,7 @@ class Step:
     address: str
     permission: str
     action: str
+    verb: str
     done: bool = False
 
 
@@ -70,6 +71,7 @@ STEPS = (
         "base-register",
         "base.register",
         "basemodelversion.succeeded",
+        "Register model",
     ),
     Step(
         "Upload a dataset",
@@ -77,6 +79,7 @@ STEPS = (
         "dataset-create",
         "dataset.edit",
         "upload.succeeded",
+        "Add dataset",
     ),
     Step(
         "Start a run",
@@ -84,6 +87,7 @@ STEPS = (
         "run-create",
         "run.start",
         "run.succeeded",
+        "New run",
     ),
     Step(
         "Evaluate the adapter",
@@ -91,6 +95,7 @@ STEPS = (
         "evaluation-create",
         "evaluation.start",
         "evaluation.succeeded",
+        "Evaluate",
     ),
     Step(
         "Ask for deployment",
@@ -98,6 +103,7 @@ STEPS = (
         "deployment-list",
         "deployment.request",
         "deploymentrequest.",
+        "Go to slots",
     ),
 )
 
