@@ -95,7 +95,7 @@ class EvaluationDetail(EvaluationPage):
             "score": score,
             "arms": pages.arms(evaluation),
             "warnings": pages.warnings(evaluation),
-            "detectable": statistics.minimum_detectable(score.n) if score else None,
+            "detectable": statistics.minimum_detectable(score.n) * 100 if score else None,
             "retention": retention,
             "forgotten": bool(retention) and retention["change_percent"] > verdicts.RETENTION_LIMIT,
             "retention_words": retention and verdicts.retention_sentence(retention["change_percent"]),

@@ -32,6 +32,8 @@ def marked(expected: str, answer: str) -> list[Piece]:
     wanted, got = answers.parsed(expected), answers.parsed(answer)
     if isinstance(wanted, dict) and isinstance(got, dict) and wanted:
         return list(_fields(wanted, got))
+    if isinstance(wanted, dict | list) and got is answers.NOT_JSON and answer:
+        return [Piece("extra", answer)]  # prose where JSON belongs: there is nothing to compare word by word
     return _words(expected, answer)
 
 
