@@ -199,9 +199,7 @@ def test_a_tool_call_is_expected_as_json():
     assert json.loads(answers.text_of(turn)) == {"name": "f", "arguments": {"a": 1}}
 
 
-@pytest.mark.parametrize(
-    ("texts", "budget"), [([], 32), (["ok"], 32), (["x" * 100], 128), (["漢" * 100], 384)]
-)
+@pytest.mark.parametrize(("texts", "budget"), [([], 32), (["ok"], 32), (["x" * 100], 128), (["漢" * 100], 384)])
 def test_the_answer_budget_holds_the_longest_expected_answer(texts, budget):
     assert answers.answer_budget(texts) == budget
     assert answers.answer_budget(["x" * 10_000]) == 1_024

@@ -112,9 +112,7 @@ def test_the_interval_holds_the_truth_19_times_in_20(n, gain, loss, binary):
         if not binary:
             drawn *= world.choice([0.25, 0.75], size=n)
         truth = (gain - loss) * (1.0 if binary else 0.5)
-        interval = statistics.paired_interval(
-            [0.0] * n, list(drawn), binary=binary, rng=world, resamples=1_000
-        )
+        interval = statistics.paired_interval([0.0] * n, list(drawn), binary=binary, rng=world, resamples=1_000)
         hits += interval.low <= truth <= interval.high
     assert hits / 1_000 >= 0.93
 
@@ -124,8 +122,6 @@ def test_an_adapter_that_is_no_better_is_rarely_called_better():
     world, wrong = rng(7), 0
     for _ in range(500):
         drawn = world.choice([1.0, -1.0, 0.0], size=100, p=[0.05, 0.05, 0.9])
-        interval = statistics.paired_interval(
-            [0.0] * 100, list(drawn), binary=True, rng=world, resamples=1_000
-        )
+        interval = statistics.paired_interval([0.0] * 100, list(drawn), binary=True, rng=world, resamples=1_000)
         wrong += interval.low > 0
     assert wrong / 500 <= 0.03
