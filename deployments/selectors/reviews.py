@@ -89,7 +89,7 @@ def requests(project: Project) -> Any:
     )  # fmt: skip
 
 
-def dossier(request: DeploymentRequest, user: User) -> Dossier:
+def dossier(request: DeploymentRequest, user: Any) -> Dossier:
     judged = gates.judge(request.evidence)
     stale = gathering.changes_since(request, trusting_files=True) if request.is_open else []
     live = slots.live(request.slot)
