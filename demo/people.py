@@ -46,4 +46,10 @@ def settle() -> tuple[Project, People]:
             invitations.accept_invitation(secret, by=user)
     assert Membership.objects.filter(project=project).count() == len(Role)
     project = projects.change_settings(project, by=owner, monthly_budget="25.00", cpu_hour_price="0.40")
-    return project, People(*(users[role] for role in Role), passwords=passwords)
+    return project, People(
+        owner=owner,
+        engineer=users[Role.ENGINEER],
+        reviewer=users[Role.REVIEWER],
+        viewer=users[Role.VIEWER],
+        passwords=passwords,
+    )

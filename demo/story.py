@@ -56,6 +56,7 @@ def upload(dataset: Dataset, people: People, name: str, content: bytes) -> Datas
     arrived = datasets.accept_upload(dataset, by=people.engineer, file=file)
     wait_for(arrived)
     say(f"{arrived.detected_format}: {arrived.rows_good} good rows, {arrived.rows_bad} bad")
+    assert arrived.version is not None
     return arrived.version
 
 

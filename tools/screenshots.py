@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urljoin, urlparse
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, StorageState, sync_playwright
 
 WIDTHS = {"1440": (1440, 900), "390": (390, 844)}
 FLAGS = [
@@ -84,17 +84,22 @@ def axe(page: Page) -> list[str]:
     return [f"{found['id']}: {found['nodes'][0]['html'][:120]}" for found in result["violations"]]
 
 
-def visit(browser: Browser, state: dict, pages: dict[str, str], folder: Path, width: str, scheme: str) -> None:
+def visit(browser: Browser, state: StorageState, pages: dict[str, str], folder: Path, width: str, scheme: str) -> None:
     with_axe = "AXE" in os.environ
     size = WIDTHS[width]
     context = browser.new_context(
-        storage_state=state,  # type: ignore[arg-type]
+        storage_state=state,
         viewport={"width": size[0], "height": size[1]},
         color_scheme=scheme,  # type: ignore[arg-type]
         bypass_csp=False,
     )
-    page, complaints = context.new_page(), []
-    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page, complaints = context.new_page(), list[str]()
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     for name, address in pages.items():
         answer = page.goto(address)

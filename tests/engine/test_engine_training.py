@@ -1,6 +1,7 @@
 """Real runs of a tiny model through TRL and PEFT: they learn, they survive, and they never lie about what they did."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_sft_teaches_routing_and_leaves_a_clean_adapter(engine, routing, tmp_pat
     assert told.returncode == 0
     assert told.one("started") | {"device_name": ""} == {
         "event": "started",
-        "device": "cpu",
+        "device": "cuda" if shutil.which("nvidia-smi") else "cpu",
         "device_name": "",
         "total": 252,
         "resumed_from": 0,
