@@ -1,7 +1,8 @@
 """make bench: what the product costs beside a named peer, measured in the same run.
 
-Three measurements: reading an upload (peer: the Hugging Face loader with the same checks as a map), pages and API (peer:
-the health page, which is Django with nothing to do), and memory of an idle installation. ROWS sets the size of the upload.
+Three measurements: reading an upload (peer: the Hugging Face loader with the same checks as a map), pages and API
+(peer: the health page, which is Django with nothing to do), and memory of an idle installation. ROWS sets the size
+of the upload.
 The last line is one JSON object.
 """
 
@@ -49,7 +50,9 @@ def make_file(path: Path, rows: int, seed: int = 3) -> int:
 def cpu_of(command: list[str], env: dict[str, str] | None = None) -> tuple[float, float]:
     """CPU seconds (user+sys) and wall seconds of a whole process."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command, cwd=installation.ROOT, env=os.environ | (env or {}), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    quiet = subprocess.DEVNULL
+    environment = os.environ | (env or {})
+    subprocess.run(command, cwd=installation.ROOT, env=environment, check=True, stdout=quiet, stderr=quiet)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - began
 
