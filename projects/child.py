@@ -107,7 +107,7 @@ class Child:
         self.grace_seconds = grace_seconds
         self._limits = limits
         self._kill_at: float | None = None
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue(maxsize=10_000)
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=10_000)
         self._log = (workdir / "engine.log").open("ab")
         self._parent = os.getpid()
         self._process = subprocess.Popen(
@@ -162,6 +162,7 @@ class Child:
                 continue  # libraries print too; only JSON objects are events
             if isinstance(event, dict) and isinstance(event.get("event"), str):
                 self._events.put(event)
+        self._events.put(None)
 
     def events(self, wait_seconds: float) -> Iterator[dict[str, Any]]:
         """Events said so far; waits up to `wait_seconds` for the first. 0 drains after the child has ended."""
@@ -170,12 +171,17 @@ class Child:
             self._reader.join(timeout=5)
         try:
             event = self._events.get(timeout=wait_seconds) if wait_seconds else self._events.get_nowait()
-            while True:
+            while event is not None:
                 self._keep(event)
                 yield event
                 event = self._events.get_nowait()
         except queue.Empty:
             return
+        self._events.put(None)  # it has said all: from here on only its end is waited for
+        try:
+            self._process.wait(wait_seconds)
+        except subprocess.TimeoutExpired:
+            pass  # it closed its output but works on
 
     def _keep(self, event: dict[str, Any]) -> None:
         if event["event"] == "failed":
