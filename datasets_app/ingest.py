@@ -1,5 +1,6 @@
 """Bodies of background work: what the reading child is given, what it says on the way, what becomes of its result."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from datasets_app import selectors
 from datasets_app.domain.codes import HOPELESS
 from datasets_app.domain.purposes import Purpose
 from datasets_app.models import BadRow, Build, Dataset, DatasetVersion, Finding, Overlap, Upload
-from projects import artefacts, leases
+from projects import artefacts, leases, supervision
 from projects.domain.errors import Refused
 from projects.transitions import record
 
@@ -148,6 +149,7 @@ def failed_upload(upload: Upload, code: str) -> None:
 
 def after(job: Upload | Build) -> None:
     """A new version is compared with the golden sets at once, so that a leak is seen before anybody trains."""
+    shutil.rmtree(supervision.workdir_of(job) / "out", ignore_errors=True)  # what was committed was copied
     job.refresh_from_db()
     if job.version is not None:
         measure_overlaps(job.version)

@@ -20,7 +20,7 @@ class Source:
     """One upload as a stream of plain bytes, with a first look at its head and a running count."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
-        self.size = path.stat().st_size
+        self.path, self.size = path, path.stat().st_size
         self._file: BinaryIO = path.open("rb")
         self._cap = limits.decoded_cap(self.size)
         self.compression = sniff.compression(self._file.read(8))

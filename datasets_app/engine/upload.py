@@ -80,12 +80,14 @@ class Upload:
         return readers[kind]()
 
     def _parquet(self) -> Iterator[Item]:
-        path = Path(self.source._file.name)
-        if self.source.compression:
-            path = self.source.spool(self.out.parent / "unpacked.parquet")
-        rows = ParquetRows(path, self.limits)
-        self.ignored.update({name: rows.rows for name in rows.unread})
-        yield from rows.items()
+        unpacked = self.out.parent / "unpacked.parquet"
+        try:
+            path = self.source.spool(unpacked) if self.source.compression else self.source.path
+            rows = ParquetRows(path, self.limits)
+            self.ignored.update({name: rows.rows for name in rows.unread})
+            yield from rows.items()
+        finally:
+            unpacked.unlink(missing_ok=True)
 
     def _format(self, first: list[Item]) -> Format:
         if self.forced:

@@ -59,13 +59,38 @@ def test_the_stored_rows_are_checked_before_they_are_read():
         selectors.read_rows(version)
 
 
-def test_the_same_rows_have_the_same_content_hash_whatever_file_they_came_in():
+def test_the_same_rows_have_the_same_content_hash_whatever_file_they_came_in(settings):
     dataset, other = make_dataset(), make_dataset()
     plain = make_upload(dataset, jsonl(tickets(8)))
     packed = make_upload(other, gzip.compress(json.dumps(tickets(8)).encode()), "rows.json.gz")
 
     assert packed.file_type == "json.gz"
+    assert not [p for p in settings.WORK_DIR.rglob("*") if p.suffix == ".parquet"], "the workdir is tidied up"
     assert packed.version.content_hash == plain.version.content_hash
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_parquet_with_nested_turns_and_nulls_is_read_like_the_lines_it_was_made_from(packed, settings):
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{**row, "tags": ["a"], "id": n, "embedding": [0.5]} for n, row in enumerate(tickets(300))]
+    rows[0]["messages"][1]["weight"] = 1
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    content = gzip.compress(out.getvalue()) if packed else out.getvalue()
+
+    upload = make_upload(make_dataset(), content, "rows.parquet")
+    lines = make_upload(make_dataset(), jsonl(rows), "rows.jsonl")
+
+    assert (upload.state, upload.rows_good, upload.rows_bad) == ("succeeded", 300, 0), upload.error_message
+    assert upload.version.content_hash == lines.version.content_hash
+    assert [f.detail for f in selectors.findings(upload.version) if f.code == "ignored_fields"] == [
+        {"fields": [["embedding", 300]]}
+    ]
+    assert not [p for p in settings.WORK_DIR.rglob("*") if p.suffix == ".parquet"], "the workdir is tidied up"
 
 
 def test_rows_that_are_already_there_make_no_second_version():
