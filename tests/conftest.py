@@ -9,9 +9,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 
+DATABASE = {"db", "transactional_db", "live_server"}
+
+
 @pytest.fixture(autouse=True)
-def _own_folders(settings, tmp_path):
-    """Every test has its own files, so that nothing is found that another left."""
+def _own_folders(request):
+    """Every test with a database has its own files, so that nothing is found that another left."""
+    if request.node.get_closest_marker("django_db") or DATABASE & set(request.fixturenames):
+        request.getfixturevalue("own_folders")
+
+
+@pytest.fixture
+def own_folders(settings, tmp_path):
     settings.DATA_DIR = tmp_path / "data"
     settings.WORK_DIR = settings.DATA_DIR / "work"
     settings.CACHE_DIR = settings.DATA_DIR / "cache"

@@ -51,7 +51,7 @@ class Address:
     def methods(self) -> set[str]:
         """The methods it answers, besides HEAD and OPTIONS."""
         if self.actions:
-            return set(self.actions)
+            return set(self.actions) - {"head", "options"}  # a viewset adds HEAD when it is first asked
         allowed = getattr(self.cls, "http_method_names", [])
         return {
             verb for verb in ("get", "post", "put", "patch", "delete") if verb in allowed and hasattr(self.cls, verb)

@@ -105,6 +105,7 @@ def signed_in(user, **options):
     return client
 
 
+@pytest.mark.slow
 @by_name(INSIDE)
 def test_without_signing_in_nobody_gets_in(address, people):
     project, _, _ = people
@@ -129,6 +130,7 @@ def test_personal_addresses_ask_who_is_there(name):
     assert answer.status_code == (401 if address.route.startswith("api/") else 302)
 
 
+@pytest.mark.slow
 @by_name(INSIDE)
 def test_an_outsider_sees_the_same_as_where_nothing_is(address, people):
     project, _, outsider = people
@@ -142,6 +144,7 @@ def test_an_outsider_sees_the_same_as_where_nothing_is(address, people):
             assert here.content == nowhere.content
 
 
+@pytest.mark.slow
 @by_name(INSIDE)
 def test_every_role_gets_what_its_grants_say_and_no_more(address, people):
     project, made, _ = people
@@ -155,6 +158,7 @@ def test_every_role_gets_what_its_grants_say_and_no_more(address, people):
             assert answer.status_code == 403, f"{method}: {role} may not {address.permission(method)}"
 
 
+@pytest.mark.slow
 @by_name(INSIDE)
 def test_a_write_without_the_csrf_token_is_refused(address, people):
     project, made, _ = people
@@ -184,6 +188,7 @@ def keys(people):
     return found
 
 
+@pytest.mark.slow
 @by_name(API)
 def test_a_token_opens_what_its_state_and_scope_allow(address, people, keys):
     project = people[0]
