@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from projects.domain.errors import Refused
 from training.domain import adapters, fingerprint
-from training.engine import hashing
+from training.engine import hashing, limits
 from training.engine.events import EngineError, emit, run_child
-from training.engine.rendering import ChatTokenizer, Unshowable
+from training.engine.rendering import ChatTokenizer
 from training.engine.watch import StopFlag, die_with_parent
 
 # What a model needs to be loaded; scripts and pickles are not even fetched.
 WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md", "LICENSE*"]
+TRIAL_SECONDS, TRIAL_BYTES = 2, 1024**3
 TRIAL = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
 
 
@@ -100,18 +102,27 @@ def _parameters(path: Path) -> int:
 
 
 def _try_template(folder: Path) -> str:
-    """“none”, “plain”, or “marked” when the template says which words are the assistant's."""
-    chat = ChatTokenizer(folder)
-    if chat.template is None:
-        return "none"
-    try:
+    """“none”, “plain”, or “marked” when the template says which words are the assistant's.
+
+    A template is a program, and compiling it may already run parts of it: so all of this happens in a limited fork.
+    """
+
+    def trial() -> str:
+        chat = ChatTokenizer(folder)
+        if chat.template is None:
+            return "none"
         chat.render(TRIAL)
         chat.render(TRIAL[:1], ask=True)
-    except Unshowable as problem:
+        return "marked" if chat.marks_answers else "plain"
+
+    try:
+        return str(limits.apart(trial, cpu_seconds=TRIAL_SECONDS, memory_bytes=TRIAL_BYTES))
+    except Refused as problem:
+        if problem.code not in {"template", "template_limit"}:
+            raise
         raise EngineError(
             f"The chat template cannot show a plain question and answer: {problem}", code="template"
         ) from problem
-    return "marked" if chat.marks_answers else "plain"
 
 
 def _licence(folder: Path) -> str:

@@ -14,12 +14,13 @@ from tokenizers import Tokenizer
 
 from projects.domain.errors import Refused
 from training.domain import fingerprint
+from training.engine import limits
 from training.engine.events import EngineError
 
 Message = dict[str, Any]
 # Two private-use characters around what the assistant says; a row that holds them is rendered without marks.
 OPEN, CLOSE = "\U000f1e55", "\U000f1e56"
-RENDERED_LIMIT = 20_000_000
+RENDERED_LIMIT, RENDER_SECONDS = 20_000_000, 2
 
 
 class Unshowable(Refused):
@@ -162,9 +163,12 @@ class ChatTokenizer:
         if self.template is None:
             raise EngineError("This base model has no chat template.", code="no_template")
         try:
-            text = self.template.render(
-                messages=list(messages), tools=tools or None, add_generation_prompt=ask, **self.specials
-            )
+            with limits.at_most(RENDER_SECONDS):
+                text = self.template.render(
+                    messages=list(messages), tools=tools or None, add_generation_prompt=ask, **self.specials
+                )
+        except limits.TooLong as problem:
+            raise Unshowable(f"The chat template takes longer than {RENDER_SECONDS} seconds for the row.") from problem
         except (
             TemplateError,
             TypeError,
