@@ -1,7 +1,7 @@
 """Every address: pages under /projects/<project>/, the API under /api/v1/."""
 
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 APPS = ["projects", "datasets_app", "training", "evaluation", "deployments"]
 
@@ -11,7 +11,7 @@ urlpatterns = [
     path("api/v1/", include("projects.api.site_urls")),
     *[path("api/v1/projects/<slug:project>/", include(f"{app}.api.urls")) for app in APPS],
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
 ]
 
 handler403 = "projects.views.errors.forbidden"

@@ -8,7 +8,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-
 DATABASE = {"db", "transactional_db", "live_server"}
 
 

@@ -13,6 +13,8 @@ from projects.artefacts import MANIFEST, ArtefactDamaged
 
 KEY = "adapters/12/run-7-f3"
 
+pytestmark = pytest.mark.usefixtures("own_folders")
+
 
 @pytest.fixture
 def source(tmp_path):
@@ -24,7 +26,7 @@ def source(tmp_path):
 
 
 @pytest.fixture(params=["disk", "s3"])
-def store(request, settings, monkeypatch):
+def store(request, settings, own_folders, monkeypatch):
     """Both kinds of store. The S3 one is moto's, in this process."""
     if request.param == "disk":
         yield "disk"
