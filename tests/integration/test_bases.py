@@ -12,7 +12,7 @@ from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project, run_jobs
 from training import selectors, services
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 
 
 def test_a_local_model_is_hashed_and_described():

@@ -18,7 +18,7 @@ from training import selectors, services
 from training.domain.failures import explain
 from training.models import Adapter, MetricPoint, Run, TokenProfile
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 
 
 @pytest.fixture(autouse=True)
