@@ -133,7 +133,7 @@ def test_a_template_bomb_is_refused_in_seconds(template):
     base = factory.make_base(path=folder)
 
     assert (base.state, base.error_code) == (JobState.FAILED, "template")
-    assert (base.finished_at - base.started_at).total_seconds() < 15
+    assert (base.finished_at - base.started_at).total_seconds() < 60
 
 
 @pytest.mark.parametrize("repo_id", ["", "gpt2;rm", "a/b/c", "../x/y", "http://a/b", "a b/c"])

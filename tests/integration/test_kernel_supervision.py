@@ -161,7 +161,7 @@ def test_a_child_that_does_not_listen_is_killed_after_its_grace(project, tmp_pat
     toy, _ = drive(project, tmp_path, DEAF, on_event=cancel_on("started"), grace_seconds=0.3)
 
     assert toy.state == "cancelled"
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
     assert is_gone(cancel_on.pid)
 
 
