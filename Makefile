@@ -1,5 +1,5 @@
 # Luthier: two commands matter, `make demo` and `make test`; each works from a fresh clone.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 .PHONY: demo run test test-fast lint types setup setup-web assets bench prove-kills states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python tools/install.py web
 	touch $@
 
