@@ -42,11 +42,9 @@ def loss(curve: Curve, *, total: int = 0) -> dict[str, Any]:
 
 def loss_title(curve: Curve) -> str:
     """What the curve says, computed from it."""
-    values = list(curve[1])
-    if len(values) < 4:
+    if len(curve[1]) < 4:
         return "Loss"
-    average = metrics.smooth(values)
-    first, last = values[0], average[-1]
+    first, last, _ = metrics.ends(curve[1])
     verb = "fell" if last < first else "rose"
     steps = formatting.number(curve[0][-1])
     return f"Loss {verb} from {formatting.sig3(first)} to {formatting.sig3(last)} in {steps} steps"
@@ -163,9 +161,9 @@ def lengths_title(stats: Mapping[str, Any]) -> str:
         longest, limit = formatting.number(stats["longest"]), formatting.number(stats["limit"])
         return f"Every row fits: the longest has {longest} of {limit} tokens"
     share = formatting.percent(stats["cut"] / stats["rows"])
-    return (
-        f"{formatting.number(stats['cut'])} rows ({share}) are longer than {formatting.number(stats['limit'])} tokens"
-    )
+    count, limit = formatting.number(stats["cut"]), formatting.number(stats["limit"])
+    noun, verb = ("row", "is") if stats["cut"] == 1 else ("rows", "are")
+    return f"{count} {noun} ({share}) {verb} longer than {limit} tokens"
 
 
 def _spread(curve: Curve) -> list[tuple[int, float]]:

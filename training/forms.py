@@ -65,13 +65,16 @@ class RunForm(forms.Form):
         for knob in KNOBS:
             self.fields[knob.name] = _field(knob)
 
-    def knobs(self, *, expert: bool) -> Iterator[Any]:
-        return (self[knob.name] for knob in KNOBS if knob.expert == expert and knob.name not in {"method", "cut"})
+    def knobs(self, *, expert: bool) -> Iterator[tuple[Any, str]]:
+        """Fields with the method they are for (“sft”, “dpo” or “sft-dpo”), so that the page hides the others."""
+        for knob in KNOBS:
+            if knob.expert == expert and knob.name not in {"method", "cut"}:
+                yield self[knob.name], "-".join(sorted(knob.methods, reverse=True))
 
-    def everyday(self) -> Iterator[Any]:
+    def everyday(self) -> Iterator[tuple[Any, str]]:
         return self.knobs(expert=False)
 
-    def for_experts(self) -> Iterator[Any]:
+    def for_experts(self) -> Iterator[tuple[Any, str]]:
         return self.knobs(expert=True)
 
     @property

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from projects.contributions import Figure
+from projects import contributions
+from projects.contributions import Figure, Node
 from projects.domain.states import JobState
 from projects.models import Project
 from training import charts, selectors
 from training.domain import tokens
-from training.domain.recipe import KNOBS, Recipe
-from training.models import BaseModelVersion, Run, TokenProfile
+from training.domain.recipe import KNOBS, Knob, Recipe
+from training.models import Adapter, BaseModelVersion, Run, TokenProfile
 
 OVERVIEW_RUNS = 12
 
@@ -63,14 +64,19 @@ def _figure(name: str, title: str, figure: dict[str, Any], table: dict[str, Any]
 def run_facts(run: Run) -> list[tuple[str, Any]]:
     """The recipe in words, with the knobs that apply to its method."""
     recipe = run.recipe
-    return [(knob.label, _shown(knob.kind, recipe.get(knob.name))) for knob in KNOBS if run.method in knob.methods]
+    return [(knob.label, _shown(knob, recipe.get(knob.name))) for knob in KNOBS if run.method in knob.methods]
 
 
-def _shown(kind: str, value: Any) -> Any:
-    if kind == "bool":
-        return "yes" if value else "no"
-    if kind == "modules":
-        return ", ".join(value or [])
+def _shown(knob: Knob, value: Any) -> Any:
+    if knob.name == "checkpoint_steps" and not value:
+        return "none fixed: every five minutes"
+    match knob.kind:
+        case "bool":
+            return "yes" if value else "no"
+        case "modules":
+            return ", ".join(value or [])
+        case "choice":
+            return dict(knob.choices).get(value, value)
     return f"{value:g}" if isinstance(value, float) else value
 
 
@@ -110,6 +116,25 @@ def base_facts(base: BaseModelVersion) -> list[tuple[str, str, str]]:
         ("Generation config", parts.get("generation_config", ""), "Defaults for writing answers."),
     ]
     return rows + [(name, value, "Weights.") for name, value in sorted(parts.get("weights", {}).items())]
+
+
+def descendants(adapter: Adapter) -> list[Node]:
+    """Whatever any app says hangs on an adapter: evaluations, requests, deployments, further runs."""
+    nodes: dict[str, Node] = {}
+    below: dict[str, list[str]] = {}
+    for contribution in contributions.lineage:
+        found, edges = contribution(adapter.project)
+        nodes |= {node.id: node for node in found}
+        for edge in edges:
+            below.setdefault(edge.source, []).append(edge.target)
+    seen: dict[str, None] = {}
+    waiting = [f"adapter:{adapter.pk}"]
+    while waiting:
+        for target in below.get(waiting.pop(0), []):
+            if target not in seen:
+                seen[target] = None
+                waiting.append(target)
+    return [nodes[name] for name in seen if name in nodes]
 
 
 def overview(project: Project) -> list[Figure]:

@@ -163,7 +163,7 @@ def test_rows_that_are_too_long_need_a_decision_before_the_start():
     with pytest.raises(Refused) as refused:
         services.start_run(run, by=by)
     assert (refused.value.code, refused.value.field) == ("cut_undecided", "cut")
-    assert "1 rows are longer than 64 tokens" in str(refused.value)
+    assert "1 row is longer than 64 tokens" in str(refused.value)
     assert run.state == JobState.DRAFT
 
     services.start_run(run, by=by, cut="drop")

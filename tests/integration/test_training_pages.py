@@ -162,11 +162,11 @@ def test_a_draft_asks_for_the_decision_and_starts_with_it(client):
     run = factory.make_draft(project, by, version=datasets.make_version(project=project, by=by, rows=rows))
     client.force_login(by)
     page = client.get(run.get_absolute_url()).content.decode()
-    assert "Leave these rows out" in page and "1 rows are too long" in page
+    assert "Leave these rows out" in page and "1 row is too long" in page
 
     refused = client.post(url("run-start", run, run.pk))
     assert refused.status_code == 400
-    assert "longer than 64 tokens" in refused.content.decode()
+    assert "1 row is longer than 64 tokens" in refused.content.decode()
     assert client.post(url("run-start", run, run.pk), {"cut": "drop"}).status_code == 302
     run.refresh_from_db()
     assert (run.state, run.recipe["cut"]) == (JobState.QUEUED, "drop")

@@ -113,6 +113,7 @@ def test_rows_lost_depend_on_the_decision():
     profile.add(RowTokens(2, 40, 0, -1, 0))
     profile.refuse(3, "template", "roles must alternate")
     found = profile.as_dict()
+    assert found["untrained_short"] == 1
     assert rows_lost(found, "drop") == 3  # too long, untrained, unshowable
     assert rows_lost(found, "cut") == 3  # nothing of row 1's answer lies within the limit
 

@@ -34,8 +34,9 @@ def eta(steps: Sequence[int], seconds: Sequence[float], total: int) -> Eta | Non
     return Eta(middle * max(0.0, 1 - doubt), middle, middle * (1 + doubt))
 
 
-def smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
-    """Exponential moving average, corrected for its start (Kingma & Ba 2015, section 3)."""
+def smooth(values: Sequence[float]) -> list[float]:
+    """Exponential moving average over a fortieth of the curve, unbiased at its start (Kingma & Ba 2015, section 3)."""
+    weight = 1 - 1 / max(2.0, len(values) / 40)
     out: list[float] = []
     average = 0.0
     for count, value in enumerate(values, start=1):
@@ -44,15 +45,19 @@ def smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
     return out
 
 
+def ends(losses: Sequence[float]) -> tuple[float, float, float]:
+    """Where a curve began, where it stands and its best, all of them averaged: single steps jump."""
+    curve = smooth(losses)
+    return statistics.fmean(losses[: max(1, min(3, len(losses) // 20))]), curve[-1], min(curve)
+
+
 def verdict(losses: Sequence[float]) -> tuple[str, str]:
     """Is it healthy? A tone and a sentence computed from the loss so far."""
     if len(losses) < 4:
         return "waiting", "Too early to say: the loss has not been reported often enough."
     if not math.isfinite(losses[-1]):
         return "failed", "The loss is not a number any more."
-    curve = smooth(losses)
-    first, last = statistics.fmean(losses[: max(1, len(losses) // 10)]), curve[-1]
-    best = min(curve)
+    first, last, best = ends(losses)
     if last > max(best * 1.5, best + 0.2):
         return "attention", f"The loss is rising: {last:.3g} now, {best:.3g} at its best."
     if last > first * 0.98:

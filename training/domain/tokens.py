@@ -50,6 +50,7 @@ class Profile:
     cut: list[int] = field(default_factory=list)
     answers_cut: list[int] = field(default_factory=list)
     untrained: list[int] = field(default_factory=list)
+    untrained_short: int = 0  # those of them that are not too long
     unshowable: list[dict[str, Any]] = field(default_factory=list)
     last_turn_only: int = 0
 
@@ -65,6 +66,7 @@ class Profile:
             self.answers_cut.append(row.index)
         if row.trained_within == 0:
             self.untrained.append(row.index)
+            self.untrained_short += not row.is_cut(self.limit)
 
     def refuse(self, index: int, code: str, message: str) -> None:
         """A row the chat template cannot show."""
@@ -87,6 +89,7 @@ class Profile:
             "answers_cut": len(self.answers_cut),
             "answers_cut_rows": self.answers_cut[:SHOWN_ROWS],
             "untrained": len(self.untrained),
+            "untrained_short": self.untrained_short,
             "untrained_rows": self.untrained[:SHOWN_ROWS],
             "unshowable": len(self.unshowable),
             "unshowable_rows": self.unshowable[:SHOWN_ROWS],
@@ -113,10 +116,11 @@ def histogram(ordered: list[int]) -> dict[str, list[int]]:
 
 def rows_lost(stats: Mapping[str, Any], cut: str) -> int:
     """How many rows a run with this cut policy would leave out."""
-    dropped = stats["cut"] if cut == "drop" else 0
-    return max(dropped, 0) + stats["unshowable"] + (stats["untrained"] if cut != "drop" else _untrained_kept(stats))
+    if cut == "drop":
+        return int(stats["cut"] + stats["unshowable"] + stats["untrained_short"])
+    return int(stats["unshowable"] + stats["untrained"])
 
 
-def _untrained_kept(stats: Mapping[str, Any]) -> int:
-    """Rows without a trained token that are not already counted as too long."""
-    return len(set(stats["untrained_rows"]) - set(stats["cut_rows"])) if stats["untrained"] <= SHOWN_ROWS else 0
+def rows_are(count: int) -> str:
+    """1 row is, 2 rows are."""
+    return "1 row is" if count == 1 else f"{count} rows are"

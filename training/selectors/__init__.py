@@ -3,7 +3,6 @@
 from training.selectors.adapters import (
     adapter_path,
     adapters,
-    descendants_of_adapter,
     rank_summary,
 )
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
@@ -43,7 +42,6 @@ __all__ = [
     "cost_so_far",
     "curve",
     "curves",
-    "descendants_of_adapter",
     "fits_method",
     "likely_device",
     "live",

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from projects import artefacts
 from projects.models import Project
-from training.models import Adapter, Run
+from training.models import Adapter
 
 
 def adapters(project: Project) -> QuerySet[Adapter]:
@@ -20,11 +20,6 @@ def adapter_path(adapter: Adapter) -> Path:
     place = artefacts.fetch_directory(adapter.key)
     artefacts.check_directory(place, adapter.manifest)  # the row's own copy: a manifest on disk can be swapped
     return place
-
-
-def descendants_of_adapter(adapter: Adapter) -> QuerySet[Run]:
-    """Runs that went on from this adapter."""
-    return adapter.children.select_related("project").order_by("pk")
 
 
 def rank_summary(adapter: Adapter) -> dict[str, Any]:

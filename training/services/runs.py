@@ -59,6 +59,7 @@ def create_run(
 @transaction.atomic
 def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
     """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed."""
+    run.refresh_from_db()  # prices and settings as they are now, not as whoever holds the row once read them
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
@@ -190,15 +191,15 @@ def _check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
         return
     if stats["cut"]:
         raise Invalid(
-            f"{stats['cut']} rows are longer than {recipe.max_length} tokens, and {stats['answers_cut']} of them would "
-            "lose part of their answer. Raise the longest row, or decide to leave them out or to cut them.",
+            f"{tokens.rows_are(stats['cut'])} longer than {recipe.max_length} tokens, and in {stats['answers_cut']} of "
+            "them the answer would be cut. Raise the longest row, or decide to leave them out or to cut them.",
             code="cut_undecided",
             field="cut",
         )
     if stats["unshowable"]:
         first = stats["unshowable_rows"][0]
         raise Invalid(
-            f"{stats['unshowable']} rows cannot be shown by the base's chat template (row {first['index']}: "
+            f"{stats['unshowable']} of the rows cannot be shown by the base's chat template (row {first['index']}: "
             f"{first['message']}). Clean the data, or decide to leave them out.",
             code="template",
             field="cut",

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from projects.pages import ProjectPage
-from training import archives, selectors, services
+from training import archives, pages, selectors, services
 from training.models import Adapter
 
 PAGE = 25
@@ -36,7 +36,7 @@ class AdapterDetail(AdapterPage):
             "adapter": adapter,
             "files": sorted(adapter.manifest["files"].items()),
             "server": selectors.rank_summary(adapter),
-            "children": selectors.descendants_of_adapter(adapter),
+            "descendants": pages.descendants(adapter),
             "cost": selectors.cost_so_far(adapter.run, timezone.now()),
         }
         return self.render("training/adapter.html", context)
