@@ -1,6 +1,7 @@
-"""A training engine without torch: obeys the protocol, writes a tiny but valid adapter directory, and does as it is told.
+"""A training engine without torch: obeys the protocol and writes a tiny but valid adapter directory.
 
-`python -m tests.fake_engine SPEC [behaviour]`: ok (default), fail, crash, kill, slow (until SIGTERM), silent, wrong-files.
+`python -m tests.fake_engine SPEC [behaviour]`: ok (default), fail, crash, kill, slow (until SIGTERM), silent,
+wrong-files.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Bases, runs and adapters for tests, made by the product's own services; runs by a fake engine unless told otherwise."""
+"""Bases, runs and adapters for tests, made by the product's own services and, unless told otherwise, a fake engine."""
 
 import json
 import shutil
@@ -19,7 +19,22 @@ from training import services
 from training.models import Adapter, BaseModelVersion, Run
 
 _n = count(1)
-WORDS = "ticket please help me with number billing access network hardware software queue priority low".split()
+WORDS = [
+    "ticket",
+    "please",
+    "help",
+    "me",
+    "with",
+    "number",
+    "billing",
+    "access",
+    "network",
+    "hardware",
+    "software",
+    "queue",
+    "priority",
+    "low",
+]
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"

@@ -35,7 +35,7 @@ class BaseSerializer(serializers.ModelSerializer):
 
 
 class NewBaseSerializer(StrictSerializer):
-    source = serializers.ChoiceField(["local", "hub"])
+    source = serializers.ChoiceField(["local", "hub"])  # type: ignore[assignment]
     name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     path = serializers.CharField(max_length=250, required=False, allow_blank=True, default="")
     repo_id = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
@@ -95,7 +95,7 @@ class ProjectionSerializer(serializers.Serializer):
     currency = serializers.CharField()
     memory_bytes = BandSerializer()
     rate = serializers.FloatField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     why = serializers.CharField()
 
 
@@ -132,7 +132,9 @@ class NewRunSerializer(StrictSerializer):
     name = serializers.CharField(max_length=120)
     base = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     dataset_version = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
-    parent = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None)
+    parent = serializers.IntegerField(  # type: ignore[assignment]
+        min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
+    )
     recipe = RecipeSerializer(required=False)
 
 
