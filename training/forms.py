@@ -47,13 +47,13 @@ class RunForm(forms.Form):
     """Which data, which base, which recipe."""
 
     name = forms.CharField(max_length=120, help_text="For people: “router, second try with more rows”.")
-    dataset_version: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
+    dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Training data", empty_label="Choose a version"
     )
-    base: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
+    base: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Base model", empty_label="Choose a base"
     )
-    parent: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
+    parent: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None,
         label="Go on from an adapter",
         required=False,
