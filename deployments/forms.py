@@ -63,11 +63,18 @@ def evaluations_of(project: Project, adapter: Any = None) -> Any:
     return done.filter(adapter=adapter) if adapter else done
 
 
-class CommentForm(forms.Form):
+class BesideOthers(forms.Form):
+    """A form that shares its page with others: the ids of its fields carry its name, so that labels find their own."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": f"{type(self).__name__.lower()}_%s"} | kwargs)
+
+
+class CommentForm(BesideOthers):
     body = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), max_length=5000, label="Comment", strip=True)
 
 
-class DecisionForm(forms.Form):
+class DecisionForm(BesideOthers):
     """A verdict on the evidence whose digest the page carried."""
 
     verdict = forms.ChoiceField(choices=VERDICTS)
@@ -83,7 +90,7 @@ class DecisionForm(forms.Form):
         return Verdict(self.cleaned_data["verdict"])
 
 
-class ResubmitForm(forms.Form):
+class ResubmitForm(BesideOthers):
     evaluation = EvaluationChoice(Evaluation.objects.none(), required=False, empty_label="The same as before")
     message = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 3}),
