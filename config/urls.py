@@ -1,7 +1,9 @@
 """Every address: pages under /projects/<project>/, the API under /api/v1/."""
 
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView
+
+from config.docs import ApiDocs
 
 APPS = ["projects", "datasets_app", "training", "evaluation", "deployments"]
 
@@ -11,7 +13,7 @@ urlpatterns = [
     path("api/v1/", include("projects.api.site_urls")),
     *[path("api/v1/projects/<slug:project>/", include(f"{app}.api.urls")) for app in APPS],
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/docs/", ApiDocs.as_view(url_name="api-schema"), name="api-docs"),
 ]
 
 handler403 = "projects.views.errors.forbidden"
