@@ -80,7 +80,9 @@ def note_run(run: Run, event: Event) -> None:
                 total_steps=int(event.get("total") or 0),
             )
         case "data":
-            leases.fenced_update(run, report={key: value for key, value in event.items() if key != "event"})
+            leases.fenced_update(run, report=run.report | {key: event[key] for key in event if key != "event"})
+        case "warning":
+            leases.fenced_update(run, report=run.report | {"warning": str(event.get("message", ""))[:500]})
         case "metrics":
             _note_metrics(run, event)
         case "checkpoint":

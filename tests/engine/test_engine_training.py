@@ -201,6 +201,37 @@ def test_every_answer_of_a_conversation_is_trained_where_the_template_marks_them
     assert not tokens.last_turn_only
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_what_is_counted_without_torch_is_what_transformers_makes(engine, routing):
+    from transformers import AutoTokenizer
+
+    chat, theirs = ChatTokenizer(engine.base), AutoTokenizer.from_pretrained(engine.base)
+    for row in routing[0][:20]:
+        messages = row["messages"]
+        asked = theirs.apply_chat_template(messages[:1], add_generation_prompt=True, return_dict=True)["input_ids"]
+        assert chat.chat(messages).ids == theirs.apply_chat_template(messages, return_dict=True)["input_ids"]
+        assert chat.prompt_ids(messages[:1]) == asked
+        assert chat.chat(messages).trained.index(True) == len(asked)
+
+
+def test_the_engine_does_not_outlive_its_parent(engine, routing):
+    spec = engine.spec(routing[0][:200], epochs=50)
+    path = Path(spec.output_dir).parent / "spec.json"
+    spec.write(path)
+    program = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); p.wait()"
+    command = [sys.executable, "-c", program, sys.executable, "-m", "training.engine", str(path)]
+    with subprocess.Popen(
+        command, cwd=REPO, env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as parent:
+        engine_pid = int(parent.stdout.readline())
+        for line in parent.stdout:  # the engine shares this pipe
+            if '"metrics"' in line:
+                break
+        parent.kill()
+        parent.stdout.read()  # ends when the last writer is gone
+    assert not Path(f"/proc/{engine_pid}").exists()
+
+
 def test_a_changed_base_is_refused_before_anything_is_trained(engine, routing):
     spec = engine.spec(routing[0][:8], epochs=1)
     changed = replace(spec, base=replace(spec.base, parts=spec.base.parts | {"tokenizer": "0" * 64}))

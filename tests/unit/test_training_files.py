@@ -2,12 +2,14 @@
 
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
 
 from projects.domain.errors import Invalid, Refused
 from tests.fake_engine import weights
 from training.domain import adapters, fingerprint
+from training.engine import fingerprint as describing
 from training.engine import limits
 from training.engine.checkpoints import MANIFEST, Checkpoints
 
@@ -102,6 +104,47 @@ def test_bases_that_need_trust_are_refused(names, code):
     assert refused.value.code == code
 
 
+class FakeHub:
+    """Stands in for huggingface_hub: one model with one commit."""
+
+    def __init__(self, names):
+        self.names, self.fetched = names, []
+
+    def HfApi(self):
+        return self
+
+    def model_info(self, repo_id, revision=None):
+        return SimpleNamespace(sha="c0ffee", siblings=[SimpleNamespace(rfilename=name) for name in self.names])
+
+    def snapshot_download(self, repo_id, **wanted):
+        self.fetched.append((repo_id, wanted))
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    import huggingface_hub
+
+    fake = FakeHub(["config.json", "tokenizer.json", "model.safetensors"])
+    monkeypatch.setattr(huggingface_hub, "HfApi", fake.HfApi)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
+    return fake
+
+
+def test_a_branch_is_pinned_to_the_commit_it_means_before_anything_is_fetched(hub, tmp_path):
+    assert describing.fetch("acme/model", "main", tmp_path) == "c0ffee"
+    ((repo_id, wanted),) = hub.fetched
+    assert (repo_id, wanted["revision"], wanted["local_dir"]) == ("acme/model", "c0ffee", tmp_path)
+    assert not any(pattern.endswith((".py", ".bin")) for pattern in wanted["allow_patterns"])
+
+
+def test_a_model_with_code_is_not_even_fetched(hub, tmp_path):
+    hub.names.append("modeling_evil.py")
+    with pytest.raises(Invalid) as refused:
+        describing.fetch("acme/model", "main", tmp_path)
+    assert refused.value.code == "custom_code"
+    assert hub.fetched == []
+
+
 def test_changed_parts_are_named():
     before = {"config": "a", "tokenizer": "b", "weights": {"1": "x", "2": "y"}}
     after = before | {"tokenizer": "c", "weights": {"1": "x", "2": "z", "3": "w"}}
@@ -153,7 +196,7 @@ def tear(place, rng: random.Random) -> str:
 
 def test_no_torn_checkpoint_is_ever_taken(tmp_path):
     rng = random.Random(3)
-    for number in range(120):
+    for number in range(60):
         store = Checkpoints(tmp_path / str(number), "digest")
         store.commit(make_source(store, 10), 10)
         store.commit(make_source(store, 20), 20)

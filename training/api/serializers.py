@@ -7,7 +7,7 @@ from rest_framework import serializers
 from projects.api.serializers import StrictSerializer
 from training.domain import recipe as recipes
 from training.domain.recipe import KNOBS, Knob
-from training.models import Adapter, BaseModelVersion, Run, TokenProfile
+from training.models import Adapter, BaseModelVersion, Run
 
 JOB_FIELDS = ["state", "progress", "error_code", "error_message", "queued_at", "started_at", "finished_at"]
 
@@ -152,15 +152,6 @@ class MetricSerializer(serializers.Serializer):
 
 class LogSerializer(serializers.Serializer):
     text = serializers.CharField(allow_blank=True)
-
-
-class TokenProfileSerializer(serializers.ModelSerializer):
-    """A dataset version counted in tokens of a base."""
-
-    class Meta:
-        model = TokenProfile
-        fields = ["id", "version", "base", "max_length", "stats", "state", "error_code", "error_message"]
-        read_only_fields = fields
 
 
 class FileSerializer(serializers.Serializer):
