@@ -104,7 +104,7 @@ def test_a_template_may_refuse_a_row_in_its_own_words(tmp_path):
 def test_a_template_that_does_not_end_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr("training.engine.rendering.RENDER_SECONDS", 0.1)
     chat = make_chat(tmp_path, "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")
-    with pytest.raises(Unshowable, match="longer than 0.1 seconds"):
+    with pytest.raises(Unshowable, match=r"longer than 0.1 seconds"):
         chat.render(say("a"))
 
 
