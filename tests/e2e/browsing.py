@@ -78,7 +78,7 @@ class Visitor:
 
     def check(self) -> None:
         heard, self.complaints = self.complaints, []
-        assert heard == [], f"{self.name}'s browser complained"
+        assert not heard, f"{self.name}'s browser complained: " + "; ".join(heard)
 
     def close(self) -> None:
         self.context.close()

@@ -30,6 +30,12 @@ PAGES = [
 
 PAINTED = """scheme => document.documentElement.dataset.bsTheme === scheme
     && !document.querySelector("[data-figure]:not(.is-drawn)")"""
+WRONG = """<img src=x onerror='window.hit = 1'><a href="javascript:window.hit=1">click</a><div id="content"></div>
+    <p>pale</p>"""
+SPOIL = """(main, markup) => {
+    main.innerHTML += markup;
+    main.lastElementChild.style.cssText = "color: #888; background: #777; width: 2000px";
+}"""
 TWICE = """() => {
     const ids = [...document.querySelectorAll("[id]")].map(one => one.id);
     return [...new Set(ids.filter((id, at) => ids.indexOf(id) !== at))];
@@ -86,6 +92,19 @@ def test_a_page_is_sound(name: str, furnished: Furnished, owner: Visitor):
 
     assert not found, "\n".join(found)
     owner.check()
+
+
+def test_what_should_be_found_would_be_found(furnished: Furnished, owner: Visitor):
+    """A page that is wrong in every way: without this, finding nothing would prove nothing."""
+    owner.open(furnished.paths["slot-create"])
+    owner.page.locator("main").evaluate(SPOIL, WRONG)
+
+    found = "\n".join(look_at(owner))
+
+    for sign in ("image-alt", "color-contrast", "wider than 390 px", "the id content", "became markup: <a"):
+        assert sign in found, found
+    with pytest.raises(AssertionError, match="Content Security Policy"):
+        owner.check()
 
 
 def look_at(person: Visitor) -> list[str]:
