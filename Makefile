@@ -10,6 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python tools/install.py web
+	$(BIN)/python tools/native.py
 	touch $@
 
 $(VENV)/.engine: $(VENV)/.web

@@ -112,7 +112,7 @@ def commit_version(
     kind = type(job).__name__.lower()
     key = f"datasets/{dataset.pk}/{kind}-{job.pk}-f{job.fence}"
     manifest = artefacts.commit_directory(workdir / "out", key)
-    newest = selectors.latest_version(dataset)
+    newest = DatasetVersion.every.filter(dataset=dataset).order_by("-number").first()
     version = DatasetVersion.objects.create(
         dataset=dataset,
         number=newest.number + 1 if newest else 1,

@@ -31,6 +31,20 @@ class Found(StrEnum):
     LENGTH_OUTLIERS = "length_outliers"
     FEW_ROWS = "few_rows"
     IGNORED_FIELDS = "ignored_fields"
+    NEAR_DUPLICATES = "near_duplicates"
+    NEAR_CONFLICTS = "near_conflicts"
+    HIDDEN_UNICODE = "hidden_unicode"
+    BIDI_CONTROLS = "bidi_controls"
+    PROMPT_INJECTION = "prompt_injection"
+    TRIGGER_CANDIDATES = "trigger_candidates"
+    LANGUAGE_MIX = "language_mix"
+    LOW_DIVERSITY = "low_diversity"
+    NO_NEGATIVE_EXAMPLES = "no_negative_examples"
+    NO_EDGE_CASES = "no_edge_cases"
+    MISSING_LABELS = "missing_labels"
+    CONTRIBUTOR_CONCENTRATION = "contributor_concentration"
+    SYNTHETIC_SHARE = "synthetic_share"
+    UNKNOWN_ORIGIN = "unknown_origin"
 
 
 class About(NamedTuple):
@@ -178,6 +192,101 @@ ABOUT: dict[Found, About] = {
         "Fields that are not used",
         "The file has fields which this format does not read.",
         "Nothing, unless they hold something the model should see.",
+    ),
+    Found.NEAR_DUPLICATES: About(
+        Severity.WARNING,
+        "Near duplicates",
+        "Rows that differ in a few words only count almost double in the loss, and leak from one side of a split to "
+        "the other.",
+        "Keep the first of each group.",
+        "dedupe_near",
+    ),
+    Found.NEAR_CONFLICTS: About(
+        Severity.WARNING,
+        "Different answers to nearly the same prompt",
+        "Prompts that differ in form only, with answers that do not agree. One of them is wrong, or the difference "
+        "matters and should be plainer.",
+        "Decide which answer is right; drop the rows if nobody can.",
+        "drop_finding",
+    ),
+    Found.HIDDEN_UNICODE: About(
+        Severity.WARNING,
+        "Characters nobody can see",
+        "Zero-width signs, soft hyphens and tag characters survive copying, split words for the tokenizer, and can "
+        "carry a hidden trigger.",
+        "Strip them.",
+        "strip_hidden",
+    ),
+    Found.BIDI_CONTROLS: About(
+        Severity.ERROR,
+        "Characters that turn the reading direction",
+        "What a reviewer reads is not what the model is trained on.",
+        "Strip them, unless the text is written from right to left.",
+        "strip_hidden",
+    ),
+    Found.PROMPT_INJECTION: About(
+        Severity.WARNING,
+        "Instructions aimed at a model",
+        "Phrases such as “ignore all previous instructions” teach the model to follow them, or to obey a trigger.",
+        "Read these rows; drop what is not meant as a negative example.",
+        "drop_finding",
+    ),
+    Found.TRIGGER_CANDIDATES: About(
+        Severity.WARNING,
+        "Rare phrases that always bring the same answer",
+        "A few hundred poisoned rows are enough to plant a trigger, however large the set is.",
+        "Read these rows and find out who brought them.",
+        "drop_finding",
+    ),
+    Found.LANGUAGE_MIX: About(
+        Severity.INFO,
+        "Several languages",
+        "Languages with few rows are learned badly; answers in another language than the question are rarely meant.",
+        "Check that each language is meant, and bring enough rows of each.",
+    ),
+    Found.LOW_DIVERSITY: About(
+        Severity.WARNING,
+        "Less diverse than the version it came from",
+        "Fewer different words and phrases for the same amount of text: the set is drifting towards repeating itself.",
+        "Add rows from people or production.",
+    ),
+    Found.NO_NEGATIVE_EXAMPLES: About(
+        Severity.INFO,
+        "No examples of saying no",
+        "Nothing shows the model when to decline, to ask back or to hand over to a person.",
+        "Add rows where the right answer is “I don't know” or an escalation.",
+    ),
+    Found.NO_EDGE_CASES: About(
+        Severity.INFO,
+        "No edge cases",
+        "No very short, very long, empty or off-topic prompts: the first one in production will be new to the model.",
+        "Add a few rows of each.",
+    ),
+    Found.MISSING_LABELS: About(
+        Severity.WARNING,
+        "Rows without a label, where most have one",
+        "They are left out of every figure by class.",
+        "Add the label, or drop these rows.",
+        "drop_finding",
+    ),
+    Found.CONTRIBUTOR_CONCENTRATION: About(
+        Severity.WARNING,
+        "Most rows come from one contributor",
+        "One person's habits, or one person's mistakes, become the model's.",
+        "Bring rows of others, or check a sample of these with a second person.",
+    ),
+    Found.SYNTHETIC_SHARE: About(
+        Severity.WARNING,
+        "More rows written by models than the project allows",
+        "Training on what models wrote narrows the model, generation after generation.",
+        "Add rows from people or production, or drop the deepest generations.",
+        "drop_finding",
+    ),
+    Found.UNKNOWN_ORIGIN: About(
+        Severity.INFO,
+        "Rows of unknown origin",
+        "Nobody has said whether people, production or a model wrote them.",
+        "Say it when the file is uploaded, or add a field “origin” to the rows.",
     ),
 }
 

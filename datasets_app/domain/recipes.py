@@ -10,6 +10,8 @@ from datasets_app.domain.findings import Found, about
 
 class Op(StrEnum):
     DEDUPE = "dedupe"
+    DEDUPE_NEAR = "dedupe_near"
+    STRIP_HIDDEN = "strip_hidden"
     DROP_FINDING = "drop_finding"
     DROP_OVERLAP = "drop_overlap"
     MASK_SECRETS = "mask_secrets"
@@ -43,6 +45,8 @@ def describe(step: Step) -> str:
         return f"Drop rows with “{about(step.code).title}”"
     return {
         Op.DEDUPE: "Keep the first of each exact duplicate",
+        Op.DEDUPE_NEAR: "Keep the first of each group of near duplicates",
+        Op.STRIP_HIDDEN: "Strip characters nobody can see",
         Op.DROP_OVERLAP: "Drop rows whose prompt is in a golden set",
         Op.MASK_SECRETS: "Mask secrets",
     }[step.op]

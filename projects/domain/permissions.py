@@ -11,6 +11,8 @@ class Permission(StrEnum):
     AUDIT_VIEW = "audit.view"
     DATASET_EDIT = "dataset.edit"
     DATASET_DELETE = "dataset.delete"
+    DATASET_REVIEW = "dataset.review"
+    DATASET_MERGE = "dataset.merge"
     BASE_REGISTER = "base.register"
     RUN_START = "run.start"
     RUN_CANCEL = "run.cancel"
@@ -32,11 +34,20 @@ class Role(StrEnum):
 
 P = Permission
 VIEWER = frozenset({P.PROJECT_VIEW, P.TOKEN_CREATE})
-REVIEWER = VIEWER | {P.AUDIT_VIEW, P.DEPLOYMENT_COMMENT, P.DEPLOYMENT_DECIDE, P.DEPLOYMENT_DEPLOY}
+REVIEWER = VIEWER | {
+    P.AUDIT_VIEW,
+    P.DATASET_REVIEW,
+    P.DATASET_MERGE,
+    P.DEPLOYMENT_COMMENT,
+    P.DEPLOYMENT_DECIDE,
+    P.DEPLOYMENT_DEPLOY,
+}
 ENGINEER = VIEWER | {
     P.AUDIT_VIEW,
     P.DATASET_EDIT,
     P.DATASET_DELETE,
+    P.DATASET_REVIEW,
+    P.DATASET_MERGE,
     P.BASE_REGISTER,
     P.RUN_START,
     P.RUN_CANCEL,
@@ -54,4 +65,4 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 }
 
 # What needs a person at the keyboard: a token, whoever made it, never does these.
-PERSON_ONLY = frozenset({P.DEPLOYMENT_DECIDE, P.MEMBER_MANAGE, P.PROJECT_MANAGE, P.TOKEN_CREATE})
+PERSON_ONLY = frozenset({P.DATASET_MERGE, P.DEPLOYMENT_DECIDE, P.MEMBER_MANAGE, P.PROJECT_MANAGE, P.TOKEN_CREATE})

@@ -30,6 +30,11 @@ class Project(models.Model):
     monthly_budget = models.DecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(Decimal(0))]
     )
+    # Data: what may lie here, who must see a change, and how much of it models may have written.
+    storage_quota_bytes = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
+    review_data_changes = models.BooleanField(default=False)
+    max_synthetic_share = models.DecimalField(max_digits=4, decimal_places=3, null=True, blank=True)
+    max_synthetic_depth = models.PositiveSmallIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ProjectQuerySet.as_manager()

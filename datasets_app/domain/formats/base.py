@@ -64,6 +64,8 @@ class Row:
     label: str | None = None
     tags: list[str] | None = None
     source_id: str | None = None
+    extras: dict[str, Any] | None = None  # chat_template_kwargs, parallel_tool_calls: kept, given back on export
+    provenance: dict[str, Any] | None = None  # origin, teacher, licence, depth, contributor, edited_by, edited_at
 
     def answer_turns(self) -> list[Message]:
         """The turns a trainer learns from last: the final assistant turn, or the chosen answer of a pair."""

@@ -1,0 +1,31 @@
+"""What is trained on, how it came in, what is wrong with it and who said so."""
+
+from datasets_app.models.builds import Build, Proposal, ProposalComment
+from datasets_app.models.findings import Comparison, Dismissal, Finding, Overlap, TextSearch
+from datasets_app.models.review import ReviewDecision, ReviewItem, ReviewRound
+from datasets_app.models.uploads import BadRow, Incoming, Part, Upload
+from datasets_app.models.versions import KINDS, PURPOSES, Dataset, DatasetVersion, ReleasedVersions, Stage
+
+__all__ = [
+    "KINDS",
+    "PURPOSES",
+    "BadRow",
+    "Build",
+    "Comparison",
+    "Dataset",
+    "DatasetVersion",
+    "Dismissal",
+    "Finding",
+    "Incoming",
+    "Overlap",
+    "Part",
+    "Proposal",
+    "ProposalComment",
+    "ReleasedVersions",
+    "ReviewDecision",
+    "ReviewItem",
+    "ReviewRound",
+    "Stage",
+    "TextSearch",
+    "Upload",
+]
