@@ -1,0 +1,37 @@
+"""What the API of this app takes and gives."""
+
+from datasets_app.api.serializers.datasets import DatasetSerializer
+from datasets_app.api.serializers.uploads import (
+    FORMATS,
+    BadRowSerializer,
+    NewUploadSerializer,
+    RereadSerializer,
+    UploadSerializer,
+)
+from datasets_app.api.serializers.versions import (
+    BuildSerializer,
+    CleaningSerializer,
+    FindingSerializer,
+    OverlapSerializer,
+    RowPageSerializer,
+    RowSerializer,
+    StepSerializer,
+    VersionSerializer,
+)
+
+__all__ = [
+    "FORMATS",
+    "BadRowSerializer",
+    "BuildSerializer",
+    "CleaningSerializer",
+    "DatasetSerializer",
+    "FindingSerializer",
+    "NewUploadSerializer",
+    "OverlapSerializer",
+    "RereadSerializer",
+    "RowPageSerializer",
+    "RowSerializer",
+    "StepSerializer",
+    "UploadSerializer",
+    "VersionSerializer",
+]

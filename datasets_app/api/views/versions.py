@@ -1,0 +1,64 @@
+"""API of versions and of the jobs that make them."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from datasets_app import selectors, services
+from datasets_app.api import serializers
+from datasets_app.api.views.reading import KEY, MOST_ROWS_A_PAGE, ROW_FILTERS, ROWS_A_PAGE, Listed, link, number
+from datasets_app.models import Build, DatasetVersion
+from projects.api.views import Idempotent
+
+
+@extend_schema_view(list=extend_schema(description="Versions of all datasets of the project, newest first."))
+class VersionViewSet(Idempotent, Listed):
+    queryset = DatasetVersion.objects.select_related("dataset__project", "created_by").prefetch_related(
+        "parents", "findings", "overlaps"
+    )
+    serializer_class = serializers.VersionSerializer
+    services = {"clean": services.clean_version}
+    path_to_project = "dataset__project"
+    known_filters = ("q",)
+
+    @extend_schema(parameters=ROW_FILTERS, responses=serializers.RowPageSerializer)
+    @action(detail=True, methods=["get"])
+    def rows(self, request: Any, **kwargs: Any) -> Response:
+        """Rows in their order, a page at a time."""
+        start = number(request, "cursor", 0, 0, 2**31)
+        size = number(request, "page_size", ROWS_A_PAGE, 1, MOST_ROWS_A_PAGE)
+        rows, total = selectors.read_rows(self.get_object(), start, size, request.query_params.get("q", "")[:200])
+        return Response(
+            {
+                "next": link(request, start + size) if start + size < total else None,
+                "previous": link(request, max(0, start - size)) if start else None,
+                "total": total,
+                "results": serializers.RowSerializer(rows, many=True).data,
+            }
+        )
+
+    @extend_schema(
+        parameters=[KEY], request=serializers.CleaningSerializer, responses={202: serializers.BuildSerializer}
+    )
+    @action(detail=True, methods=["post"])
+    def clean(self, request: Any, **kwargs: Any) -> Response:
+        """Make a new version by a recipe; ask for the build until its state is succeeded or failed."""
+        given = serializers.CleaningSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        version, steps = self.get_object(), [dict(step) for step in given.validated_data["steps"]]
+
+        def make() -> Response:
+            build = self.services["clean"](version, by=request.user, steps=steps)
+            build.refresh_from_db()
+            return Response(serializers.BuildSerializer(build).data, status=status.HTTP_202_ACCEPTED)
+
+        return self.create_once(request, make)
+
+
+@extend_schema_view(list=extend_schema(description="Cleaning jobs of the project, newest first."))
+class BuildViewSet(Listed):
+    queryset = Build.objects.select_related("created_by", "project")
+    serializer_class = serializers.BuildSerializer
