@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench prove-kills states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data prove-kills states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -46,6 +46,9 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks
+
+bench-data: $(VENV)/.web
+	$(BIN)/python -m benchmarks.data.generator --rows $(or $(ROWS),100000) --malformed $(or $(MALFORMED),1)
 
 prove-kills: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_kills

@@ -1,0 +1,1 @@
+"""Invented training data of any size, with everything that is planted in it written down beside it."""
