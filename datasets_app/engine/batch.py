@@ -23,7 +23,7 @@ Ints: TypeAlias = NDArray[np.int64]
 Bytes: TypeAlias = NDArray[np.uint8]
 
 PADDING = 64  # zero bytes after the text, so that kernels may read ahead
-BATCH_ROWS, BATCH_BYTES = 1000, 8 * 1024 * 1024
+BATCH_ROWS, BATCH_BYTES = 1000, 4 * 1024 * 1024
 
 
 class Role(IntEnum):

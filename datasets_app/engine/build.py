@@ -1,5 +1,6 @@
 """Following a cleaning recipe: the rows of one version, less or changed, become the next."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from datasets_app.domain.codes import Code
 from datasets_app.domain.findings import Found
 from datasets_app.domain.formats.base import Message, Row
 from datasets_app.domain.recipes import Op, Step, read_steps
-from datasets_app.engine import events, stats
+from datasets_app.engine import events
 from datasets_app.engine.judge import Judgement
+from datasets_app.engine.pipeline import Outcome, Pipeline, Plan
 from datasets_app.engine.profile import Profile
 from datasets_app.engine.refusal import FileRefused
-from datasets_app.engine.table import ROWS_FILE, RowWriter, read_column, read_rows
+from datasets_app.engine.scan import batched
+from datasets_app.engine.table import read_column, read_rows
 
 EVERY = 500
 
@@ -24,6 +27,7 @@ class Build:
         self.out = Path(spec["out_dir"])
         self.purpose = spec.get("purpose", "training")
         self.steps = read_steps(spec["steps"])
+        self.plan = Plan.of(spec)
         self.golden = {int(g["id"]): Path(g["path"]) for g in spec.get("golden", [])}
 
     def run(self) -> dict[str, Any]:
@@ -36,19 +40,15 @@ class Build:
             applied.append({**step.as_dict(), "rows": len(rows)})
         if len(dropped) == total:
             raise FileRefused(Code.NO_ROWS_LEFT, f"all {total} rows are dropped")
-        profile, masked = self._write(dropped, total)
+        outcome, masked = self._write(dropped, total)
         for entry in applied:
             if entry["op"] == Op.MASK_SECRETS:
                 entry["rows"] = masked
         return {
-            "rows_good": profile.rows,
+            **outcome.as_result(),
             "rows_dropped": len(dropped),
             "rows_masked": masked,
             "steps": applied,
-            "kind": profile.kind,
-            "content_hash": profile.content_hash(),
-            "stats": stats.summary(profile),
-            "findings": Judgement(profile, purpose=self.purpose).findings(),
         }
 
     def _profiled(self) -> Profile:
@@ -76,24 +76,23 @@ class Build:
             rows |= {n for n, h in enumerate(read_column(self.source, name)) if h in golden}
         return rows
 
-    def _write(self, dropped: set[int], total: int) -> tuple[Profile, int]:
-        self.out.mkdir(parents=True, exist_ok=True)
-        writer, profile, masked = RowWriter(self.out / ROWS_FILE), Profile(), 0
+    def _write(self, dropped: set[int], total: int) -> tuple[Outcome, int]:
+        masked = 0
         mask = any(step.op == Op.MASK_SECRETS for step in self.steps)
-        try:
+
+        def kept() -> Iterator[tuple[int, Row]]:
+            nonlocal masked
             for n, (line, row) in enumerate(read_rows(self.source)):
-                if n in dropped:
-                    continue
-                kept = without_secrets(row) if mask else row
-                masked += kept != row
-                canonical = hashing.canonical(kept)
-                digest, hashes = profile.add(kept, canonical)
-                writer.add(kept, line=line, digest=digest, hashes=hashes, size=len(canonical))
-                if n % EVERY == 0:
-                    events.emit("progress", phase="writing", done=n, total=total)
-        finally:
-            writer.close()
-        return profile, masked
+                if n not in dropped:
+                    left = without_secrets(row) if mask else row
+                    masked += left != row
+                    yield line, left
+
+        with Pipeline(self.out, self.plan) as pipeline:
+            for batch in batched(kept()):
+                pipeline.feed(batch)
+                events.emit("progress", phase="writing", done=pipeline.rows, total=total)
+            return pipeline.finish(), masked
 
 
 def without_secrets(row: Row) -> Row:

@@ -1,7 +1,8 @@
 """Bytes of an upload, unpacked on the way, never more of them than the limits allow."""
 
+import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,15 +17,46 @@ CHUNK = 1024 * 1024
 Read = Callable[[int], bytes]
 
 
+class Parts(io.RawIOBase):
+    """Files one after another as one stream."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._waiting = list(reversed(paths))
+        self._file: BinaryIO | None = None
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while True:
+            if self._file is None:
+                if not self._waiting:
+                    return b""
+                self._file = self._waiting.pop().open("rb", buffering=0)
+            piece = self._file.read(size)
+            if piece or size == 0:
+                self.position += len(piece)
+                return piece
+            self._file.close()
+            self._file = None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
 class Source:
     """One upload as a stream of plain bytes, with a first look at its head and a running count."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        self.path, self.size = path, path.stat().st_size
-        self._file: BinaryIO = path.open("rb")
+    def __init__(self, paths: Path | Sequence[Path], limits: Limits) -> None:
+        self.paths = [paths] if isinstance(paths, Path) else list(paths)
+        self.size = sum(path.stat().st_size for path in self.paths)
+        start = _start_of(self.paths)
+        self._file = Parts(self.paths)
         self._cap = limits.decoded_cap(self.size)
-        self.compression = sniff.compression(self._file.read(8))
-        self._file.seek(0)
+        self.compression = sniff.compression(start)
         self._read = self._reader()
         self.produced = 0
         self.head = self._fill(sniff.HEAD)
@@ -35,7 +67,7 @@ class Source:
     @property
     def consumed(self) -> int:
         """Bytes read of the file as uploaded: what progress is measured in."""
-        return self._file.tell()
+        return self._file.position
 
     def read(self, size: int = CHUNK) -> bytes:
         if self._pending:
@@ -43,8 +75,10 @@ class Source:
             return piece
         return self._take(size)
 
-    def spool(self, path: Path) -> Path:
-        """Write the plain bytes to a file, for readers that must seek."""
+    def plain_file(self, path: Path) -> Path:
+        """A file with the plain bytes, for readers that must seek: the upload itself, or `path` written for them."""
+        if len(self.paths) == 1 and not self.compression:
+            return self.paths[0]
         with path.open("wb") as out:
             while piece := self.read(CHUNK):
                 out.write(piece)
@@ -75,6 +109,14 @@ class Source:
         return self._file.read
 
 
+def _start_of(paths: Sequence[Path]) -> bytes:
+    file = Parts(paths)
+    try:
+        return file.read(8)
+    finally:
+        file.close()
+
+
 def _pieces(stream: Iterator[bytes]) -> Read:
     """A read function over a stream whose pieces are small by construction."""
     rest = b""
@@ -89,7 +131,7 @@ def _pieces(stream: Iterator[bytes]) -> Read:
     return read
 
 
-def _gunzip(file: BinaryIO) -> Iterator[bytes]:
+def _gunzip(file: Parts) -> Iterator[bytes]:
     """Members of a gzip file one after another, at most one chunk of output held at a time."""
     inflater = zlib.decompressobj(wbits=31)
     data = file.read(CHUNK)
@@ -118,7 +160,7 @@ def _tail(inflater: "zlib._Decompress") -> Iterator[bytes]:
         raise FileRefused(Code.ARCHIVE_DAMAGED, "the gzip stream ends too early")
 
 
-def _unzstd(file: BinaryIO) -> Read:
+def _unzstd(file: Parts) -> Read:
     stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
 
     def read(size: int) -> bytes:

@@ -1,83 +1,93 @@
-"""rows.parquet: the stored form of a version, written in small groups and read back as rows."""
+"""rows.parquet: the stored form of a version, written a group at a time and read back as rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from datasets_app.domain.formats.base import Row
 from datasets_app.domain.purposes import Kind
+from datasets_app.engine.batch import COLUMNS, Batch, dumped
+
+__all__ = ["ROWS_FILE", "SCHEMA", "RowWriter", "as_row", "dumped", "loaded", "read_column", "read_rows"]
 
 ROWS_FILE = "rows.parquet"
 GROUP_ROWS, GROUP_BYTES = 1000, 16 * 1024 * 1024
+Identities: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
+HASHES = ("row_hash", "prompt_hash", "prompt_norm_hash")
 SCHEMA = pa.schema(
     [
         ("index", pa.int64()),
         ("id", pa.string()),
-        ("kind", pa.string()),
-        ("messages", pa.string()),
-        ("chosen", pa.string()),
-        ("rejected", pa.string()),
-        ("tools", pa.string()),
-        ("text", pa.string()),
-        ("label", pa.string()),
-        ("tags", pa.string()),
-        ("source_id", pa.string()),
+        *COLUMNS,
         ("line", pa.int64()),
-        ("row_hash", pa.int64()),
-        ("prompt_hash", pa.int64()),
-        ("prompt_norm_hash", pa.int64()),
+        *((name, pa.int64()) for name in HASHES),
     ]
 )
+# Few different values: worth a dictionary. The rest is text, which zstd does better without one.
+REPEATING = ["kind", "label", "tags", "tools", "extras", "provenance"]
 
 
 class RowWriter:
-    """Collects rows and writes them a group at a time; a group is closed early when its rows are large."""
+    """Takes batches and writes them in groups of 1,000 rows; a group is closed early when its rows are large."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd", store_schema=False)
-        self._rows: list[dict[str, Any]] = []
-        self._bytes = 0
+        self._writer = pq.ParquetWriter(
+            path,
+            SCHEMA,
+            compression="zstd",
+            store_schema=False,
+            use_dictionary=REPEATING,
+            write_statistics=["index", "row_hash", "prompt_hash"],
+        )
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
         self.written = 0
 
-    def add(self, row: Row, *, line: int, digest: bytes, hashes: tuple[int, int, int], size: int) -> None:
-        row_hash, prompt_hash, prompt_norm_hash = hashes
-        self._rows.append(
-            {
-                "index": self.written,
-                "id": digest.hex()[:16],
-                "kind": row.kind.value,
-                "messages": dumped(row.messages),
-                "chosen": dumped(row.chosen),
-                "rejected": dumped(row.rejected),
-                "tools": dumped(row.tools),
-                "text": row.text,
-                "label": row.label,
-                "tags": dumped(row.tags),
-                "source_id": row.source_id,
-                "line": line,
-                "row_hash": row_hash,
-                "prompt_hash": prompt_hash,
-                "prompt_norm_hash": prompt_norm_hash,
-            }
-        )
-        self.written += 1
-        self._bytes += size
-        if len(self._rows) >= GROUP_ROWS or self._bytes > GROUP_BYTES:
-            self._flush()
+    def write(self, batch: Batch, identities: Identities) -> None:
+        """Takes the arrays over as they are; rows are numbered as they come."""
+        columns = [
+            pa.array(np.arange(self.written, self.written + batch.rows)),
+            ids_of(batch),
+            *batch.table.columns,
+            pa.array(batch.line),
+            *map(pa.array, identities),
+        ]
+        table = pa.Table.from_arrays(columns, schema=SCHEMA)
+        self.written += batch.rows
+        self._waiting.append(table)
+        self._rows += batch.rows
+        while self._rows >= GROUP_ROWS:
+            self._flush(GROUP_ROWS)
+        if sum(table.nbytes for table in self._waiting) > GROUP_BYTES:
+            self._flush(self._rows)
 
     def close(self) -> None:
-        self._flush()
+        if self._rows:
+            self._flush(self._rows)
         self._writer.close()
 
-    def _flush(self) -> None:
-        if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, SCHEMA), row_group_size=GROUP_ROWS)
-        self._rows, self._bytes = [], 0
+    def _flush(self, rows: int) -> None:
+        whole = self._waiting[0] if len(self._waiting) == 1 else pa.concat_tables(self._waiting)
+        self._writer.write_table(whole.slice(0, rows), row_group_size=GROUP_ROWS)
+        self._rows -= rows
+        self._waiting = [whole.slice(rows)] if self._rows else []
+
+
+def ids_of(batch: Batch) -> pa.Array:
+    """The first eight bytes of each digest in hex, as the ids of rows."""
+    halves = np.ascontiguousarray(batch.digest[:, :8])
+    signs = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+    letters = np.empty((batch.rows, 16), dtype=np.uint8)
+    letters[:, 0::2], letters[:, 1::2] = signs[halves >> 4], signs[halves & 15]
+    offsets = np.arange(0, 16 * batch.rows + 1, 16, dtype=np.int32)
+    return pa.StringArray.from_buffers(batch.rows, pa.py_buffer(offsets), pa.py_buffer(letters))
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
@@ -103,11 +113,9 @@ def as_row(record: dict[str, Any]) -> Row:
         record["label"],
         loaded(record["tags"]),
         record["source_id"],
+        loaded(record.get("extras")),
+        loaded(record.get("provenance")),
     )
-
-
-def dumped(value: Any) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
 
 
 def loaded(value: str | None) -> Any:

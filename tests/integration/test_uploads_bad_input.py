@@ -255,14 +255,15 @@ def test_a04_many_rows_of_nothing_are_counted_too(tmp_path, measured):
     assert (code, events[-1]["code"]) == (1, "too_many_rows")
 
 
-def test_too_many_bad_rows_end_the_reading(tmp_path, measured):
+def test_every_bad_row_is_counted_even_beyond_those_that_are_told(tmp_path, measured):
     path = tmp_path / "bad.jsonl"
-    path.write_bytes(PAIRS + b"nonsense\n" * 3000)
+    path.write_bytes(PAIRS + b"nonsense\n" * 3000 + PAIRS + b"[]\n" * 10)
 
-    code, events = measured(path, limits={"bad_rows": 2000})
+    code, events = measured(path, limits={"bad_rows_kept": 2000})
 
-    assert (code, events[-1]["code"]) == (1, "too_many_bad_rows")
-    assert sum(len(e["rows"]) for e in events if e["event"] == "bad_rows") >= 2000
+    assert code == 0
+    assert events[-1]["bad_codes"] == {"invalid_json": 3000, "not_an_object": 10}
+    assert sum(len(e["rows"]) for e in events if e["event"] == "bad_rows") == events[-1]["bad_rows_told"] == 2000
 
 
 def test_the_reader_obeys_sigterm_and_leaves_nothing(tmp_path):
