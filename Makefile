@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data prove-kills states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets prove-kills states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -49,6 +49,9 @@ bench: $(VENV)/.test assets
 
 bench-data: $(VENV)/.web
 	$(BIN)/python -m benchmarks.data.generator --rows $(or $(ROWS),100000) --malformed $(or $(MALFORMED),1)
+
+bench-datasets: $(VENV)/.test
+	$(BIN)/python -m benchmarks.peers
 
 prove-kills: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_kills
