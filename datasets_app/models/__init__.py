@@ -2,7 +2,7 @@
 
 from datasets_app.models.builds import Build, Proposal, ProposalComment
 from datasets_app.models.findings import Comparison, Dismissal, Finding, Overlap, TextSearch
-from datasets_app.models.review import ReviewDecision, ReviewItem, ReviewRound
+from datasets_app.models.review import ReviewDecision, ReviewItem, ReviewRound, ReviewRuling
 from datasets_app.models.uploads import BadRow, Incoming, Part, Upload
 from datasets_app.models.versions import KINDS, PURPOSES, Dataset, DatasetVersion, ReleasedVersions, Stage
 
@@ -25,6 +25,7 @@ __all__ = [
     "ReviewDecision",
     "ReviewItem",
     "ReviewRound",
+    "ReviewRuling",
     "Stage",
     "TextSearch",
     "Upload",
