@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 GRAM = 3
-# Scripts without spaces: one token a sign. Everything else: runs of letters, digits and marks.
+_SOLO = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Runs of letters and digits; in scripts without spaces every sign by itself; and signs of operation between two words,
+# with or without spaces around them, because "2*3" and "2/3" are different questions.
 _TOKEN = re.compile(
-    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
+    rf"[{_SOLO}]|[^\W_{_SOLO}]+"
+    r"|(?<=[^\W_])[-*/%\\#@&+=<>^|~$](?=[^\W_])|(?<=[^\W_] )[*/%\\#@&+=<>^~$](?= [^\W_])"
 )
 
 
