@@ -1,6 +1,6 @@
 """What is trained on, how it came in, what is wrong with it and who said so."""
 
-from datasets_app.models.builds import Build, Proposal, ProposalComment
+from datasets_app.models.builds import Build, Preview, Proposal, ProposalComment, SavedRecipe, VersionDiff
 from datasets_app.models.findings import Comparison, Dismissal, Finding, Overlap, TextSearch
 from datasets_app.models.review import ReviewDecision, ReviewItem, ReviewRound, ReviewRuling
 from datasets_app.models.uploads import BadRow, Incoming, Part, Upload
@@ -19,14 +19,17 @@ __all__ = [
     "Incoming",
     "Overlap",
     "Part",
+    "Preview",
     "Proposal",
     "ProposalComment",
     "ReleasedVersions",
     "ReviewDecision",
     "ReviewItem",
     "ReviewRound",
+    "SavedRecipe",
     "ReviewRuling",
     "Stage",
     "TextSearch",
     "Upload",
+    "VersionDiff",
 ]

@@ -71,6 +71,65 @@ class Proposal(models.Model):
         return reverse("proposal-detail", args=[self.project.slug, self.pk])
 
 
+class SavedRecipe(models.Model):
+    """Steps under a name, to be followed again on other versions of the project."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    name = models.CharField(max_length=120)
+    steps = models.JSONField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_recipe_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("recipe-list", args=[self.project.slug])
+
+
+class Preview(LeasedJob):
+    """A recipe in the making, followed without keeping anything: what each step would do."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    source = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="previews")
+    steps = models.JSONField()
+    report = models.JSONField(default=dict)  # {"rows", "left", "steps": [{"op", "dropped", "changed", "examples"}]}
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(LeasedJob.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return f"preview of a change of {self.source}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("recipe-preview", args=[self.project.slug, self.pk])
+
+
+class VersionDiff(LeasedJob):
+    """What changed from one version to another: counts here, the rows themselves in a file under `key`."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    before = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="+")
+    after = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="diffs")
+    summary = models.JSONField(default=dict)  # {"added", "removed", "edited", "same", "labels", "lengths", "findings"}
+    key = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(LeasedJob.Meta):
+        constraints = [models.UniqueConstraint(fields=["before", "after"], name="one_diff_per_pair")]
+
+    def __str__(self) -> str:
+        return f"differences from {self.before} to {self.after}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("diff-detail", args=[self.project.slug, self.before_id, self.after_id])
+
+
 class ProposalComment(models.Model):
     proposal = models.ForeignKey(Proposal, models.CASCADE, related_name="comments")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
