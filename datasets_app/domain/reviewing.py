@@ -147,7 +147,7 @@ def doubled(planned: int, share: float, seed: int) -> "NDArray[Any]":
     """Which positions two people look at: exactly that share (at least one), drawn by lot so that nobody can tell."""
     import numpy as np
 
-    marks: "NDArray[Any]" = np.zeros(planned, dtype=bool)
+    marks: NDArray[Any] = np.zeros(planned, dtype=bool)
     if share > 0 and planned:
         lot = np.random.default_rng([seed, 2]).permutation(planned)
         marks[lot[: max(1, round(share * planned))]] = True
@@ -164,7 +164,7 @@ def looked(
     """
     if seen_at is not None:
         return seen + _bounded(now - seen_at)
-    return min(max(claimed or 0.0, 0.0), _bounded(now - held_since))
+    return seen + min(max(claimed or 0.0, 0.0), _bounded(now - held_since))
 
 
 def _bounded(gap: timedelta) -> float:

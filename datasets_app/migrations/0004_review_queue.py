@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='reviewitem',
-            index=models.Index(fields=['round', 'assigned_to', 'decided', 'position'], name='review_item_of_person'),
+            index=models.Index(condition=models.Q(('decided__lt', models.F('needs'))), fields=['round', 'assigned_to', 'position'], name='review_item_waiting'),
         ),
         migrations.AddField(
             model_name='reviewruling',

@@ -74,7 +74,12 @@ class ReviewItem(models.Model):
         ]
         indexes = [
             models.Index(fields=["round", "decided", "position"]),
-            models.Index(fields=["round", "assigned_to", "decided", "position"], name="review_item_of_person"),
+            # Only what still waits: however much is done, the next item is found at once.
+            models.Index(
+                fields=["round", "assigned_to", "position"],
+                condition=models.Q(decided__lt=models.F("needs")),
+                name="review_item_waiting",
+            ),
         ]
 
     def __str__(self) -> str:
