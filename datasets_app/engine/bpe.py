@@ -153,12 +153,12 @@ def classes() -> NDArray[np.uint8]:
     path = native.FOLDER / "_built" / f"classes-{tokenizers.__version__}.npy"
     if path.exists():
         return np.load(path, allow_pickle=False)
-    table = np.zeros(0x110000, np.uint8)
+    table: NDArray[np.uint8] = np.zeros(0x110000, np.uint8)
     points = np.concatenate([np.arange(low, high, dtype=np.uint32) for low, high in PLANES])
     text = points.tobytes().decode("utf-32-le")
     for bit, pattern in CLASSES.items():
         split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(f"(?:{pattern})+"), "removed")
-        outside = np.zeros(len(points), bool)
+        outside: NDArray[np.bool_] = np.zeros(len(points), bool)
         for _, (start, end) in split.pre_tokenize_str(text):
             outside[start:end] = True
         table[points[~outside]] |= bit
@@ -177,7 +177,7 @@ def _folder(path: Path) -> Path:
 @functools.cache
 def normal_form() -> NDArray[np.uint8]:
     """The combining class of every code point that normal form C leaves alone wherever it stands; else UNSURE."""
-    table = np.full(0x110000, UNSURE, np.uint8)
+    table: NDArray[np.uint8] = np.full(0x110000, UNSURE, np.uint8)
     seconds = {*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)}
     for low, high in PLANES:
         for point in range(low, high):
@@ -290,7 +290,8 @@ class Bpe:
     def encode(self, text: str | bytes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Token ids, and for each the byte of the UTF-8 text where it ends. Raises NotNormal."""
         data = text.encode() if isinstance(text, str) else text
-        ids, ends = np.empty(len(data) + 1, np.uint32), np.empty(len(data) + 1, np.int64)
+        ids: NDArray[np.uint32] = np.empty(len(data) + 1, np.uint32)
+        ends: NDArray[np.int64] = np.empty(len(data) + 1, np.int64)
         count = self._lib.bpe_encode(self.state, data, ctypes.c_size_t(len(data)), pointer(ids), pointer(ends))
         if count == -1:
             raise NotNormal("the text has to be normalised first")

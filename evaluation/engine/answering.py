@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import torch
 from transformers import GenerationConfig
 
+from datasets_app.engine.chat_template import Unshowable
 from evaluation.engine.grading import ARMS
 from evaluation.engine.loading import Pair
 from training.engine.events import EngineError
-from training.engine.rendering import Unshowable
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -11,12 +11,12 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
 from transformers import PreTrainedModel
 
+from datasets_app.engine.rendering import ChatTokenizer
 from evaluation.engine.spec import EvaluationSpec
 from training.domain import adapters
 from training.engine import hashing
 from training.engine import model as models
 from training.engine.events import EngineError
-from training.engine.rendering import ChatTokenizer
 
 
 @dataclass

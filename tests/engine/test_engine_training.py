@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from datasets_app.engine.rendering import ChatTokenizer
 from demo import tickets
 from tests.engine.conftest import REPO, child_env
-from training.engine.rendering import ChatTokenizer
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

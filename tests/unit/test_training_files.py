@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from datasets_app.engine import apart as limits
 from projects.domain.errors import Invalid, Refused
 from tests.fake_engine import weights
 from training.domain import adapters, fingerprint
 from training.engine import fingerprint as describing
-from training.engine import limits
 from training.engine.checkpoints import MANIFEST, Checkpoints
 
 GOOD = ["adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"]

@@ -5,8 +5,9 @@ import json
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from training.engine.events import EngineError
-from training.engine.rendering import ChatTokenizer, Unshowable, common_prefix, split_marks
+from datasets_app.engine.chat_template import Unshowable, split_marks
+from datasets_app.engine.rendering import ChatTokenizer, common_prefix
+from projects.domain.errors import Refused
 
 MARKED = (
     "{% for m in messages %}{% if m.role == 'assistant' %}<|assistant|>{% generation %}{{ m.content }}<|end|>"
@@ -102,7 +103,7 @@ def test_a_template_may_refuse_a_row_in_its_own_words(tmp_path):
 
 
 def test_a_template_that_does_not_end_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.engine.rendering.RENDER_SECONDS", 0.1)
+    monkeypatch.setattr("datasets_app.engine.chat_template.RENDER_SECONDS", 0.1)
     chat = make_chat(tmp_path, "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")
     with pytest.raises(Unshowable, match=r"longer than 0.1 seconds"):
         chat.render(say("a"))
@@ -127,10 +128,10 @@ def test_the_template_may_live_in_the_tokenizers_config(tmp_path):
 
 
 def test_chats_need_a_template_and_a_template_needs_to_be_valid(tmp_path):
-    with pytest.raises(EngineError) as refused:
+    with pytest.raises(Refused) as refused:
         make_chat(tmp_path, "").chat(say("a", "b"))
     assert refused.value.code == "no_template"
-    with pytest.raises(EngineError) as refused:
+    with pytest.raises(Refused) as refused:
         make_chat(tmp_path, "{% for %}")
     assert refused.value.code == "template"
 

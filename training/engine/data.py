@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine.chat_template import Unshowable
+from datasets_app.engine.rendering import ChatTokenizer, Pair, Tokens
 from training.domain.recipe import Cut
 from training.engine.events import EngineError
-from training.engine.rendering import ChatTokenizer, Pair, Tokens, Unshowable
 
 COLUMNS = ["index", "kind", "messages", "chosen", "rejected", "tools", "text"]
+EXTRAS = "extras"  # what a row carries besides; versions of older files have none
 IGNORED = -100  # the label that TRL leaves out of the loss
 NAMED_ROWS = 20
 
@@ -23,7 +25,8 @@ def read_rows(path: Path) -> Iterator[Row]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1000, columns=COLUMNS):
+            columns = [*COLUMNS, EXTRAS] if EXTRAS in file.schema_arrow.names else COLUMNS
+            for batch in file.iter_batches(batch_size=1000, columns=columns):
                 yield from map(_parsed, batch.to_pylist())
     except OSError as problem:
         raise EngineError(f"The dataset cannot be read: {problem}", code="data_missing") from problem
@@ -41,16 +44,19 @@ def count_rows(path: Path) -> int:
 def _parsed(row: Row) -> Row:
     for name in ("messages", "chosen", "rejected", "tools"):
         row[name] = json.loads(row[name]) if row[name] else []
+    row["options"] = (json.loads(row.pop(EXTRAS, None) or "{}")).get("chat_template_kwargs") or {}
     return row
 
 
 def sequence(chat: ChatTokenizer, row: Row) -> Tokens:
     """One SFT sequence: a conversation, or plain text."""
-    return chat.text(row["text"] or "") if row["kind"] == "text" else chat.chat(row["messages"], row["tools"])
+    if row["kind"] == "text":
+        return chat.text(row["text"] or "")
+    return chat.chat(row["messages"], row["tools"], row["options"])
 
 
 def pair(chat: ChatTokenizer, row: Row) -> Pair:
-    return chat.pair(row["messages"], row["chosen"], row["rejected"], row["tools"])
+    return chat.pair(row["messages"], row["chosen"], row["rejected"], row["tools"], row["options"])
 
 
 @dataclass

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine import apart
+from datasets_app.engine.rendering import ChatTokenizer
 from projects.domain.errors import Refused
 from training.domain import adapters, fingerprint
-from training.engine import hashing, limits
+from training.engine import hashing
 from training.engine.events import EngineError, emit, run_child
-from training.engine.rendering import ChatTokenizer
 from training.engine.watch import StopFlag, die_with_parent
 
 # What a model needs to be loaded; scripts and pickles are not even fetched.
@@ -116,7 +117,7 @@ def _try_template(folder: Path) -> str:
         return "marked" if chat.marks_answers else "plain"
 
     try:
-        return str(limits.apart(trial, cpu_seconds=TRIAL_SECONDS, memory_bytes=TRIAL_BYTES))
+        return str(apart.apart(trial, cpu_seconds=TRIAL_SECONDS, memory_bytes=TRIAL_BYTES))
     except Refused as problem:
         if problem.code not in {"template", "template_limit"}:
             raise

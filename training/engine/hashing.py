@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine.chat_template import template_text
 from training.domain import fingerprint
-from training.engine.rendering import template_text
 
 CHUNK = 4 * 1024 * 1024
 Tell = Callable[[int], None]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine.chat_template import template_text
 from training.domain.recipe import ALL_LINEAR, Recipe
 from training.domain.spec import RunSpec
 from training.engine import hashing
 from training.engine.events import EngineError, log
-from training.engine.rendering import template_text
 
 
 @dataclass(frozen=True)

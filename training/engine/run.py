@@ -6,13 +6,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine.rendering import ChatTokenizer
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
 from training.engine import data, model
 from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, Stopped, emit, log
-from training.engine.rendering import ChatTokenizer
 from training.engine.versions import packages
 from training.engine.watch import StopFlag, die_with_parent
 

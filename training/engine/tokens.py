@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine.chat_template import Unshowable
+from datasets_app.engine.rendering import ChatTokenizer
 from training.domain.tokens import Profile, RowTokens, count_row
 from training.engine import data
 from training.engine.events import Stopped, emit, run_child
-from training.engine.rendering import ChatTokenizer, Unshowable
 from training.engine.watch import StopFlag, die_with_parent
 
 TELL_EVERY = 500

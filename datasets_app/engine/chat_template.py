@@ -1,0 +1,189 @@
+"""A base model's chat template: compiled in a sandbox, rendered with the marks of what the assistant says."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from datasets_app.engine import apart
+from projects.domain.errors import Refused
+
+Message = dict[str, Any]
+# Two private-use characters around what the assistant says; a row that holds them is rendered without marks.
+OPEN, CLOSE = "\U000f1e55", "\U000f1e56"
+RENDERED_LIMIT, RENDER_SECONDS = 20_000_000, 2
+TEMPLATE_FILE = "chat_template.jinja"
+SPECIALS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+OURS = {"messages", "tools", "add_generation_prompt"}
+
+
+class Unshowable(Refused):
+    """The chat template refuses this row or cannot show it."""
+
+    code = "template"
+
+
+class _Generation(Extension):
+    """{% generation %} … {% endgeneration %}: the mark by which a chat template says what the assistant wrote."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Any) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+        return nodes.CallBlock(self.call_method("_mark"), [], [], body).set_lineno(line)
+
+    def _mark(self, caller: Any) -> str:
+        return f"{OPEN}{caller()}{CLOSE}"
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """The dialect chat templates are written in: trimmed blocks, loop controls, tojson without HTML escapes."""
+    env = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
+    )
+
+    def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
+
+    def raise_exception(message: str) -> None:
+        raise TemplateError(message)
+
+    env.filters["tojson"] = tojson
+    env.globals["raise_exception"] = raise_exception
+    env.globals["strftime_now"] = lambda layout: datetime.now().strftime(layout)
+    return env
+
+
+class ChatTemplate:
+    """The template of a folder with a tokenizer; `compiled` is None when there is none."""
+
+    def __init__(self, folder: Path) -> None:
+        config = read_json(folder / "tokenizer_config.json")
+        self.specials = _specials(config, read_json(folder / "special_tokens_map.json"))
+        self.text = template_text(folder, config)
+        self.compiled = self._compile() if self.text else None
+
+    @property
+    def marks_answers(self) -> bool:
+        return "endgeneration" in self.text
+
+    def _compile(self) -> Any:
+        try:
+            return _environment().from_string(self.text)
+        except (TemplateError, RecursionError, MemoryError) as problem:
+            text = f"The chat template is not valid: {problem or type(problem).__name__}"
+            raise Refused(text, code="template") from problem
+
+    def render(
+        self, messages: Sequence[Message], tools: Any = None, *, ask: bool = False, options: Mapping[str, Any] = {}
+    ) -> str:
+        """The text with its marks. Raises Unshowable; Refused("no_template") when there is no template."""
+        if self.compiled is None:
+            raise Refused("This base model has no chat template.", code="no_template")
+        given = {name: value for name, value in options.items() if name not in OURS}
+        try:
+            with apart.at_most(RENDER_SECONDS):
+                text = self.compiled.render(
+                    **(self.specials | given), messages=list(messages), tools=tools or None, add_generation_prompt=ask
+                )
+        except apart.TooLong as problem:
+            raise Unshowable(f"The chat template takes longer than {RENDER_SECONDS} seconds for the row.") from problem
+        except MemoryError as problem:
+            raise Unshowable("The chat template takes too much memory.", code="template_limit") from problem
+        except (
+            TemplateError,
+            TypeError,
+            ValueError,
+            KeyError,
+            ArithmeticError,
+            AttributeError,
+            RecursionError,
+        ) as problem:
+            raise Unshowable(f"The chat template refuses the row: {problem or type(problem).__name__}") from problem
+        if len(text) > RENDERED_LIMIT:
+            raise Unshowable("The chat template turns the row into more than 20 million characters.")
+        return str(text)
+
+    def looks_for(self) -> list[str]:
+        """Texts that the template may look for in what a turn says: a row that holds one is rendered on its own."""
+        if not self.text:
+            return []
+        tree = _environment().parse(self.text)
+        loops = {target.name for loop in tree.find_all(nodes.For) for target in loop.target.find_all(nodes.Name)}
+        loops |= {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
+        found: set[str] = set()
+        for call in tree.find_all((nodes.Call, nodes.Filter, nodes.Test)):
+            if isinstance(call, nodes.Call) and isinstance(call.node, nodes.Name):
+                continue  # raise_exception, namespace: they look at nothing
+            found |= {const.value for arg in call.args for const in _constants(arg)}
+        for compare in tree.find_all(nodes.Compare):
+            for operand in compare.ops:
+                if operand.op in {"in", "notin"} and not _is_turn(operand.expr, loops):
+                    found |= {const.value for const in _constants(compare.expr)}
+        for item in tree.find_all(nodes.Getitem):
+            if isinstance(item.arg, nodes.Slice):
+                found.add("")  # a slice may cut what a turn says: nothing can be known beforehand
+        return sorted(text for text in found if text.strip() or text == "")
+
+
+def _constants(node: nodes.Node) -> list[Any]:
+    here = [node] if isinstance(node, nodes.Const) else []
+    return [one for one in [*here, *node.find_all(nodes.Const)] if isinstance(one.value, str)]
+
+
+def _is_turn(node: nodes.Node, loops: set[str]) -> bool:
+    """True for `x in message` and `x in ['a', 'b']`, which say nothing about the text of a turn."""
+    return (isinstance(node, nodes.Name) and node.name in loops) or isinstance(node, nodes.List | nodes.Tuple)
+
+
+def template_text(folder: Path, config: dict[str, Any]) -> str:
+    """The chat template, from its own file or from the tokenizer's config; empty when there is none."""
+    file = folder / TEMPLATE_FILE
+    if file.exists():
+        return file.read_text(encoding="utf-8")
+    found = config.get("chat_template") or ""
+    if isinstance(found, list):  # several by name
+        named = {entry["name"]: entry["template"] for entry in found}
+        found = named.get("default", "")
+    return str(found)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as problem:
+        raise Refused(f"{path.name} is not valid JSON.", code="incomplete_model") from problem
+
+
+def _specials(*sources: dict[str, Any]) -> dict[str, str]:
+    """bos_token, eos_token, … as templates use them; written as text or as an object with the text in it."""
+    found: dict[str, str] = {}
+    for source in sources:
+        for name in SPECIALS:
+            value = source.get(name)
+            text = value.get("content") if isinstance(value, dict) else value
+            if text:
+                found.setdefault(name, str(text))
+    return found
+
+
+def split_marks(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Text without the marks, and where in it each marked stretch stands."""
+    plain, spans, start, length = [], [], 0, 0
+    for piece in text.replace(CLOSE, OPEN).split(OPEN):
+        plain.append(piece)
+        start, length = length, length + len(piece)
+        spans.append((start, length))
+    return "".join(plain), spans[1::2]
+
+
+def unmarked(text: str) -> str:
+    return text.replace(OPEN, "").replace(CLOSE, "")
