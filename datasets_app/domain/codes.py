@@ -4,56 +4,11 @@
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
+from datasets_app.domain.code_names import Code
 
-class Code(StrEnum):
-    # A row is kept aside.
-    INVALID_JSON = "invalid_json"
-    INVALID_UTF8 = "invalid_utf8"
-    LONE_SURROGATE = "lone_surrogate"
-    NUL_CHARACTER = "nul_character"
-    NOT_A_NUMBER = "not_a_number"
-    NUMBER_TOO_LARGE = "number_too_large"
-    TOO_DEEP = "too_deep"
-    DUPLICATE_KEY = "duplicate_key"
-    LINE_TOO_LONG = "line_too_long"
-    TOO_MANY_VALUES = "too_many_values"
-    NOT_AN_OBJECT = "not_an_object"
-    CSV_MALFORMED = "csv_malformed"
-    CSV_COLUMNS = "csv_columns"
-    MISSING_FIELD = "missing_field"
-    WRONG_TYPE = "wrong_type"
-    EMPTY_LIST = "empty_list"
-    UNKNOWN_ROLE = "unknown_role"
-    CONTENT_NOT_TEXT = "content_not_text"
-    WEIGHT_INVALID = "weight_invalid"
-    NO_ASSISTANT_TURN = "no_assistant_turn"
-    LAST_TURN_NOT_ASSISTANT = "last_turn_not_assistant"
-    TOOL_CALL_INVALID = "tool_call_invalid"
-    TOOLS_NOT_JSON = "tools_not_json"
-    NO_PROMPT = "no_prompt"
-    MIXED_KINDS = "mixed_kinds"
-    # The whole file is refused.
-    EMPTY_FILE = "empty_file"
-    TYPE_MISMATCH = "type_mismatch"
-    ENCODING_UTF16 = "encoding_utf16"
-    LINE_ENDS_CR = "line_ends_cr"
-    ARCHIVE_UNSUPPORTED = "archive_unsupported"
-    NESTED_ARCHIVE = "nested_archive"
-    ARCHIVE_DAMAGED = "archive_damaged"
-    ARCHIVE_TOO_LARGE = "archive_too_large"
-    DECODED_TOO_LARGE = "decoded_too_large"
-    PARQUET_DAMAGED = "parquet_damaged"
-    JSON_NOT_ROWS = "json_not_rows"
-    TOO_MANY_ROWS = "too_many_rows"
-    TOO_MANY_BAD_ROWS = "too_many_bad_rows"
-    NO_GOOD_ROWS = "no_good_rows"
-    NO_ROWS_LEFT = "no_rows_left"
-    FORMAT_UNKNOWN = "format_unknown"
-    FORMAT_UNSUPPORTED = "format_unsupported"
-    MEMORY_LIMIT = "memory_limit"
+__all__ = ["EXPLAINED", "FILE_CODES", "HOPELESS", "MACHINE_CODES", "ROW_CODES", "Code", "Explained", "explain"]
 
 
 class Explained(NamedTuple):
@@ -139,6 +94,17 @@ ROW_CODES: dict[Code, Explained] = {
         "The row is of another kind than the first rows",
         "A version holds either examples, preference pairs or plain text. Upload the others as a file of their own.",
     ),
+    Code.UNPAIRED_ROW: Explained(
+        "A judged answer without its opposite",
+        "Give the same prompt one answer with label true and one with label false; or read only the good answers.",
+    ),
+    Code.UNWANTED_ANSWER: Explained(
+        "An answer judged bad", "The file is read for its good answers only. Read it as pairs to learn from both."
+    ),
+    Code.BROKEN_CHAIN: Explained(
+        "A row whose chain of parents has no beginning",
+        "parent_id must be the id of another row of the file, and following it must end at a row without parent_id.",
+    ),
 }
 
 FILE_CODES: dict[Code, Explained] = {
@@ -186,8 +152,32 @@ FILE_CODES: dict[Code, Explained] = {
         "Choose the format yourself, or rename the columns to those of one of the formats.",
     ),
     Code.FORMAT_UNSUPPORTED: Explained(
-        "A format that cannot be trained on here",
-        "Unpaired (KTO) and stepwise rows have no trainer here yet. Convert them to pairs or to prompt and completion.",
+        "A format that cannot be trained on here", "Convert the rows to pairs or to prompt and completion."
+    ),
+    Code.UNPAIRED_ROWS: Explained(
+        "Judged answers (KTO) without pairs",
+        "No prompt of the first rows has both a good and a bad answer. Choose “Judged answers, good ones only” to "
+        "learn from the rows with label true, or “Judged answers, as pairs” if the opposites come later in the file.",
+    ),
+    Code.STEPWISE_ROWS: Explained(
+        "Steps with labels (process supervision)",
+        "They train a reward model, which is not trained here. Join the steps of the right solutions into one "
+        "completion a prompt.",
+    ),
+    Code.PROMPT_ONLY: Explained(
+        "Prompts without answers",
+        "Good for asking a model for answers or for online methods, not for learning by themselves. Add a completion "
+        "to each, or map the column that holds the answer.",
+    ),
+    Code.PRETOKENISED: Explained(
+        "Rows of token numbers (input_ids)",
+        "Token numbers mean something in one tokenizer only, and nobody can read, judge or mend them. Upload the "
+        "texts they were made of.",
+    ),
+    Code.CHAINS_TOO_LARGE: Explained(
+        "Too many chained rows to be put together",
+        "Rows linked by parent_id are held until their conversation is whole. Split the file between conversations, "
+        "or write each conversation as one row of messages.",
     ),
     Code.MEMORY_LIMIT: Explained(
         "Reading needs more memory than the limit", "Write the file with smaller rows or row groups, or as JSONL."
@@ -218,6 +208,11 @@ HOPELESS = frozenset(FILE_CODES) - {
     Code.NO_GOOD_ROWS,
     Code.FORMAT_UNKNOWN,
     Code.FORMAT_UNSUPPORTED,
+    Code.UNPAIRED_ROWS,
+    Code.STEPWISE_ROWS,
+    Code.PROMPT_ONLY,
+    Code.PRETOKENISED,
+    Code.CHAINS_TOO_LARGE,
     Code.NO_ROWS_LEFT,
 }
 

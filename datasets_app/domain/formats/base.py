@@ -1,15 +1,17 @@
 """The internal form of a row, and the error that names what is wrong with a record."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from datasets_app.domain.codes import Code
 from datasets_app.domain.purposes import Kind
 
 Record = Mapping[str, Any]
 Message = dict[str, Any]
+T = TypeVar("T")
 
 SHOWN = 160  # characters of a value that are quoted back to a person
 
@@ -23,12 +25,20 @@ class Format(StrEnum):
     SHAREGPT = "sharegpt"
     QUESTION_ANSWER = "question_answer"
     TEXT = "text"
+    INPUT_OUTPUT = "input_output"
+    RANKED = "ranked_answers"
+    KTO_PAIRS = "kto_pairs"
+    KTO_GOOD = "kto_good"
+    CHAINED = "chained"
 
 
 FORMAT_LABELS: dict[Format, tuple[str, str]] = {
     Format.OPENAI_CHAT: ("Chat messages", "messages: [{role, content}], optional tools, weight (OpenAI, TRL)"),
     Format.PROMPT_COMPLETION: ("Prompt and completion", "prompt, completion: texts or lists of messages (TRL)"),
-    Format.PREFERENCE: ("Preference pairs", "chosen, rejected and, mostly, prompt (TRL)"),
+    Format.PREFERENCE: (
+        "Preference pairs",
+        "chosen and rejected, or chosen_response, rejected_text …; mostly a prompt (TRL, Argilla, AutoTrain)",
+    ),
     Format.OPENAI_PREFERENCE: ("Preference pairs, OpenAI", "input.messages, preferred_output, non_preferred_output"),
     Format.ALPACA: ("Alpaca", "instruction, input, output, optional system and history"),
     Format.SHAREGPT: ("ShareGPT", "conversations: [{from, value}], optional system and tools"),
@@ -37,6 +47,11 @@ FORMAT_LABELS: dict[Format, tuple[str, str]] = {
         "input, question or prompt with expected, ideal, answer or response",
     ),
     Format.TEXT: ("Plain text", "text: one document a row"),
+    Format.INPUT_OUTPUT: ("Segments", "segments: [{label, text}], trained where label is true (Axolotl input_output)"),
+    Format.RANKED: ("Ranked answers", "prompt, answers: [{answer, rank}]; the best against the second (Nectar)"),
+    Format.KTO_PAIRS: ("Judged answers, as pairs", "label true and false to the same prompt become a pair (KTO)"),
+    Format.KTO_GOOD: ("Judged answers, good ones only", "rows with label true become examples (KTO)"),
+    Format.CHAINED: ("Chained rows", "id, parent_id, prompt, answer: rows linked into conversations (H2O)"),
 }
 
 
@@ -49,6 +64,26 @@ class BadRecord(ValueError):
         self.found = found if isinstance(found, str) else shown(found)
         self.expected = expected
         super().__init__(f"{field}: {code.value}: found {self.found}, expected {expected}")
+
+
+class _Collecting(threading.local):
+    """While it is a list, faults are gathered there instead of ending the row at the first."""
+
+    faults: list[BadRecord] | None = None
+
+
+collecting = _Collecting()
+
+
+def tried(read: Callable[..., T], *args: Any, default: Any = None) -> T:
+    """`read(*args)`; while faults are gathered, its fault is noted and `default` stands in its place."""
+    if collecting.faults is None:
+        return read(*args)
+    try:
+        return read(*args)
+    except BadRecord as bad:
+        collecting.faults.append(bad)
+        return default
 
 
 @dataclass(slots=True)

@@ -6,11 +6,13 @@ from typing import Any
 import orjson
 
 from datasets_app.domain.codes import Code
-from datasets_app.domain.formats.base import BadRecord, Message
+from datasets_app.domain.formats.base import BadRecord, Message, tried
 
 ROLES = ("system", "user", "assistant", "tool")
 # Newer OpenAI models call the system turn "developer"; chat templates know it as "system".
 ALIASES = {"developer": "system", "function": "tool"}
+UNKNOWN = "?"  # stands for a role that could not be read while all faults of a row are gathered
+HOLE: Message = {"role": UNKNOWN, "content": ""}
 KEPT = ("name", "tool_call_id", "thinking", "reasoning_content")
 
 
@@ -19,28 +21,30 @@ def read_messages(value: Any, field: str) -> list[Message]:
         raise BadRecord(field, Code.WRONG_TYPE, value, "a list of messages")
     if not value:
         raise BadRecord(field, Code.EMPTY_LIST, "an empty list", "at least one message")
-    return [read_message(turn, f"{field}[{n}]") for n, turn in enumerate(value)]
+    return [tried(read_message, turn, f"{field}[{n}]", default=HOLE) for n, turn in enumerate(value)]
 
 
 def read_message(turn: Any, field: str) -> Message:
     if not isinstance(turn, Mapping):
         raise BadRecord(field, Code.WRONG_TYPE, turn, "an object with role and content")
-    message: Message = {"role": _role(turn, field)}
-    calls = _tool_calls(turn, field)
-    message["content"] = _content(turn, field, may_be_empty=bool(calls))
-    message.update({key: _string(turn[key], f"{field}.{key}") for key in KEPT if turn.get(key) is not None})
+    message: Message = {"role": tried(_role, turn, field, default=UNKNOWN)}
+    calls: list[dict[str, Any]] | None = tried(_tool_calls, turn, field)
+    message["content"] = tried(_content, turn, field, calls is None or bool(calls), default="")
+    for key in KEPT:
+        if turn.get(key) is not None:
+            message[key] = tried(_string, turn[key], f"{field}.{key}")
     if calls:
         message["tool_calls"] = calls
     weight = turn.get("weight")
     if weight is not None:
-        message["weight"] = _weight(weight, message["role"], field)
+        message["weight"] = tried(_weight, weight, message["role"], field)
     return message
 
 
 def must_end_with_assistant(messages: list[Message], field: str) -> None:
-    if messages[-1]["role"] == "assistant":
+    if messages[-1]["role"] in ("assistant", UNKNOWN):
         return
-    if not any(m["role"] == "assistant" for m in messages):
+    if not any(m["role"] in ("assistant", UNKNOWN) for m in messages):
         raise BadRecord(
             field,
             Code.NO_ASSISTANT_TURN,
@@ -62,7 +66,7 @@ def _role(turn: Mapping[str, Any], field: str) -> str:
     return known
 
 
-def _content(turn: Mapping[str, Any], field: str, *, may_be_empty: bool) -> str:
+def _content(turn: Mapping[str, Any], field: str, may_be_empty: bool) -> str:
     content = turn.get("content")
     if isinstance(content, str):
         return content
@@ -94,7 +98,7 @@ def _weight(weight: Any, role: str, field: str) -> int:
     as_number = float(weight) if weight in ("0", "1") else weight
     if isinstance(as_number, bool) or as_number not in (0, 1):
         raise BadRecord(f"{field}.weight", Code.WEIGHT_INVALID, weight, "0 or 1")
-    if role != "assistant":
+    if role not in ("assistant", UNKNOWN):
         raise BadRecord(
             f"{field}.weight", Code.WEIGHT_INVALID, f"a weight on a {role} turn", "weights on assistant turns only"
         )
@@ -141,9 +145,13 @@ def read_tools(value: Any, field: str = "tools") -> list[Any] | None:
         value = from_json(value, field, Code.TOOLS_NOT_JSON, "a JSON list of schemas")
         if not value:
             return None
-    if not isinstance(value, list) or not all(isinstance(tool, Mapping) for tool in value):
+    if not isinstance(value, list):
         raise BadRecord(field, Code.TOOLS_NOT_JSON, value, "a list of JSON schemas")
-    return [dict(tool) for tool in value]
+    # Parquet files often hold each schema as a JSON text of its own.
+    tools = [from_json(t, field, Code.TOOLS_NOT_JSON, "a JSON schema") if isinstance(t, str) else t for t in value]
+    if not all(isinstance(tool, Mapping) for tool in tools):
+        raise BadRecord(field, Code.TOOLS_NOT_JSON, value, "a list of JSON schemas")
+    return [dict(tool) for tool in tools]
 
 
 def from_json(text: str, field: str, code: Code, expected: str) -> Any:

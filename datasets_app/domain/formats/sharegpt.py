@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from datasets_app.domain.codes import Code
-from datasets_app.domain.formats.base import BadRecord, Message
-from datasets_app.domain.formats.messages import from_json, read_message, tool_call
+from datasets_app.domain.formats.base import BadRecord, Message, tried
+from datasets_app.domain.formats.messages import HOLE, from_json, read_message, tool_call
 
+# What a turn carries besides its text; our own export writes these, and others read past them.
+KEPT = ("weight", "name", "tool_call_id", "thinking", "reasoning_content", "tool_calls")
 ROLES = {
     "human": "user",
     "user": "user",
@@ -25,7 +27,7 @@ def read_turns(value: Any, field: str) -> list[Message]:
         raise BadRecord(field, Code.WRONG_TYPE, value, "a list of turns {from, value}")
     if not value:
         raise BadRecord(field, Code.EMPTY_LIST, "an empty list", "at least one turn")
-    return [_turn(turn, f"{field}[{n}]") for n, turn in enumerate(value)]
+    return [tried(_turn, turn, f"{field}[{n}]", default=HOLE) for n, turn in enumerate(value)]
 
 
 def _turn(turn: Any, field: str) -> Message:
@@ -34,7 +36,7 @@ def _turn(turn: Any, field: str) -> Message:
     if "from" not in turn and "role" in turn:
         return read_message(turn, field)  # files that mix both spellings are common
     speaker = turn.get("from")
-    if speaker not in ROLES:
+    if not isinstance(speaker, str) or speaker not in ROLES:
         code = Code.MISSING_FIELD if speaker is None else Code.UNKNOWN_ROLE
         raise BadRecord(f"{field}.from", code, speaker, "one of human, gpt, system, observation, function_call")
     text = turn.get("value")
@@ -43,9 +45,8 @@ def _turn(turn: Any, field: str) -> Message:
     if speaker == "function_call":
         return _calls(text, f"{field}.value")
     message: Message = {"role": ROLES[speaker], "content": text}
-    if turn.get("weight") is not None:
-        message = read_message({**message, "weight": turn["weight"]}, field)
-    return message
+    kept = {key: turn[key] for key in KEPT if turn.get(key) is not None}
+    return read_message({**message, **kept}, field) if kept else message
 
 
 def _calls(text: str, field: str) -> Message:
