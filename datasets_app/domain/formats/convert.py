@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from datasets_app.domain import provenance
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats import examples, judged, pairs
 from datasets_app.domain.formats.base import BadRecord, Format, Record, Row, collecting, tried
@@ -13,7 +14,8 @@ __all__ = ["ANSWERS", "FIELDS", "QUESTIONS", "READERS", "convert", "convert_all"
 
 # Kept beside the turns and given back on export.
 EXTRAS = ("chat_template_kwargs", "parallel_tool_calls")
-TAG_FIELDS = ("label", "category", "tags", "id", "tools", *EXTRAS)
+PROVENANCE = ("provenance", "_provenance", *sorted(provenance.AT_THE_TOP))
+TAG_FIELDS = ("label", "category", "tags", "id", "tools", *EXTRAS, *PROVENANCE)
 JUDGED = (Format.KTO_PAIRS, Format.KTO_GOOD)
 
 
@@ -26,6 +28,7 @@ def convert(record: Record, fmt: Format) -> Row:
     row.tags = tried(_tags, record.get("tags"))
     if row.tools is None:
         row.tools = tried(read_tools, record.get("tools"))
+    row.provenance = provenance.read(record)
     _keep_extras(row, record)
     return row
 
