@@ -110,13 +110,13 @@ ROW_CODES: dict[Code, Explained] = {
 FILE_CODES: dict[Code, Explained] = {
     Code.EMPTY_FILE: Explained("The file holds nothing", "Check the export that made it, then upload it again."),
     Code.TYPE_MISMATCH: Explained(
-        "The content is not a table of rows", "Upload JSONL, JSON, CSV, TSV or Parquet, plain or as .gz or .zst."
+        "The content is not a table of rows", "Upload JSONL, JSON, CSV, TSV, Parquet or Arrow, plain, as .gz or .zst, or in a .zip."
     ),
     Code.ENCODING_UTF16: Explained("The text is UTF-16 or UTF-32", "Save it as UTF-8 and upload it again."),
     Code.LINE_ENDS_CR: Explained("Lines end in a bare carriage return", "Save the file with line feeds (LF) or CRLF."),
     Code.ARCHIVE_UNSUPPORTED: Explained(
-        "An archive or a spreadsheet, not a table",
-        "Unpack it and upload the file inside; save a spreadsheet as CSV (UTF-8).",
+        "An archive that is not read here, or a spreadsheet",
+        "Unpack it, or pack it as a plain ZIP without a password; save a spreadsheet as CSV (UTF-8).",
     ),
     Code.NESTED_ARCHIVE: Explained("An archive inside an archive", "Compress the table once only."),
     Code.ARCHIVE_DAMAGED: Explained(
@@ -126,6 +126,13 @@ FILE_CODES: dict[Code, Explained] = {
         "Unpacks to far more than it should",
         "More than 100 times its size, or over the limit. Upload the plain file, or a part of it.",
     ),
+    Code.ARCHIVE_TOO_MANY: Explained(
+        "Too many files in the archive", "Pack at most 1,000; rows of many small files go into one."
+    ),
+    Code.UNSAFE_PATH: Explained(
+        "A path in the archive that leads out of it",
+        "Absolute paths, “..”, links, devices and two names that differ in case only are refused. Pack the files anew.",
+    ),
     Code.DECODED_TOO_LARGE: Explained(
         "Decodes to far more than it should",
         "The Parquet pages repeat themselves beyond the limit. Write the rows as JSONL or upload a part.",
@@ -133,20 +140,24 @@ FILE_CODES: dict[Code, Explained] = {
     Code.PARQUET_DAMAGED: Explained(
         "The Parquet file cannot be read", "Write it again; its footer or a page is damaged."
     ),
+    Code.ARROW_DAMAGED: Explained("The Arrow file cannot be read", "Write it again, or write it as Parquet."),
+    Code.ARROW_EXTENSION: Explained(
+        "An Arrow file with extension types",
+        "They bring code of their own, which is not run here. Cast the column to a plain type, or write JSONL.",
+    ),
     Code.JSON_NOT_ROWS: Explained(
         "The JSON document holds no rows",
         "Give a list of objects, an object of equally long columns, or one object per line.",
     ),
     Code.TOO_MANY_ROWS: Explained("More rows than the limit", "Split the file."),
-    Code.TOO_MANY_BAD_ROWS: Explained(
-        "Too many rows do not fit the format",
-        "The format is probably the wrong one: choose another and read the file again.",
-    ),
     Code.NO_GOOD_ROWS: Explained(
         "Not one row could be used",
         "See the list of bad rows; if they all say the same, choose another format and read the file again.",
     ),
     Code.NO_ROWS_LEFT: Explained("The recipe leaves no rows", "Take a step out of the recipe."),
+    Code.RECIPE_BREAKS_ROW: Explained(
+        "A step of the recipe takes the answer out of a row", "Drop such rows in a step before, or change the step."
+    ),
     Code.FORMAT_UNKNOWN: Explained(
         "The columns match no format we know",
         "Choose the format yourself, or rename the columns to those of one of the formats.",
@@ -204,7 +215,6 @@ EXPLAINED: dict[Code, Explained] = ROW_CODES | FILE_CODES
 
 # Reading such a file again, with whatever format, ends the same way: its bytes need not be kept.
 HOPELESS = frozenset(FILE_CODES) - {
-    Code.TOO_MANY_BAD_ROWS,
     Code.NO_GOOD_ROWS,
     Code.FORMAT_UNKNOWN,
     Code.FORMAT_UNSUPPORTED,
@@ -214,6 +224,7 @@ HOPELESS = frozenset(FILE_CODES) - {
     Code.PRETOKENISED,
     Code.CHAINS_TOO_LARGE,
     Code.NO_ROWS_LEFT,
+    Code.RECIPE_BREAKS_ROW,
 }
 
 

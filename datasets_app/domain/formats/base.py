@@ -58,6 +58,8 @@ FORMAT_LABELS: dict[Format, tuple[str, str]] = {
 class BadRecord(ValueError):
     """One record that cannot be used: the field (JSON path), a stable code, what was found and expected."""
 
+    column: int | None = None  # in characters from 1, where the parser knows it
+
     def __init__(self, field: str, code: Code, found: object, expected: str) -> None:
         self.field = field
         self.code = code
