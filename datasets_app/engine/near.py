@@ -73,20 +73,16 @@ def _examples(leader: Ints, index: NDArray[Any], members: Ints, leaders: Ints, s
 
 
 def note_conflicts(words: "Words", facts: Facts, info: NDArray[Any]) -> None:
-    """Notes CONFLICTING_ANSWERS (one context, several answers) and NEAR_CONFLICTS (prompts that differ in form)."""
-    context, answer = info["context"], info["answer"]
-    answered = (answer != 0) & (context != 0)
-    conflicting = _conflicting(context, answer, answered)
-    facts.note(
-        Found.CONFLICTING_ANSWERS,
-        np.flatnonzero(conflicting),
-        {"prompts": len(np.unique(context[conflicting]))},
-    )
+    """Notes CONFLICTING_ANSWERS (one context, several answers) and NEAR_CONFLICTS (prompts that differ in form).
+
+    Answers conflict when short ones differ in a word, or longer ones share less than half of their words; two tellings
+    of the same in nearly the same words are no conflict.
+    """
+    answered = (info["answer"] != 0) & (info["context"] != 0)
+    conflicting, contexts = _conflicting(words, info, answered)
+    facts.note(Found.CONFLICTING_ANSWERS, conflicting, {"prompts": contexts})
     one, other, index, templates = _nearly_asked_alike(words, info, answered)
-    verdict: Bytes = np.zeros(len(one), np.uint8)
-    if len(one):
-        checked(kernels().words_conflicts(words.handle, address(one), address(other), len(one), address(verdict)))
-    hit = np.flatnonzero(verdict)
+    hit = np.flatnonzero(_verdict(words, one, other))
     order = hit[np.argsort(-index[hit], kind="stable")][:CLUSTERS_SHOWN]
     pairs = [{"rows": [int(one[k]), int(other[k])], "jaccard": round(float(index[k]), 4)} for k in order]
     facts.note(
@@ -96,14 +92,26 @@ def note_conflicts(words: "Words", facts: Facts, info: NDArray[Any]) -> None:
     )
 
 
-def _conflicting(context: NDArray[Any], answer: NDArray[Any], answered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows whose whole context is shared by a row with another answer."""
+def _verdict(words: "Words", one: Ints, other: Ints) -> Bytes:
+    """1 for each pair of rows whose answers do not agree."""
+    verdict: Bytes = np.zeros(len(one), np.uint8)
+    if len(one):
+        checked(kernels().words_conflicts(words.handle, address(one), address(other), len(one), address(verdict)))
+    return verdict
+
+
+def _conflicting(words: "Words", info: NDArray[Any], answered: NDArray[np.bool_]) -> tuple[Ints, int]:
+    """Rows whose whole context is shared by a row with another answer; number of such contexts."""
+    context, answer = info["context"], info["answer"]
     rows = np.flatnonzero(answered)
-    order = rows[np.lexsort((answer[rows], context[rows]))]
-    same = context[order][1:] == context[order][:-1]
-    differs = same & (answer[order][1:] != answer[order][:-1])
-    bad = np.unique(context[order][1:][differs])
-    return answered & np.isin(context, bad) if len(bad) else np.zeros(len(context), dtype=bool)
+    order = rows[np.lexsort((rows, context[rows]))]
+    first, _ = first_of_each(context)
+    other = order[answer[order] != answer[first[order]]]
+    one = first[other]
+    known = answered[one]
+    one, other = np.ascontiguousarray(one[known]), np.ascontiguousarray(other[known])
+    bad = np.unique(context[one[_verdict(words, one, other) > 0]])
+    return np.flatnonzero(answered & np.isin(context, bad)), len(bad)
 
 
 def _nearly_asked_alike(

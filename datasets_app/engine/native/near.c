@@ -377,15 +377,17 @@ static uint64_t digits_of(const Read *r) {
     return sum;
 }
 
-/* Short answers disagree when their words differ, longer ones when they share less than a third of them. */
+/* Short answers disagree when their words differ, longer ones when they share less than half of their 3-grams
+ * or, under one and the same prompt, name other numbers. */
 static int disagree(Words *w, Sets *sets, Read *a, Read *b, int64_t i, int64_t j, int *failed) {
     const RowInfo *x = w->row + i, *y = w->row + j;
     if (!x->answer || !y->answer || x->answer == y->answer) return 0;
     *failed = read_words(w, a, i, x->answer_at, x->answer_words);
     if (!*failed) *failed = read_words(w, b, j, y->answer_at, y->answer_words);
     if (*failed) return 0;
-    if (a->n <= 6 && b->n <= 6) return 1;
-    return jaccard(sets, a->word, a->n, b->word, b->n, NULL) < 1.0 / 3;
+    if (a->n <= 6 || b->n <= 6) return 1;
+    if (x->context == y->context && digits_of(a) != digits_of(b)) return 1;
+    return jaccard(sets, a->shingle, a->shingles, b->shingle, b->shingles, NULL) < 0.5;
 }
 
 /* conflict[k] becomes 1 where rows one[k] and other[k] ask the same under the same system turn, with the same numbers,
@@ -398,9 +400,11 @@ EXPORT int words_conflicts(Words *w, const int64_t *one, const int64_t *other, i
         int64_t i = one[k], j = other[k];
         conflict[k] = 0;
         if (w->row[i].system != w->row[j].system) continue;
-        failed = read_row(w, &a, i, 1);
-        if (!failed) failed = read_row(w, &b, j, 1);
-        if (failed || digits_of(&a) != digits_of(&b)) continue;
+        if (w->row[i].context != w->row[j].context) {
+            failed = read_row(w, &a, i, 1);
+            if (!failed) failed = read_row(w, &b, j, 1);
+            if (failed || digits_of(&a) != digits_of(&b)) continue;
+        }
         conflict[k] = (uint8_t)disagree(w, &sets, &a, &b, i, j, &failed);
     }
     read_free(&a);
