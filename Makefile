@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets fuzz-uploads prove-kills states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages fuzz-uploads prove-kills states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -52,6 +52,9 @@ bench-data: $(VENV)/.web
 
 bench-datasets: $(VENV)/.test
 	$(BIN)/python -m benchmarks.peers
+
+bench-pages: $(VENV)/.test assets
+	$(BIN)/python -m benchmarks.pages
 
 fuzz-uploads: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.fuzz_uploads --files $(or $(FILES),10000)
