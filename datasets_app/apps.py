@@ -8,7 +8,8 @@ class DatasetsConfig(AppConfig):
     label = "datasets"
 
     def ready(self) -> None:
-        from datasets_app import ingest, lineage
+        from datasets_app import ingest, lineage, selectors
+        from datasets_app.ingest import incoming
         from datasets_app.models import Build, Upload
         from projects import contributions, jobs
 
@@ -37,4 +38,6 @@ class DatasetsConfig(AppConfig):
             )
         )
         contributions.needs.append(lineage.needs)
+        contributions.storage.append(selectors.stored)
+        contributions.sweeps.append(incoming.sweep_incoming)
         contributions.lineage.append(lineage.nodes_and_edges)

@@ -173,6 +173,32 @@ def store_upload(key: str, chunks: Iterable[bytes]) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def seal(key: str, files: dict[str, dict[str, Any]]) -> None:
+    """Files that were stored one by one under `key` become a directory: its manifest, written last, names them."""
+    place = _place(key)
+    place.mkdir(parents=True, exist_ok=True)
+    aside = place / f".{MANIFEST}.{uuid.uuid4().hex}"
+    table = json.dumps(files, sort_keys=True, separators=(",", ":"))
+    manifest = {"files": files, "digest": hashlib.sha256(table.encode()).hexdigest()}
+    aside.write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    _sync(aside)
+    aside.rename(place / MANIFEST)
+    if not _is_local():
+        with (place / MANIFEST).open("rb") as file:
+            default_storage.save(f"{key}/{MANIFEST}", File(file))
+
+
+def local_files(key: str) -> list[Path]:
+    """The pieces of one stored file in their order: itself, or the parts of a sealed directory."""
+    place = _place(key)
+    if place.is_file() or not ((place / MANIFEST).exists() or default_storage.exists(f"{key}/{MANIFEST}")):
+        return [local_file(key)]
+    names = sorted(read_manifest(key)["files"])
+    if _is_local() or all((place / name).is_file() for name in names):
+        return [place / name for name in names]
+    return [local_file(f"{key}/{name}") for name in names]
+
+
 def local_file(key: str) -> Path:
     """A local path of one stored file."""
     place = _place(key)

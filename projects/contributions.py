@@ -52,4 +52,8 @@ class Figure:
 
 needs: list[Callable[[Project, User], list[Need]]] = []
 lineage: list[Callable[[Project], tuple[list[Node], list[Edge]]]] = []
+# Bytes that an app stores for a project: (what they are, how many), shown in the settings.
+storage: list[Callable[[Project], list[tuple[str, int]]]] = []
+# Called with every sweep of the reconciler: what an app throws away when its time is over.
+sweeps: list[Callable[[], int]] = []
 overview_figures: list[Callable[[Project], list[Figure]]] = []

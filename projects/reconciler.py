@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from projects import jobs, leases, waking
+from projects import contributions, jobs, leases, waking
 from projects.domain.states import JobState
 
 
@@ -21,4 +21,5 @@ def sweep() -> dict[str, int]:
             waiting.add(kind.queue)
     for queue in sorted(waiting):
         waking.wake(queue)
-    return {"given_back": given_back, "queues_woken": len(waiting)}
+    swept = sum(clear_up() for clear_up in contributions.sweeps)
+    return {"given_back": given_back, "queues_woken": len(waiting), "swept": swept}

@@ -108,6 +108,8 @@ X_FRAME_OPTIONS = "DENY"
 
 # Uploads go to disk while they arrive; nothing is parsed in the web process.
 MAX_UPLOAD_BYTES = env.number("LUTHIER_MAX_UPLOAD_BYTES", 4 * 1024**3)
+UPLOAD_PART_BYTES = env.number("LUTHIER_UPLOAD_PART_BYTES", 8 * 1024**2)
+UPLOAD_KEPT_SECONDS = env.number("LUTHIER_UPLOAD_KEPT_SECONDS", 7 * 86_400)  # of an unfinished upload nobody touches
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024

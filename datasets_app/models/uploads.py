@@ -7,7 +7,10 @@ from django.db import models
 from django.urls import reverse
 
 from datasets_app.models.versions import Dataset, DatasetVersion
+from projects.domain.states import JobState
 from projects.models import LeasedJob, Project
+
+ASSEMBLED = (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
 
 
 class Incoming(models.Model):
@@ -83,6 +86,8 @@ class Upload(LeasedJob):
     rows_good = models.PositiveIntegerField(default=0)
     rows_bad = models.PositiveIntegerField(default=0)
     samples = models.JSONField(default=list)
+    # The file's own columns with examples, keys of turns, roles and three records: what a person maps by.
+    head = models.JSONField(default=dict)
     bad_codes = models.JSONField(default=dict)
     version = models.OneToOneField(DatasetVersion, models.PROTECT, null=True, related_name="upload")
     reread_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="rereads")
@@ -97,6 +102,13 @@ class Upload(LeasedJob):
 
     def get_absolute_url(self) -> str:
         return reverse("upload-detail", args=[self.project.slug, self.pk])
+
+    @property
+    def is_in_the_making(self) -> bool:
+        """Its good rows wait for the rows kept aside; mended ones can still join them."""
+        if self.state != JobState.SUCCEEDED or not self.hold or not self.staged_key or self.mends_id:
+            return False
+        return self.version_id is None and not self.assemblies.filter(state__in=ASSEMBLED).exists()
 
 
 class BadRow(models.Model):

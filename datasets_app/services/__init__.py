@@ -1,19 +1,44 @@
 """What people may do with datasets, files and versions."""
 
+from datasets_app.services.builds import queue_build, refuse_foreign_golden
 from datasets_app.services.datasets import create_dataset, delete_dataset, remove_rows
-from datasets_app.services.uploads import accept_upload, cancel_upload, queue_reading, refuse_format, reread_upload
-from datasets_app.services.versions import clean_version, ensure_overlaps, refuse_foreign_golden
+from datasets_app.services.incoming import abort_upload, begin_upload, finish_upload, store_part
+from datasets_app.services.making import discard_making, make_version, mend_rows
+from datasets_app.services.options import refuse_format
+from datasets_app.services.uploads import accept_upload, cancel_upload, queue_reading, reread_upload
+from datasets_app.services.versions import (
+    clean_version,
+    compare_version,
+    delete_recipe,
+    ensure_overlaps,
+    preview_recipe,
+    restore_version,
+    save_recipe,
+)
 
 __all__ = [
+    "abort_upload",
     "accept_upload",
+    "begin_upload",
     "cancel_upload",
     "clean_version",
+    "compare_version",
     "create_dataset",
     "delete_dataset",
+    "delete_recipe",
+    "discard_making",
     "ensure_overlaps",
+    "finish_upload",
+    "make_version",
+    "mend_rows",
+    "preview_recipe",
+    "queue_build",
     "queue_reading",
     "refuse_foreign_golden",
     "refuse_format",
     "remove_rows",
     "reread_upload",
+    "restore_version",
+    "save_recipe",
+    "store_part",
 ]
