@@ -33,7 +33,7 @@ def ending(answer: str) -> Ending:
     words = text.split(None, LONG_WORDS)
     if len(words) >= 4 and (text[-1] in ",([{" or _dangles(text)):
         return Ending.CUT
-    return Ending.OPEN if _stops(text, len(words)) else Ending.WHOLE
+    return Ending.OPEN if stops(text, len(words)) else Ending.WHOLE
 
 
 def _broken_json(text: str) -> bool:
@@ -55,7 +55,8 @@ def _dangles(text: str) -> bool:
     return last in DANGLING
 
 
-def _stops(text: str, words: int) -> bool:
+def stops(text: str, words: int) -> bool:
+    """Long prose that ends in a letter; `words` are counted up to one more than LONG_WORDS."""
     last_line = text.rsplit("\n", 1)[-1]
     if not text[-1].isalnum() or (words < LONG_WORDS and len(text) < LONG_CHARS):
         return False

@@ -26,6 +26,7 @@ class Found(StrEnum):
     EMPTY_TURNS = "empty_turns"
     SECRETS = "secrets"
     PERSONAL_DATA = "personal_data"
+    IP_ADDRESSES = "ip_addresses"
     ENCODING_DAMAGE = "encoding_damage"
     THIN_CLASSES = "thin_classes"
     LENGTH_OUTLIERS = "length_outliers"
@@ -159,6 +160,13 @@ ABOUT: dict[Found, About] = {
         "Personal data",
         "E-mail addresses, phone numbers, bank accounts or cards. A model may repeat them to anybody.",
         "Drop these rows, or replace the data, unless you may use it.",
+        "drop_finding",
+    ),
+    Found.IP_ADDRESSES: About(
+        Severity.INFO,
+        "Addresses of machines",
+        "Public IP addresses. In some places they count as personal data, and a model may repeat them.",
+        "Replace them, unless they are meant to be learned.",
         "drop_finding",
     ),
     Found.ENCODING_DAMAGE: About(
@@ -295,6 +303,9 @@ SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 # Thresholds, in one place so that a test can plant rows on both sides of them.
 JSON_SHARE = 0.8  # from here on, JSON is what the set's answers are
 SHAPE_SHARE = 0.8
+LABEL_SHARE = 0.8  # from here on, a row without a label lacks one
+FREE_TEXT = 40  # characters of the median answer: below, answers are labels
+ENOUGH_FOR_EDGES, SHARE_OF_EDGES = 200, 0.001
 SENTENCE_SHARE = 0.9  # from here on, prose that just stops is cut
 ENOUGH_ANSWERS = 20
 THIN_CLASS = 10

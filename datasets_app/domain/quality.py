@@ -31,6 +31,11 @@ class Trait(IntFlag):
     SAME_PAIR = 8192
     UNTRAINED = 16384
     HAS_ANSWER = 32768
+    NEGATIVE = 1 << 16  # says that it does not know, declines, asks back, or hands over to a person
+    SHORT_PROMPT = 1 << 17
+    ODD_PROMPT = 1 << 18  # without a letter
+    JSON_LIKE = 1 << 19  # begins as JSON: a parser decides
+    MAYBE_STOPS = 1 << 20  # long, and ends in a letter: domain.endings decides
 
 
 PLACEHOLDERS = frozenset({"todo", "tbd", "undefined", "nan", "[object object]", "lorem ipsum", "<answer>", "[answer]"})
