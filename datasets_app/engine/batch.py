@@ -97,7 +97,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _Segment:
+class Segment:
     text: bytes
     role: int
     part: int
@@ -111,7 +111,7 @@ def batch_of_rows(rows: Sequence[tuple[int, Row]], first: int = 0) -> Batch:
     seg_row, seg_role, seg_part, seg_flags, row_seg = [], [], [], [], [0]
     digests = bytearray()
     for n, (_, row) in enumerate(rows):
-        for segment in _segments(row):
+        for segment in segments_of(row):
             texts.append(segment.text)
             seg_row.append(n)
             seg_role.append(segment.role)
@@ -159,9 +159,9 @@ def dumped(value: Any) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def _segments(row: Row) -> Iterator[_Segment]:
+def segments_of(row: Row) -> Iterator[Segment]:
     if row.kind == Kind.TEXT:
-        yield _Segment((row.text or "").encode(), Role.USER, Part.DOCUMENT, Flag.TRAINED | Flag.ENDS_TURN)
+        yield Segment((row.text or "").encode(), Role.USER, Part.DOCUMENT, Flag.TRAINED | Flag.ENDS_TURN)
         return
     last = len(row.messages) - 1
     for n, turn in enumerate(row.messages):
@@ -172,13 +172,13 @@ def _segments(row: Row) -> Iterator[_Segment]:
             yield from _turn(turn, part)
 
 
-def _turn(turn: Message, part: Part) -> Iterator[_Segment]:
+def _turn(turn: Message, part: Part) -> Iterator[Segment]:
     role = ROLES[turn["role"]]
     trained = Flag.TRAINED if role == Role.ASSISTANT and turn.get("weight", 1) else 0
     calls = turn.get("tool_calls")
     for name in ("thinking", "reasoning_content"):
         if turn.get(name):
-            yield _Segment(turn[name].encode(), role, part, trained | Flag.THINKING)
-    yield _Segment(turn["content"].encode(), role, part, trained | (0 if calls else Flag.ENDS_TURN))
+            yield Segment(turn[name].encode(), role, part, trained | Flag.THINKING)
+    yield Segment(turn["content"].encode(), role, part, trained | (0 if calls else Flag.ENDS_TURN))
     if calls:
-        yield _Segment(orjson.dumps(calls), role, part, trained | Flag.CALL | Flag.ENDS_TURN)
+        yield Segment(orjson.dumps(calls), role, part, trained | Flag.CALL | Flag.ENDS_TURN)

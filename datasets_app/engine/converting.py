@@ -1,21 +1,23 @@
 """One record at a time through domain.formats: a row that can be stored, or everything that is wrong with it."""
 
-import importlib
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import orjson
 
-from datasets_app.domain import hashing
+from datasets_app.domain import fixes, hashing
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats import convert as formats
-from datasets_app.domain.formats.base import BadRecord, Format, Record, Row
+from datasets_app.domain.formats import mapping as mappings
+from datasets_app.domain.formats.base import BadRecord, Format, Row
 from datasets_app.domain.purposes import Kind
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.readers.base import Item
 
 SAMPLE_CHARS = 1200
+TRIED_BYTES = 100_000
 
 
 class Bad(NamedTuple):
@@ -30,16 +32,16 @@ class Bad(NamedTuple):
     fix: str = ""
 
     @classmethod
-    def of(cls, line: int, bad: BadRecord, record: Record | None = None, member: str = "") -> Self:
+    def of(cls, line: int, bad: BadRecord, member: str = "", fix: str = "") -> Self:
         field = f"{member}: {bad.field}".removesuffix(": ") if member else bad.field
         return cls(
             line,
-            getattr(bad, "column", None),
+            bad.column,
             fit_to_show(field)[:200],
             bad.code.value,
             fit_to_show(bad.found)[:400],
             bad.expected[:400],
-            _suggested(bad, record),
+            fix,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,7 +50,11 @@ class Bad(NamedTuple):
 
 class Taken(NamedTuple):
     row: Row
-    size: int  # bytes of its canonical form
+    canonical: bytes
+
+    @property
+    def digest(self) -> bytes:
+        return hashlib.sha256(self.canonical).digest()
 
 
 class Converter:
@@ -65,62 +71,43 @@ class Converter:
         self.format, self.limits, self.mapping = fmt, limits, mapping
         self.note_bad, self.ignored = note_bad, ignored
         self.kind: Kind | None = None
+        self._noted = 0
+        self.member = ""  # of an archive: where the rows come from now
 
     def row_of(self, item: Item) -> Taken | None:
-        record = item.record
-        try:
-            if item.bad or record is None:
-                raise item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object")
-            record = mapped(record, self.mapping)
-            row, faults = converted(record, self.format)
-            for fault in faults:
-                self._note(item, fault, record)
-            return self._taken(row, record) if row is not None else None
-        except BadRecord as bad:
-            self._note(item, bad, record)
+        """The row of an item; None for one that is kept aside, with everything that is wrong with it noted."""
+        if item.bad or item.record is None:
+            self._note(item, item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object"))
             return None
+        record = mapped(item.record, self.mapping)
+        found = formats.convert_all(record, self.format)
+        if isinstance(found, Row):
+            try:
+                return self._taken(found, record)
+            except BadRecord as bad:
+                found = [bad]
+        for fault in found:
+            self._note(item, fault)
+        return None
 
     def _taken(self, row: Row, record: dict[str, Any]) -> Taken:
         if self.kind and row.kind != self.kind:
             raise BadRecord("", Code.MIXED_KINDS, f"a {row.kind.value} row", f"{self.kind.value} rows, as before")
-        size = len(storable(row))
+        canonical = storable(row)
         self.kind = row.kind
         self.ignored.update(formats.ignored_fields(record, self.format)[:50])
-        return Taken(row, size)
+        return Taken(row, canonical)
 
-    def _note(self, item: Item, bad: BadRecord, record: Record | None) -> None:
-        self.note_bad(Bad.of(item.line, bad, record, getattr(item, "member", "")))
-
-
-def converted(record: dict[str, Any], fmt: Format) -> tuple[Row | None, list[BadRecord]]:
-    """The row, or all its faults where the format can name more than the first."""
-    collect = getattr(formats, "convert_all", None)
-    if collect is None:
-        return formats.convert(record, fmt), []
-    found = collect(record, fmt)
-    return (None, found) if isinstance(found, list) else (found, [])
+    def _note(self, item: Item, bad: BadRecord) -> None:
+        """Beyond what is told in detail nobody asks for a fix any more."""
+        self._noted += 1
+        fix = suggested(bad, item) if self._noted <= self.limits.bad_rows_kept else ""
+        self.note_bad(Bad.of(item.line, bad, self.member, fix))
 
 
 def mapped(record: dict[str, Any], mapping: dict[str, Any]) -> dict[str, Any]:
-    """The record with columns and roles under the names a person has given them."""
-    if not mapping:
-        return record
-    columns, roles = mapping.get("columns") or {}, mapping.get("roles") or {}
-    renamed = {name: value for name, value in record.items() if name not in columns.values() or name in columns}
-    renamed = {columns.get(name, name): value for name, value in renamed.items()}
-    if roles:
-        for value in renamed.values():
-            if isinstance(value, list):
-                _rename_roles(value, roles)
-    return renamed
-
-
-def _rename_roles(turns: list[Any], roles: dict[str, str]) -> None:
-    for turn in turns:
-        if isinstance(turn, dict):
-            for key in ("role", "from"):
-                if isinstance(turn.get(key), str):
-                    turn[key] = roles.get(turn[key], turn[key])
+    """The record under our names, where a person has given them."""
+    return mappings.apply(record, mapping) if mapping else record
 
 
 def storable(row: Row) -> bytes:
@@ -151,13 +138,13 @@ def fit_to_show(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\0")
 
 
-def _suggested(bad: BadRecord, record: Record | None) -> str:
-    """The name of the fix that would mend this row, where domain.fixes knows one."""
-    try:
-        fixes = importlib.import_module("datasets_app.domain.fixes")
-    except ModuleNotFoundError:
+def suggested(bad: BadRecord, item: Item) -> str:
+    """The name of the fix that would mend this row; nothing for rows too large to try."""
+    if item.text is None:
+        return fixes.suggest(bad.code, item.record, bad)
+    if len(item.text) > TRIED_BYTES:
         return ""
-    return fixes.suggest(bad.code, record, bad) or ""
+    return fixes.suggest(bad.code, None, bad, item.text.decode("utf-8", "surrogateescape"))
 
 
 def sample(line: int, row: Row) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import importlib
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,7 @@ class Pipeline:
         out.mkdir(parents=True, exist_ok=True)
         self.out, self.plan = out, plan
         self.rows, self.kind = 0, ""
-        self.cpu: Counter[str] = Counter()  # seconds by step
+        self.cpu: dict[str, float] = {}  # seconds by step
         self._content = hashlib.sha256()
         self._row_hashes: list[NDArray[np.int64]] = []
         self._began = time.thread_time()
@@ -139,7 +139,7 @@ class Pipeline:
 
     def seconds(self) -> dict[str, float]:
         """CPU seconds by step, those of analysers that keep their own books in detail."""
-        whole = Counter(self.cpu)
+        whole = defaultdict(float, self.cpu)
         for lane in self._lanes:
             whole[lane.name] += lane.seconds
         for analyser in self.analysers:
@@ -161,9 +161,9 @@ class Pipeline:
         labels, tags = batch.table.column("label"), batch.table.column("tags")
         self._row_hashes.append(row_hashes(batch))
         if labels.null_count == tags.null_count == batch.rows:
-            plain = np.empty((batch.rows, 34), dtype=np.uint8)
+            plain: NDArray[np.uint8] = np.empty((batch.rows, 34), dtype=np.uint8)
             plain[:, :32], plain[:, 32], plain[:, 33] = batch.digest, 0x1F, 0x0A
-            self._content.update(plain)
+            self._content.update(plain.data)
             return
         joined = [tags_as_text(value) for value in tags.to_pylist()]
         digests = batch.digest.tobytes()
@@ -180,8 +180,8 @@ class Pipeline:
         order = np.argsort(hashes, kind="stable")
         ordered = hashes[order]
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(hashes) else order
-        sizes = np.diff(np.append(starts, len(hashes)))
-        first = np.empty(len(hashes), dtype=np.int64)
+        sizes: NDArray[np.int64] = np.diff(np.append(starts, len(hashes)))
+        first: NDArray[np.int64] = np.empty(len(hashes), dtype=np.int64)
         first[order] = np.repeat(order[starts], sizes)
         surplus = np.flatnonzero(first != np.arange(len(hashes)))
         pairs = [[int(first[n]), int(n)] for n in surplus[:EXAMPLES]]
@@ -191,7 +191,7 @@ class Pipeline:
 
     def _book(self, step: str) -> None:
         now = time.thread_time()
-        self.cpu[step] += now - self._began
+        self.cpu[step] = self.cpu.get(step, 0.0) + now - self._began
         self._began = now
 
 

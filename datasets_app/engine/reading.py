@@ -1,24 +1,25 @@
 """From the bytes of an upload to batches: type, format, records, rows; what does not fit goes to `note_bad`."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from datasets_app.domain.codes import Code
-from datasets_app.domain.formats.base import BadRecord, Format
-from datasets_app.domain.formats.detect import detect
-from datasets_app.engine import events, sniff
+from datasets_app.domain.formats import detect as detection
+from datasets_app.domain.formats import grouping
+from datasets_app.domain.formats import mapping as mappings
+from datasets_app.domain.formats.base import Format
+from datasets_app.engine import events, pieces
 from datasets_app.engine.batch import BATCH_BYTES, BATCH_ROWS, Batch, batch_of_rows
-from datasets_app.engine.converting import Bad, Converter, sample
+from datasets_app.engine.converting import Bad, Converter, Taken, mapped, sample, suggested
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.readers import document, jsonl, table
+from datasets_app.engine.lines import Lines, kernel_for
+from datasets_app.engine.pieces import Piece
 from datasets_app.engine.readers.base import Item, Items
-from datasets_app.engine.readers.parquet import ParquetRows
 from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.sniff import FileType
-from datasets_app.engine.streams import Source
 
 __all__ = ["Bad", "Reading"]
 
@@ -26,13 +27,6 @@ LOOKED_AT, LOOKED_AT_CHARS = 50, 4_000_000
 SAMPLES = 3
 NoteBad: TypeAlias = Callable[[Bad], None]
 NoteSamples: TypeAlias = Callable[[Iterator[dict[str, Any]]], None]
-
-
-class Head(NamedTuple):
-    """The first records, by which the format is judged, and what follows them."""
-
-    items: list[Item]
-    rest: Items
 
 
 class Reading:
@@ -48,111 +42,139 @@ class Reading:
         mapping: dict[str, Any] | None = None,
         workdir: Path,
     ) -> None:
-        self.limits, self.forced, self.workdir = limits, forced, workdir
-        self.mapping = mapping or {}
-        self.source = Source(paths, limits)
-        self.kind = sniff.file_type(self.source.head, name)
+        self.limits, self.forced, self.mapping = limits, forced, mapping or {}
+        self.upload = pieces.opened(paths, name, limits, workdir)
+        self.size = self.upload.size
         self.format_name = ""
         self.ignored: Counter[str] = Counter()
-
-    @property
-    def size(self) -> int:
-        return self.source.size
+        self.first = 0
+        self._samples: list[tuple[int, Any]] | None = []
 
     @property
     def consumed(self) -> int:
-        return self.source.consumed
+        """Bytes of the upload that have been read: what progress is measured in."""
+        return self.upload.consumed
 
     @property
     def type_name(self) -> str:
-        name = "json" if self.kind == FileType.JSON_OBJECTS else self.kind.value
-        return f"{name}.{self.source.compression}" if self.source.compression else name
+        return self.upload.type_name
 
     def close(self) -> None:
-        self.source.close()
+        self.upload.close()
 
     def batches(self, note_bad: NoteBad, note_samples: NoteSamples) -> Iterator[Batch]:
-        head = _head(self._items())
-        fmt = self._format(head.items, note_bad)
-        self.format_name = fmt.value
-        events.emit("detected", format=fmt.value, file_type=self.type_name)
-        converter = Converter(fmt, self.limits, self.mapping, note_bad, self.ignored)
-        yield from _batched(converter, chain(head.items, head.rest), note_samples)
+        converter: Converter | None = None
+        for piece in self.upload.pieces():
+            said = piece.mapping or self.mapping
+            lines = Lines(piece.read, self.limits) if piece.kind == FileType.JSONL else None
+            items = lines.items() if lines else piece.items(self.limits, self.ignored)
+            head = _head(items)
+            if converter is None:
+                events.emit("head", **mappings.head_of(item.record for item in head if item.record is not None))
+                fmt = self._format(piece, head, said, note_bad)
+                converter = Converter(fmt, self.limits, said, note_bad, self.ignored)
+                self.format_name = fmt.value
+                events.emit("detected", format=fmt.value, file_type=self.type_name)
+            elif piece.format:
+                converter.format = piece.format
+            converter.mapping, converter.member = said, piece.member
+            for batch in self._piece(converter, head, items, lines, note_samples):
+                self.first += batch.rows
+                yield batch
 
-    def _items(self) -> Items:
-        readers: dict[FileType, Callable[[], Items]] = {
-            FileType.JSONL: lambda: jsonl.read(self.source.read, self.limits),
-            FileType.JSON_LIST: lambda: document.read(self.source.read, self.limits, is_list=True),
-            FileType.JSON_OBJECTS: lambda: document.read(self.source.read, self.limits, is_list=False),
-            FileType.CSV: lambda: table.read(self.source.read, self.limits),
-            FileType.TSV: lambda: table.read(self.source.read, self.limits, "\t"),
-            FileType.PARQUET: self._parquet,
-        }
-        return readers[self.kind]()
+    def _piece(
+        self, converter: Converter, head: list[Item], items: Items, lines: Lines | None, note_samples: NoteSamples
+    ) -> Iterator[Batch]:
+        grouper = grouping.grouper_of(converter.format)
+        if grouper is not None:
+            rows = self._told(_taken(converter, _grouped(chain(head, items), grouper)), note_samples)
+            yield from _batched(rows, self.first)
+            return
+        taken = list(self._told(_taken(converter, head), note_samples))
+        head.clear()
+        kernel = kernel_for(converter.format, converter.kind, lines.number) if lines and not converter.mapping else None
+        if kernel is None or lines is None:
+            yield from _batched(chain(taken, self._told(_taken(converter, items), note_samples)), self.first)
+            return
+        for line, one in taken:
+            kernel.append(line, one.row, one.digest)
+        yield from lines.batches(kernel, converter, self.first)
+        for name, count in kernel.unknown().items():
+            self.ignored[name] += count
 
-    def _parquet(self) -> Iterator[Item]:
-        unpacked = self.workdir / "unpacked.parquet"
-        try:
-            path = self.source.plain_file(unpacked)
-            rows = ParquetRows(path, self.limits)
-            self.ignored.update({name: rows.rows for name in rows.unread})
-            yield from rows.items()
-        finally:
-            unpacked.unlink(missing_ok=True)
+    def _told(self, rows: Iterable[tuple[int, Taken]], note_samples: NoteSamples) -> Iterator[tuple[int, Taken]]:
+        """The rows as they come; the first of them are shown as soon as there are enough, or no more."""
+        for line, taken in rows:
+            if self._samples is not None:
+                self._samples.append((line, taken.row))
+                if len(self._samples) == SAMPLES:
+                    self._show(note_samples)
+            yield line, taken
+        if self._samples:
+            self._show(note_samples)
 
-    def _format(self, first: list[Item], note_bad: NoteBad) -> Format:
-        if self.forced:
-            return self.forced
-        found = detect(self._mapped(item.record) for item in first if item.record is not None)
+    def _show(self, note_samples: NoteSamples) -> None:
+        note_samples(sample(line, row) for line, row in self._samples or ())
+        self._samples = None
+
+    def _format(self, piece: Piece, first: list[Item], mapping: dict[str, Any], note_bad: NoteBad) -> Format:
+        known = self.forced or piece.format
+        if known:
+            return known
+        records = (item.record for item in first if item.record is not None)
+        found = detection.detect(mapped(record, mapping) for record in records)
         if found.format:
             return found.format
         for item in first:
             if item.bad:
-                note_bad(Bad.of(item.line, item.bad))
+                note_bad(Bad.of(item.line, item.bad, piece.member, suggested(item.bad, item)))
         if found.unsupported:
-            raise FileRefused(Code.FORMAT_UNSUPPORTED, found.unsupported)
+            raise FileRefused(found.code, found.unsupported)
         if not found.looked_at:
             code = Code.NO_GOOD_ROWS if first else Code.EMPTY_FILE
             raise FileRefused(code, f"no record in the first {len(first)} rows can be read" if first else "no rows")
         raise FileRefused(Code.FORMAT_UNKNOWN, "the columns are " + ", ".join(found.columns)[:200])
 
-    def _mapped(self, record: dict[str, Any]) -> dict[str, Any]:
-        from datasets_app.engine.converting import mapped
 
-        try:
-            return mapped(record, self.mapping)
-        except BadRecord:
-            return record
-
-
-def _head(items: Items) -> Head:
-    """The first fifty rows, or fewer where they are large."""
+def _head(items: Items) -> list[Item]:
+    """The first rows, by which the format is judged: fifty, or fewer where they are large."""
     first, chars = [], 0
-    for item in items:
+    for item in islice(items, LOOKED_AT):
         first.append(item)
         chars += sum(len(value) for value in (item.record or {}).values() if isinstance(value, str))
-        if len(first) >= LOOKED_AT or chars > LOOKED_AT_CHARS:
+        if chars > LOOKED_AT_CHARS:
             break
-    return Head(first, items)
+    return first
 
 
-def _batched(converter: Converter, items: Items, note_samples: NoteSamples) -> Iterator[Batch]:
-    """A small first batch, so that samples are seen at once; then a thousand rows at a time."""
-    rows, size, first, told = [], 0, 0, False
+def _grouped(items: Iterable[Item], grouper: grouping.Grouper) -> Items:
+    """Records made of several, where the format has rows that belong together."""
+    try:
+        for item in items:
+            if item.record is None:
+                yield item
+            else:
+                yield from (Item(*one) for one in grouper.take(item.line, item.record))
+        yield from (Item(*one) for one in grouper.finish())
+    except grouping.TooMuchHeld as held:
+        raise FileRefused(Code.CHAINS_TOO_LARGE, str(held)) from held
+
+
+def _taken(converter: Converter, items: Iterable[Item]) -> Iterator[tuple[int, Taken]]:
     for item in items:
-        row = converter.row_of(item)
-        if row is None:
-            continue
-        rows.append((item.line, row.row))
-        size += row.size
-        if not told and len(rows) == SAMPLES:
-            note_samples(sample(line, one) for line, one in rows)
-            told = True
-        if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
-            yield batch_of_rows(rows, first)
-            first += len(rows)
-            rows, size = [], 0
-    if rows and not told and not first:
-        note_samples(sample(line, one) for line, one in rows)
-    if rows:
-        yield batch_of_rows(rows, first)
+        taken = converter.row_of(item)
+        if taken is not None:
+            yield item.line, taken
+
+
+def _batched(rows: Iterable[tuple[int, Taken]], first: int) -> Iterator[Batch]:
+    waiting, size = [], 0
+    for line, taken in rows:
+        waiting.append((line, taken.row))
+        size += len(taken.canonical)
+        if len(waiting) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield batch_of_rows(waiting, first)
+            first += len(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield batch_of_rows(waiting, first)

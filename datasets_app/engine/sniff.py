@@ -21,11 +21,10 @@ class FileType(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 ARCHIVES = {
-    b"PK\x03\x04": "a ZIP archive or an Office file",
-    b"PK\x05\x06": "an empty ZIP archive",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
     b"Rar!": "a RAR archive",
     b"BZh": "a bzip2 file",
@@ -39,7 +38,6 @@ FOREIGN = {
     b"%PDF": "a PDF document",
     b"\x7fELF": "a program (ELF)",
     b"MZ": "a program (Windows)",
-    b"ARROW1": "an Arrow IPC file",
     b"SQLite format 3": "an SQLite database",
     b"<!DOCTYPE": "an HTML page",
     b"<!doctype": "an HTML page",
@@ -49,11 +47,22 @@ FOREIGN = {
     b"\x80\x04\x95": "a Python pickle",
     b"\x80\x05\x95": "a Python pickle",
 }
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+ARROW = (b"ARROW1", b"\xff\xff\xff\xff")  # a file, a stream
 COMPRESSED = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zst"}
 
 
 def compression(head: bytes) -> str:
     return next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), "")
+
+
+def is_zip(head: bytes) -> bool:
+    return head.startswith(ZIP)
+
+
+def shown(kind: FileType) -> str:
+    """The name of a type as people know it."""
+    return "json" if kind == FileType.JSON_OBJECTS else kind.value
 
 
 def file_type(head: bytes, name: str) -> FileType:
@@ -62,6 +71,8 @@ def file_type(head: bytes, name: str) -> FileType:
         raise FileRefused(Code.EMPTY_FILE, "0 bytes")
     if head.startswith(b"PAR1"):
         return FileType.PARQUET
+    if head.startswith(ARROW):
+        return FileType.ARROW
     _refuse_foreign(head)
     text = head.removeprefix(BOM)
     if not text.strip():
@@ -76,6 +87,8 @@ def file_type(head: bytes, name: str) -> FileType:
 def _refuse_foreign(head: bytes) -> None:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _alternates_with_zero(head[:4]):
         raise FileRefused(Code.ENCODING_UTF16, "a UTF-16 byte order mark or zero bytes between the letters")
+    if is_zip(head):
+        raise FileRefused(Code.NESTED_ARCHIVE, "an archive inside the compressed file")
     for magic, name in ARCHIVES.items():
         if head.startswith(magic):
             raise FileRefused(Code.ARCHIVE_UNSUPPORTED, name)

@@ -57,6 +57,7 @@ class Source:
         self._file = Parts(self.paths)
         self._cap = limits.decoded_cap(self.size)
         self.compression = sniff.compression(start)
+        self.is_archive = sniff.is_zip(start)
         self._read = self._reader()
         self.produced = 0
         self.head = self._fill(sniff.HEAD)

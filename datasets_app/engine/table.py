@@ -84,9 +84,9 @@ def ids_of(batch: Batch) -> pa.Array:
     """The first eight bytes of each digest in hex, as the ids of rows."""
     halves = np.ascontiguousarray(batch.digest[:, :8])
     signs = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-    letters = np.empty((batch.rows, 16), dtype=np.uint8)
+    letters: NDArray[np.uint8] = np.empty((batch.rows, 16), dtype=np.uint8)
     letters[:, 0::2], letters[:, 1::2] = signs[halves >> 4], signs[halves & 15]
-    offsets = np.arange(0, 16 * batch.rows + 1, 16, dtype=np.int32)
+    offsets: NDArray[np.int32] = np.arange(0, 16 * batch.rows + 1, 16, dtype=np.int32)
     return pa.StringArray.from_buffers(batch.rows, pa.py_buffer(offsets), pa.py_buffer(letters))
 
 

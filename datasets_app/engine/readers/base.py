@@ -11,6 +11,7 @@ class Item(NamedTuple):
     line: int
     record: dict[str, Any] | None
     bad: BadRecord | None
+    text: bytes | None = None  # of a row that could not be parsed, for those who would mend it
 
 
 Items = Iterator[Item]

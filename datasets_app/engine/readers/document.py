@@ -130,7 +130,7 @@ def read(source: Read, limits: Limits, *, is_list: bool) -> Items:
         try:
             value = strict.loads(element, limits)
         except BadRecord as bad:
-            yield Item(line, None, bad)
+            yield Item(line, None, bad, element)
             continue
         rows = _rows_inside(value) if first and not is_list else None
         first = False

@@ -18,4 +18,4 @@ def read(source: Read, limits: Limits) -> Items:
         try:
             yield checked(number, strict.loads(text, limits))
         except BadRecord as bad:
-            yield Item(number, None, bad)
+            yield Item(number, None, bad, text)

@@ -16,19 +16,20 @@ from datasets_app.engine.readers.base import Item, Items
 from datasets_app.engine.refusal import FileRefused
 
 WANTED = frozenset().union(*FIELDS.values()) | set(TAG_FIELDS)
+MOST_COLUMNS = 50
 PROBE = 16  # rows read one by one before larger steps are dared
 STEP_BYTES = 2_000_000
 LARGEST_STEP = 256
 
 
 class ParquetRows:
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, renamed: frozenset[str] = frozenset()) -> None:
+        """`renamed`: columns that a person has given a meaning."""
         self.limits = limits
         self.cap = limits.decoded_cap(path.stat().st_size)
         self.file = self._open(path)
         names = list(self.file.schema_arrow.names)
-        self.columns = [name for name in names if name in WANTED] or names[:50]
-        self.unread = [name for name in names if name not in WANTED]
+        self.columns, self.unread = chosen(names, renamed)
         self.rows = self.file.metadata.num_rows
 
     def items(self) -> Items:
@@ -37,17 +38,9 @@ class ParquetRows:
             decoded += batch.nbytes
             if decoded > self.cap:
                 raise FileRefused(Code.DECODED_TOO_LARGE, f"more than {self.cap // 1_000_000} MB decoded")
-            for record in _records(batch):
+            for record in records(batch):
                 number += 1
-                yield self._item(number, record)
-
-    def _item(self, number: int, record: dict[str, Any] | BadRecord) -> Item:
-        if isinstance(record, BadRecord):
-            return Item(number, None, record)
-        try:
-            return Item(number, cells.unpacked(cells.without_nulls(record), self.limits), None)
-        except BadRecord as bad:
-            return Item(number, None, bad)
+                yield item_of(number, record, self.limits)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """Steps whose size follows from rows already seen, one row at a time where they are large."""
@@ -74,7 +67,22 @@ class ParquetRows:
             raise FileRefused(Code.PARQUET_DAMAGED, str(error)[:160]) from error
 
 
-def _records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | BadRecord]:
+def chosen(names: list[str], renamed: frozenset[str]) -> tuple[list[str], list[str]]:
+    """The columns to read, and those that no format knows."""
+    wanted = WANTED | renamed
+    return [name for name in names if name in wanted] or names[:MOST_COLUMNS], [n for n in names if n not in wanted]
+
+
+def item_of(number: int, record: dict[str, Any] | BadRecord, limits: Limits) -> Item:
+    if isinstance(record, BadRecord):
+        return Item(number, None, record)
+    try:
+        return Item(number, cells.unpacked(cells.without_nulls(record), limits), None)
+    except BadRecord as bad:
+        return Item(number, None, bad)
+
+
+def records(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | BadRecord]:
     try:
         yield from batch.to_pylist()
     except UnicodeDecodeError:

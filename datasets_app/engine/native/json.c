@@ -1,0 +1,605 @@
+/* Rows out of JSON without an object of the interpreter for each: lines of JSONL into the arrays of a batch, and the
+ * stored form of a version into its segments. A line that is not of the plain shape of its format, or not JSON at all,
+ * is handed back: the readers in Python are the reference for it, and name what is wrong. */
+#include "json_scan.h"
+#include "sha256.h"
+
+enum { SYSTEM, USER, ASSISTANT, TOOL };
+enum { PROMPT, ANSWER, REJECTED, DOCUMENT };
+enum { TRAINED = 1, CALL = 2, THINKING = 4, ENDS_TURN = 8 };
+enum { CHAT, SHAREGPT, PROMPT_COMPLETION, ALPACA, TEXT };
+enum { C_MESSAGES, C_CHOSEN, C_REJECTED, C_TOOLS, C_TEXT, C_LABEL, C_TAGS, C_ID, C_EXTRAS, C_PROVENANCE, COLUMNS };
+enum { MORE, FULL, OTHER, NO_MEMORY };
+
+#define PADDING 64
+#define MOST_UNKNOWN 32
+#define MOST_NAMES 256
+#define LONGEST_NAME 64
+
+typedef struct {
+    uint8_t *p;
+    int64_t n, cap;
+} Buffer;
+
+typedef struct {
+    Buffer data, offsets, valid;
+    int64_t nulls;
+} Column;
+
+typedef struct {
+    Span content;
+    int role, weight; /* -1: no weight */
+} Turn;
+
+typedef struct {
+    char name[LONGEST_NAME];
+    int64_t n, count;
+} Name;
+
+/* Top-level fields that some plain shape reads. */
+enum { F_TURNS, F_SYSTEM, F_PROMPT, F_COMPLETION, F_INSTRUCTION, F_INPUT, F_OUTPUT, F_TEXT, F_LABEL, F_CATEGORY, F_ID,
+       F_TAGS, F_TOOLS, FIELDS };
+
+typedef struct {
+    int format, fast_hash;
+    int64_t lines, rows, segments;
+    Buffer text, start, end, row, role, part, flags, row_seg, line, digest;
+    Column columns[COLUMNS];
+    Buffer canon, turns, tags, special; /* special: names that Python reads, each behind its length in one byte */
+    Name names[MOST_NAMES];
+    int n_names;
+    Scan scan;
+} Kernel;
+
+typedef struct {
+    Span text[FIELDS]; /* of scalars: as they are to be stored */
+    int seen[FIELDS];  /* 1 there but null, 2 a value */
+    int64_t n_turns, n_tags;
+    Span unknown[MOST_UNKNOWN];
+    int n_unknown;
+} Record;
+
+static int reserve(Buffer *b, int64_t extra) {
+    if (LIKELY(b->n + extra <= b->cap)) return 1;
+    int64_t cap = b->cap ? b->cap : 4096;
+    while (cap < b->n + extra) cap += cap / 2;
+    uint8_t *grown = realloc(b->p, (size_t)cap);
+    if (!grown) return 0;
+    b->p = grown;
+    b->cap = cap;
+    return 1;
+}
+
+static inline void put(Buffer *b, const void *p, int64_t n) {
+    memcpy(b->p + b->n, p, (size_t)n);
+    b->n += n;
+}
+
+#define PUT(b, literal) put(b, literal, sizeof(literal) - 1)
+#define PUSH(b, type, value) (*(type *)((b)->p + (b)->n) = (value), (b)->n += (int64_t)sizeof(type))
+
+static inline int is(const Span *s, const char *word) {
+    size_t n = strlen(word);
+    return s->n == (int64_t)n && !memcmp(s->s, word, n);
+}
+
+/* ---- columns ------------------------------------------------------------------------------------------------ */
+
+static int column_ready(Column *c, int64_t bytes) {
+    return reserve(&c->data, bytes + 1) && reserve(&c->offsets, 16) && reserve(&c->valid, 1);
+}
+
+static void column_end(Column *c, int valid) {
+    PUSH(&c->offsets, int64_t, c->data.n);
+    PUSH(&c->valid, uint8_t, (uint8_t)valid);
+    c->nulls += !valid;
+}
+
+static void column_reset(Column *c) {
+    c->data.n = c->valid.n = c->nulls = 0;
+    c->offsets.n = 0;
+    PUSH(&c->offsets, int64_t, 0);
+}
+
+/* ---- reading a line ----------------------------------------------------------------------------------------- */
+
+static int role_of(const Span *s, int format) {
+    static const struct { const char *name; int role; } chat[] = {
+        {"user", USER}, {"assistant", ASSISTANT}, {"system", SYSTEM}, {"tool", TOOL}, {"developer", SYSTEM},
+        {"function", TOOL}}, sharegpt[] = {
+        {"human", USER}, {"gpt", ASSISTANT}, {"user", USER}, {"assistant", ASSISTANT}, {"system", SYSTEM},
+        {"chatgpt", ASSISTANT}, {"observation", TOOL}, {"tool", TOOL}};
+    if (format == CHAT) {
+        for (size_t i = 0; i < sizeof chat / sizeof *chat; i++)
+            if (is(s, chat[i].name)) return chat[i].role;
+    } else {
+        for (size_t i = 0; i < sizeof sharegpt / sizeof *sharegpt; i++)
+            if (is(s, sharegpt[i].name)) return sharegpt[i].role;
+    }
+    return -1;
+}
+
+static inline int null_here(Scan *j) { return j->p < j->end && *j->p == 'n' && j_word(j, "null", 4); }
+
+static inline int text_here(Scan *j, Span *out) {
+    return j->p < j->end && *j->p == '"' && j_string(j, out) && !(out->flags & S_NUL);
+}
+
+/* One turn {role, content[, weight]} or {from, value}; anything else makes the row another's. */
+static int read_turn(Kernel *k, Turn *turn) {
+    Scan *j = &k->scan;
+    const char *role_key = k->format == CHAT ? "role" : "from", *text_key = k->format == CHAT ? "content" : "value";
+    int more = 1, has_text = 0;
+    Span key, role = {NULL, 0, 0};
+    turn->weight = -2;
+    if (j->p >= j->end || *j->p != '{' || !j_deeper(j) || j_empty(j, '}')) return 0;
+    while (more == 1) {
+        if (!j_member(j, &key)) return 0;
+        if (is(&key, text_key)) {
+            if (has_text++ || !text_here(j, &turn->content)) return 0;
+        } else if (is(&key, role_key)) {
+            if (role.s || !text_here(j, &role)) return 0;
+        } else if (k->format == CHAT && is(&key, "weight")) {
+            if (turn->weight != -2) return 0;
+            if (null_here(j)) turn->weight = -1;
+            else if (j->p < j->end && (*j->p == '0' || *j->p == '1')) turn->weight = *j->p++ - '0';
+            else return 0; /* a 1.0 or 10 shows itself below: no comma follows */
+        } else {
+            return 0;
+        }
+        more = j_next(j, '}');
+    }
+    if (!more || !has_text || !role.s) return 0;
+    turn->role = role_of(&role, k->format);
+    if (turn->weight == -2) turn->weight = -1;
+    return turn->role >= 0 && (turn->weight < 0 || turn->role == ASSISTANT);
+}
+
+static int read_turns(Kernel *k, Record *r) {
+    Scan *j = &k->scan;
+    int more = 1;
+    if (j->p >= j->end || *j->p != '[' || !j_deeper(j) || j_empty(j, ']')) return 0;
+    while (more == 1) {
+        if (!reserve(&k->turns, (int64_t)sizeof(Turn))) return 0;
+        if (!read_turn(k, (Turn *)(k->turns.p + k->turns.n))) return 0;
+        k->turns.n += (int64_t)sizeof(Turn);
+        r->n_turns++;
+        more = j_next(j, ']');
+    }
+    return more;
+}
+
+/* A label or an id: a text, or a number or a truth value as Python writes it. */
+static int read_scalar(Scan *j, Span *out) {
+    static const uint8_t yes[] = "True", no[] = "False";
+    const uint8_t *s = j->p;
+    int whole = 0;
+    if (s >= j->end) return 0;
+    if (*s == '"') return text_here(j, out);
+    out->flags = 0;
+    if (j_word(j, "true", 4)) return out->s = yes, out->n = 4, 1;
+    if (j_word(j, "false", 5)) return out->s = no, out->n = 5, 1;
+    if ((*s != '-' && (*s < '0' || *s > '9')) || !j_number(j, &whole) || !whole) return 0;
+    out->s = s;
+    out->n = j->p - s;
+    return !(out->n == 2 && s[0] == '-' && s[1] == '0');
+}
+
+/* A list of texts, or an empty one, which is none. */
+static int read_tags(Kernel *k, Record *r) {
+    Scan *j = &k->scan;
+    int more = 1;
+    if (j->p >= j->end || *j->p != '[' || !j_deeper(j)) return 0;
+    if (j_empty(j, ']')) return 1;
+    while (more == 1) {
+        if (!reserve(&k->tags, (int64_t)sizeof(Span))) return 0;
+        if (!text_here(j, (Span *)(k->tags.p + k->tags.n))) return 0;
+        k->tags.n += (int64_t)sizeof(Span);
+        r->n_tags++;
+        more = j_next(j, ']');
+    }
+    return more;
+}
+
+static int field_of(const Kernel *k, const Span *key) {
+    static const struct { const char *name; int field, formats; } fields[] = {
+        {"messages", F_TURNS, 1 << CHAT},           {"conversations", F_TURNS, 1 << SHAREGPT},
+        {"system", F_SYSTEM, 1 << SHAREGPT | 1 << ALPACA}, {"prompt", F_PROMPT, 1 << PROMPT_COMPLETION},
+        {"completion", F_COMPLETION, 1 << PROMPT_COMPLETION}, {"instruction", F_INSTRUCTION, 1 << ALPACA},
+        {"input", F_INPUT, 1 << ALPACA},            {"output", F_OUTPUT, 1 << ALPACA},
+        {"text", F_TEXT, 1 << TEXT},                {"label", F_LABEL, 31},
+        {"category", F_CATEGORY, 31},               {"id", F_ID, 31},
+        {"tags", F_TAGS, 31},                       {"tools", F_TOOLS, 31}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].formats >> k->format & 1 && is(key, fields[i].name)) return fields[i].field;
+    return -1;
+}
+
+static int is_special(const Kernel *k, const Span *key) {
+    for (int64_t i = 0; i < k->special.n; i += 1 + k->special.p[i])
+        if (key->n == k->special.p[i] && !memcmp(k->special.p + i + 1, key->s, (size_t)key->n)) return 1;
+    return 0;
+}
+
+static int read_unknown(Kernel *k, Record *r, const Span *key) {
+    if ((key->flags & S_ESCAPED) || key->n >= LONGEST_NAME || r->n_unknown == MOST_UNKNOWN || is_special(k, key)) return 0;
+    for (int i = 0; i < r->n_unknown; i++)
+        if (r->unknown[i].n == key->n && !memcmp(r->unknown[i].s, key->s, (size_t)key->n)) return 0;
+    r->unknown[r->n_unknown++] = *key;
+    return j_value(&k->scan);
+}
+
+static int read_field(Kernel *k, Record *r, const Span *key) {
+    Scan *j = &k->scan;
+    int field = key->flags & S_ESCAPED ? -1 : field_of(k, key);
+    if (field < 0) return read_unknown(k, r, key);
+    if (r->seen[field]) return 0;
+    r->seen[field] = 1;
+    if (null_here(j)) return field != F_TURNS;
+    r->seen[field] = 2;
+    switch (field) {
+    case F_TURNS: return read_turns(k, r);
+    case F_TAGS: return read_tags(k, r);
+    case F_LABEL: case F_CATEGORY: case F_ID: return read_scalar(j, &r->text[field]);
+    case F_TOOLS: return j->p < j->end && *j->p == '[' && j_deeper(j) && j_empty(j, ']');
+    default: return text_here(j, &r->text[field]);
+    }
+}
+
+static int complete(const Kernel *k, const Record *r) {
+    switch (k->format) {
+    case CHAT: case SHAREGPT:
+        return r->n_turns && ((const Turn *)(k->turns.p))[r->n_turns - 1].role == ASSISTANT;
+    case PROMPT_COMPLETION: return r->seen[F_PROMPT] == 2 && r->seen[F_COMPLETION] == 2;
+    case ALPACA: return r->seen[F_INSTRUCTION] == 2 && r->seen[F_OUTPUT] == 2;
+    default: return r->seen[F_TEXT] == 2;
+    }
+}
+
+static int read_record(Kernel *k, Record *r, const uint8_t *line, int64_t n) {
+    Scan *j = &k->scan;
+    Span key;
+    int more = 1;
+    memset(r->seen, 0, sizeof r->seen);
+    r->n_turns = r->n_tags = 0;
+    r->n_unknown = 0;
+    k->turns.n = k->tags.n = 0;
+    j_open(j, line, n);
+    j_space(j);
+    if (j->p >= j->end || *j->p != '{' || !j_deeper(j) || j_empty(j, '}')) return 0;
+    while (more == 1) {
+        if (!j_member(j, &key) || !read_field(k, r, &key)) return 0;
+        more = j_next(j, '}');
+    }
+    j_space(j);
+    return more && j->p == j->end && complete(k, r);
+}
+
+/* ---- writing a row ------------------------------------------------------------------------------------------ */
+
+static const char *const role_names[] = {"system", "user", "assistant", "tool"};
+
+static void put_segment(Kernel *k, int64_t from, int role, int part, int flags) {
+    PUSH(&k->start, int64_t, from);
+    PUSH(&k->end, int64_t, k->text.n);
+    PUSH(&k->row, int32_t, (int32_t)k->rows);
+    PUSH(&k->role, uint8_t, (uint8_t)role);
+    PUSH(&k->part, uint8_t, (uint8_t)part);
+    PUSH(&k->flags, uint8_t, (uint8_t)flags);
+    k->segments++;
+}
+
+static int segments_ready(Kernel *k, int64_t n) {
+    return reserve(&k->start, 8 * n) && reserve(&k->end, 8 * n) && reserve(&k->row, 4 * n) && reserve(&k->role, n) &&
+           reserve(&k->part, n) && reserve(&k->flags, n);
+}
+
+/* A turn whose content is one text, or two with a line break between. */
+static void put_turn(Kernel *k, int role, int weight, const Span *one, const Span *two, int part, int first) {
+    Buffer *m = &k->columns[C_MESSAGES].data, *c = &k->canon;
+    const char *name = role_names[role];
+    int64_t size = (int64_t)strlen(name), from = k->text.n;
+    const Span *parts[] = {one, two};
+    if (!first) m->p[m->n++] = ',', c->p[c->n++] = ',';
+    PUT(m, "{\"role\":\"");
+    put(m, name, size);
+    PUT(m, "\",\"content\":\"");
+    int64_t spelled = m->n;
+    for (int i = 0; i < 2 && parts[i]; i++) {
+        if (i) k->text.p[k->text.n++] = '\n', PUT(m, "\\n");
+        k->text.n = j_plain(k->text.p + k->text.n, parts[i]) - k->text.p;
+        m->n = j_spelled(m->p + m->n, parts[i]) - m->p;
+    }
+    PUT(c, "{\"content\":\"");
+    put(c, m->p + spelled, m->n - spelled);
+    PUT(c, "\",\"role\":\"");
+    put(c, name, size);
+    PUT(c, "\"");
+    PUT(m, "\"");
+    if (weight >= 0) {
+        const char *text = weight ? ",\"weight\":1" : ",\"weight\":0";
+        put(m, text, 11);
+        put(c, text, 11);
+    }
+    PUT(c, "}");
+    PUT(m, "}");
+    put_segment(k, from, role, part, ENDS_TURN | (role == ASSISTANT && weight ? TRAINED : 0));
+}
+
+static void put_turns(Kernel *k, const Record *r) {
+    const Turn *turns = (const Turn *)k->turns.p;
+    int first = 1;
+    if (r->seen[F_SYSTEM] == 2 && r->text[F_SYSTEM].n && turns[0].role != SYSTEM) {
+        put_turn(k, SYSTEM, -1, &r->text[F_SYSTEM], NULL, PROMPT, 1);
+        first = 0;
+    }
+    for (int64_t i = 0; i < r->n_turns; i++, first = 0)
+        put_turn(k, turns[i].role, turns[i].weight, &turns[i].content, NULL, i == r->n_turns - 1 ? ANSWER : PROMPT, first);
+}
+
+static void put_alpaca(Kernel *k, const Record *r) {
+    const Span *asked = &r->text[F_INSTRUCTION], *input = r->seen[F_INPUT] == 2 ? &r->text[F_INPUT] : NULL;
+    int system = r->seen[F_SYSTEM] == 2 && r->text[F_SYSTEM].n;
+    if (input && !input->n) input = NULL;
+    if (input && !asked->n) asked = input, input = NULL;
+    if (system) put_turn(k, SYSTEM, -1, &r->text[F_SYSTEM], NULL, PROMPT, 1);
+    put_turn(k, USER, -1, asked, input, PROMPT, !system);
+    put_turn(k, ASSISTANT, -1, &r->text[F_OUTPUT], NULL, ANSWER, 0);
+}
+
+static void put_document(Kernel *k, const Record *r) {
+    Column *text = &k->columns[C_TEXT];
+    int64_t from = k->text.n;
+    const Span *span = &r->text[F_TEXT];
+    k->text.n = j_plain(k->text.p + from, span) - k->text.p;
+    put(&text->data, k->text.p + from, k->text.n - from);
+    k->canon.n = j_spelled(k->canon.p + k->canon.n, span) - k->canon.p;
+    put_segment(k, from, USER, DOCUMENT, TRAINED | ENDS_TURN);
+}
+
+static void put_about(Kernel *k, const Record *r) {
+    /* A label that is there, even as null, stands before a category. */
+    int label = r->seen[F_LABEL] ? F_LABEL : F_CATEGORY;
+    const int fields[] = {label, F_ID}, columns[] = {C_LABEL, C_ID};
+    for (int i = 0; i < 2; i++) {
+        Column *c = &k->columns[columns[i]];
+        const Span *s = &r->text[fields[i]];
+        int there = r->seen[fields[i]] == 2 && s->n;
+        if (there) c->data.n = j_plain(c->data.p + c->data.n, s) - c->data.p;
+        column_end(c, there);
+    }
+    Column *tags = &k->columns[C_TAGS];
+    const Span *all = (const Span *)k->tags.p;
+    for (int64_t i = 0; i < r->n_tags; i++) {
+        put(&tags->data, i ? ",\"" : "[\"", 2);
+        tags->data.n = j_spelled(tags->data.p + tags->data.n, &all[i]) - tags->data.p;
+        PUT(&tags->data, "\"");
+    }
+    if (r->n_tags) PUT(&tags->data, "]");
+    column_end(tags, r->n_tags > 0);
+}
+
+/* Room for all of one row, so that the writing itself asks no more. */
+static int row_ready(Kernel *k, int64_t size, int64_t turns, int64_t tags) {
+    int ok = reserve(&k->text, size + 2 + PADDING) && segments_ready(k, turns);
+    ok = ok && reserve(&k->row_seg, 8) && reserve(&k->line, 8) && reserve(&k->digest, 32);
+    for (int c = 0; ok && c < COLUMNS; c++) {
+        int wide = c == C_MESSAGES || c == C_LABEL || c == C_TAGS || c == C_ID || (c == C_TEXT && k->format == TEXT);
+        ok = column_ready(&k->columns[c], (wide ? size : 0) + (c == C_MESSAGES ? 64 * turns + 8 : 0) + 4 * tags + 8);
+    }
+    k->canon.n = 0;
+    return ok && reserve(&k->canon, size + 64 * turns + 64);
+}
+
+static void row_end(Kernel *k, int64_t line) {
+    PUSH(&k->row_seg, int64_t, k->segments);
+    PUSH(&k->line, int64_t, line);
+    k->rows++;
+}
+
+static void put_digest(Kernel *k) {
+    sha256(k->canon.p, (size_t)k->canon.n, k->digest.p + k->digest.n, k->fast_hash);
+    k->digest.n += 32;
+}
+
+static int put_row(Kernel *k, const Record *r, int64_t line, int64_t size) {
+    if (!row_ready(k, size, r->n_turns + 3, r->n_tags)) return 0;
+    Column *messages = &k->columns[C_MESSAGES];
+    if (k->format == TEXT) {
+        PUT(&k->canon, "[\"text\",[],null,null,null,\"");
+        put_document(k, r);
+        PUT(&k->canon, "\"]");
+        PUT(&messages->data, "[]");
+    } else {
+        PUT(&k->canon, "[\"sft\",[");
+        PUT(&messages->data, "[");
+        if (k->format == ALPACA) {
+            put_alpaca(k, r);
+        } else if (k->format == PROMPT_COMPLETION) {
+            put_turn(k, USER, -1, &r->text[F_PROMPT], NULL, PROMPT, 1);
+            put_turn(k, ASSISTANT, -1, &r->text[F_COMPLETION], NULL, ANSWER, 0);
+        } else {
+            put_turns(k, r);
+        }
+        PUT(&k->canon, "],null,null,null,null]");
+        PUT(&messages->data, "]");
+    }
+    put_about(k, r);
+    column_end(messages, 1);
+    column_end(&k->columns[C_TEXT], k->format == TEXT);
+    const int none[] = {C_CHOSEN, C_REJECTED, C_TOOLS, C_EXTRAS, C_PROVENANCE};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) column_end(&k->columns[none[i]], 0);
+    put_digest(k);
+    row_end(k, line);
+    return 1;
+}
+
+/* Count the fields nobody reads; 0 when there are too many different ones to keep. */
+static int count_unknown(Kernel *k, const Record *r) {
+    int at[MOST_UNKNOWN];
+    for (int i = 0; i < r->n_unknown; i++) {
+        const Span *key = &r->unknown[i];
+        int n = 0;
+        while (n < k->n_names && (k->names[n].n != key->n || memcmp(k->names[n].name, key->s, (size_t)key->n))) n++;
+        if (n == MOST_NAMES) return 0;
+        if (n == k->n_names) {
+            memcpy(k->names[n].name, key->s, (size_t)key->n);
+            k->names[n].n = key->n;
+            k->names[n].count = 0;
+            k->n_names++;
+        }
+        at[i] = n;
+    }
+    for (int i = 0; i < r->n_unknown; i++) k->names[at[i]].count++;
+    return 1;
+}
+
+/* ---- what Python calls -------------------------------------------------------------------------------------- */
+
+EXPORT void luthier_json_reset(Kernel *k) {
+    Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line, &k->digest};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) all[i]->n = 0;
+    for (int c = 0; c < COLUMNS; c++) column_reset(&k->columns[c]);
+    k->rows = k->segments = 0;
+    PUSH(&k->row_seg, int64_t, 0);
+}
+
+EXPORT void luthier_json_free(Kernel *k) {
+    Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line,
+                     &k->digest, &k->canon, &k->turns, &k->tags, &k->special};
+    if (!k) return;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->p);
+    for (int c = 0; c < COLUMNS; c++) {
+        free(k->columns[c].data.p);
+        free(k->columns[c].offsets.p);
+        free(k->columns[c].valid.p);
+    }
+    free(k->scan.keys);
+    free(k);
+}
+
+/* `special`: names of fields that Python reads, each behind its length in one byte. `lines`: how many are read already. */
+EXPORT Kernel *luthier_json_new(int format, const uint8_t *special, int64_t size, int64_t lines) {
+    Kernel *k = calloc(1, sizeof *k);
+    int ok = k && reserve(&k->row_seg, 8) && reserve(&k->special, size + 1) && reserve(&k->text, PADDING);
+    for (int c = 0; ok && c < COLUMNS; c++) ok = reserve(&k->columns[c].offsets, 8);
+    if (!ok) return luthier_json_free(k), NULL;
+    put(&k->special, special, size);
+    k->format = format;
+    k->lines = lines;
+    k->fast_hash = sha_has_instructions();
+    luthier_json_reset(k);
+    return k;
+}
+
+static int is_blank(const uint8_t *p, int64_t n) {
+    while (n && (*p == ' ' || (*p >= 9 && *p <= 13))) p++, n--;
+    return !n;
+}
+
+/* Lines from data[at] on into rows, until `rows` of them are there, `bytes` of text, a line that is not plain, or no
+ * whole line is left. Returns where it stands; stop: {why, start, end of the line that is not plain, lines read}. */
+EXPORT int64_t luthier_json_feed(Kernel *k, const uint8_t *data, int64_t at, int64_t size, int last, int64_t rows,
+                                 int64_t bytes, int64_t longest, int64_t *stop) {
+    Record r;
+    stop[0] = MORE;
+    stop[3] = k->lines;
+    while (at < size) {
+        if (k->rows >= rows || k->text.n >= bytes) return stop[0] = FULL, at;
+        const uint8_t *end = memchr(data + at, '\n', (size_t)(size - at));
+        if (!end && !last) return at;
+        int64_t n = (end ? end - data : size) - at, next = at + n + (end != NULL);
+        stop[3] = ++k->lines;
+        if (!is_blank(data + at, n)) {
+            if (n > longest || !read_record(k, &r, data + at, n) || !count_unknown(k, &r)) {
+                stop[0] = k->scan.code == J_MEMORY ? NO_MEMORY : OTHER;
+                stop[1] = at;
+                stop[2] = at + n;
+                return next;
+            }
+            if (!put_row(k, &r, k->lines, n)) return stop[0] = NO_MEMORY, at;
+        }
+        at = next;
+    }
+    return at;
+}
+
+/* A line was passed over. */
+EXPORT void luthier_json_skip(Kernel *k) { k->lines++; }
+
+/* A row that Python has read. meta: for each segment {bytes, role, part, flags}, then the bytes of each column or -1. */
+EXPORT int luthier_json_append(Kernel *k, int64_t line, const uint8_t *digest, const int64_t *meta, int64_t segments,
+                               const uint8_t *blob, int64_t size) {
+    const int64_t *widths = meta + 4 * segments;
+    if (!row_ready(k, size, segments, 0)) return 0;
+    for (int c = 0; c < COLUMNS; c++)
+        if (widths[c] > 0 && !reserve(&k->columns[c].data, widths[c])) return 0;
+    for (int64_t i = 0; i < segments; i++, meta += 4) {
+        int64_t from = k->text.n;
+        put(&k->text, blob, meta[0]);
+        blob += meta[0];
+        put_segment(k, from, (int)meta[1], (int)meta[2], (int)meta[3]);
+    }
+    for (int c = 0; c < COLUMNS; c++) {
+        if (widths[c] > 0) {
+            put(&k->columns[c].data, blob, widths[c]);
+            blob += widths[c];
+        }
+        column_end(&k->columns[c], widths[c] >= 0);
+    }
+    put(&k->digest, digest, 32);
+    row_end(k, line);
+    return 1;
+}
+
+/* Addresses and sizes of what was gathered, in the order native/json.py reads them. The text is padded with zeros. */
+EXPORT void luthier_json_view(Kernel *k, int64_t *out) {
+    const Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line, &k->digest};
+    if (k->text.p) memset(k->text.p + k->text.n, 0, PADDING);
+    *out++ = k->rows;
+    *out++ = k->segments;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        *out++ = (int64_t)(intptr_t)all[i]->p;
+        *out++ = all[i]->n;
+    }
+    for (int c = 0; c < COLUMNS; c++) {
+        const Column *column = &k->columns[c];
+        *out++ = (int64_t)(intptr_t)column->data.p;
+        *out++ = column->data.n;
+        *out++ = (int64_t)(intptr_t)column->offsets.p;
+        *out++ = (int64_t)(intptr_t)column->valid.p;
+        *out++ = column->nulls;
+    }
+}
+
+/* The n-th field that no reader of the format knows: its name (64 bytes) and how many rows had it; 0 behind the last. */
+EXPORT int64_t luthier_json_unknown(Kernel *k, int64_t n, uint8_t *name, int64_t *size) {
+    if (n >= k->n_names) return 0;
+    memcpy(name, k->names[n].name, (size_t)k->names[n].n);
+    *size = k->names[n].n;
+    return k->names[n].count;
+}
+
+/* One text: 0 when it is strict JSON, else the code of its first fault. out: {byte, hint, levels, then for each level
+ * {start of the key, its bytes} or {-1, index}}: room for 3 + 2 * 64 numbers. */
+EXPORT int luthier_json_check(const uint8_t *data, int64_t size, int64_t *out) {
+    Scan j = {0};
+    j_open(&j, data, size);
+    j_text(&j);
+    out[0] = j.at - data;
+    out[1] = j.hint;
+    out[2] = 0;
+    for (int i = 1; i <= j.depth && j.code; i++) {
+        if (!j.path[i].key && j.path[i].n < 0) break;
+        out[3 + 2 * out[2]] = j.path[i].key ? j.path[i].key - data : -1;
+        out[4 + 2 * out[2]++] = j.path[i].n;
+    }
+    free(j.keys);
+    return j.code;
+}
+
+/* The digests of `count` byte strings that follow one another. */
+EXPORT void luthier_sha256(const uint8_t *data, const int64_t *sizes, int64_t count, uint8_t *out, int fast) {
+    int with = fast && sha_has_instructions();
+    for (int64_t i = 0; i < count; data += sizes[i], i++) sha256(data, (size_t)sizes[i], out + 32 * i, with);
+}

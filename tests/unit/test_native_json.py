@@ -1,0 +1,314 @@
+"""The JSON kernel against its references: the strict rules, the rows of domain.formats, the digests of hashlib."""
+
+import hashlib
+import io
+import json
+import math
+import re
+from collections import Counter
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from datasets_app.domain.formats.base import BadRecord, Format
+from datasets_app.engine import strict
+from datasets_app.engine.batch import batch_of_rows
+from datasets_app.engine.converting import Converter
+from datasets_app.engine.limits import Limits
+from datasets_app.engine.lines import Lines, kernel_for
+from datasets_app.engine.native import json as native
+from datasets_app.engine.readers import jsonl
+
+LIMITS = Limits(line_bytes=20_000)
+ARRAYS = ("text", "seg_start", "seg_end", "seg_row", "seg_role", "seg_part", "seg_flags", "row_seg", "line", "digest")
+
+
+def reading(data: bytes, step: int):
+    stream = io.BytesIO(data)
+    return lambda size: stream.read(min(size, step))
+
+
+def converter(fmt, bad, ignored):
+    return Converter(fmt, LIMITS, {}, bad.append, ignored)
+
+
+def by_reference(data: bytes, fmt: Format):
+    """Every line through the readers in Python."""
+    bad, ignored = [], Counter()
+    reader, rows = converter(fmt, bad, ignored), []
+    for item in jsonl.read(reading(data, 1000), LIMITS):
+        taken = reader.row_of(item)
+        if taken is not None:
+            rows.append((item.line, taken.row))
+    return batch_of_rows(rows), bad, ignored, reader.kind
+
+
+def by_kernel(data: bytes, fmt: Format, kind, step: int):
+    bad, ignored = [], Counter()
+    reader = converter(fmt, bad, ignored)
+    reader.kind = kind
+    kernel = kernel_for(fmt, kind, 0)
+    assert kernel is not None
+    found = list(Lines(reading(data, step), LIMITS).batches(kernel, reader))
+    ignored.update(kernel.unknown())
+    return found, bad, ignored
+
+
+def assert_equal(data: bytes, fmt: Format, step: int = 997) -> int:
+    """Good rows, bad rows and ignored fields are the same both ways; returns the number of good rows."""
+    want, want_bad, want_ignored, kind = by_reference(data, fmt)
+    if kind is None or kernel_for(fmt, kind, 0) is None:
+        return 0
+    batches, bad, ignored = by_kernel(data, fmt, kind, step)
+    assert bad == want_bad
+    assert ignored == want_ignored
+    assert sum(batch.rows for batch in batches) == want.rows
+    if len(batches) == 1:
+        for name in ARRAYS:
+            assert np.array_equal(getattr(batches[0], name), getattr(want, name)), name
+        assert batches[0].table.equals(want.table)
+        assert batches[0].table.schema == want.table.schema
+        batches[0].table.validate(full=True)
+    return want.rows
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
+    [
+        "",
+        "plain",
+        'a "quoted" \\ text',
+        "line\nbreak\ttab\r",
+        "\x01\x1f\x7f",
+        "é ü 漢字 🙂",
+        "\u2028\ufeff",
+        "x" * 300,
+        "\0",
+    ]
+)
+ROLES = st.sampled_from(
+    ["user", "assistant", "system", "tool", "developer", "function", "human", "gpt", "chatgpt", "observation"]
+)
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    TEXTS,
+    st.lists(TEXTS, max_size=3),
+    st.dictionaries(TEXTS, TEXTS, max_size=3),
+)
+WEIGHTS = st.sampled_from([0, 1, None, 1.0, "1", 2, -1, True, 10])
+
+
+def turns(role: str, content: str):
+    plain = st.fixed_dictionaries({role: ROLES, content: TEXTS}, optional={"weight": WEIGHTS})
+    odd = st.dictionaries(
+        st.sampled_from([role, content, "weight", "name", "tool_calls", "thinking", "x"]), ROLES | ODD, max_size=4
+    )
+    answer = st.fixed_dictionaries({role: st.just("assistant"), content: TEXTS}, optional={"weight": WEIGHTS})
+    mostly = st.lists(plain | plain | plain | plain | odd, max_size=4)
+    return st.tuples(mostly, answer | answer | plain).map(lambda pair: [*pair[0], pair[1]])
+
+
+ABOUT = {
+    "label": ODD | TEXTS,
+    "category": ODD | TEXTS,
+    "id": ODD | TEXTS,
+    "tags": st.lists(TEXTS, max_size=3) | ODD,
+    "tools": st.sampled_from([None, [], "", "[]", [{"type": "function"}], 3]),
+    "split": ODD,
+    "origin": ODD | st.just("human"),
+    "provenance": ODD | st.just({"origin": "synthetic", "depth": 1}),
+    "parallel_tool_calls": st.booleans(),
+    "a strange\nname é": ODD,
+}
+RECORDS = {
+    Format.OPENAI_CHAT: {"messages": turns("role", "content") | ODD},
+    Format.SHAREGPT: {"conversations": turns("from", "value") | ODD, "system": TEXTS | ODD},
+    Format.PROMPT_COMPLETION: {"prompt": TEXTS | ODD, "completion": TEXTS | ODD, "system": TEXTS},
+    Format.ALPACA: {"instruction": TEXTS | ODD, "output": TEXTS | ODD, "input": TEXTS | ODD, "history": ODD},
+    Format.TEXT: {"text": TEXTS | ODD},
+}
+
+
+def spelled(record, style: int) -> bytes:
+    """As different programs write it; Python's own writer spells NaN, huge numbers and lone halves too."""
+    text = json.dumps(record, ensure_ascii=style % 2 == 0, separators=(",", ":") if style < 3 else (" , ", " : "))
+    return text.encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def files(draw):
+    """A format and lines of it: plain, odd, and broken by a change of bytes."""
+    fmt = draw(st.sampled_from(list(RECORDS)))
+    needed, optional = RECORDS[fmt], ABOUT
+    record = st.fixed_dictionaries({}, optional=needed) | st.fixed_dictionaries(needed, optional=optional)
+    lines = [spelled(one, draw(st.integers(0, 5))) for one in draw(st.lists(record, max_size=6))]
+    for n in draw(st.lists(st.integers(0, 9), max_size=2)):
+        if n < len(lines) and lines[n]:
+            at = draw(st.integers(0, len(lines[n]) - 1))
+            cut = draw(st.integers(0, 3))
+            lines[n] = lines[n][:at] + draw(st.binary(max_size=3)) + lines[n][at + cut :]
+    ends = draw(st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\n  \t\n"]))
+    return fmt, ends.join(lines) + draw(st.sampled_from([b"", b"\n"])), draw(st.integers(1, 400))
+
+
+@settings(max_examples=400, deadline=None)
+@given(files())
+def test_the_kernel_reads_what_the_readers_in_python_read(given_file):
+    fmt, data, step = given_file
+
+    assert_equal(data, fmt, step)
+
+
+@pytest.mark.parametrize("fmt", RECORDS)
+def test_a_thousand_plain_rows_take_the_short_way(fmt):
+    text = 'What? "Yes",\nsaid\tshe \u00e9\u6f22\U0001f642 \\ '
+    turn = {"role": "user", "content": text}, {"role": "assistant", "content": text * 3, "weight": 0}
+    plain = {
+        Format.OPENAI_CHAT: {"messages": [{"role": "developer", "content": "S"}, *turn]},
+        Format.SHAREGPT: {
+            "system": "Be kind.",
+            "conversations": [{"from": "human", "value": text}, {"from": "gpt", "value": text}],
+        },
+        Format.PROMPT_COMPLETION: {"prompt": text, "completion": "B"},
+        Format.ALPACA: {"instruction": text, "input": "more", "output": text, "system": "S"},
+        Format.TEXT: {"text": text * 5},
+    }[fmt]
+    rows = [{**plain, "id": n, "label": "a" if n % 3 else None, "tags": ["x", text], "split": n} for n in range(999)]
+    data = b"".join(spelled(row, n % 6) + b"\n" for n, row in enumerate(rows))
+    kernel = kernel_for(fmt, by_reference(data[: data.index(b"\n") + 1], fmt)[3], 0)
+    assert kernel is not None
+
+    stop = kernel.feed(data, 0, last=True, rows=1000, size=10**9, longest=10**6)
+
+    assert (stop.why, kernel.rows, kernel.unknown()) == (native.Why.MORE, 999, {"split": 999})
+    assert assert_equal(data, fmt) == 999
+
+
+def test_lines_beyond_the_limit_are_named_and_passed_over():
+    good = b'{"messages":[{"role":"assistant","content":"a"}]}\n'
+    long = b'{"messages":[{"role":"assistant","content":"' + b"x" * 30_000 + b'"}]}\n'
+
+    for step in (100, 10_000, 10**6):
+        assert assert_equal(good + long + good + long.rstrip() * 3 + b"\n" + good, Format.OPENAI_CHAT, step) == 3
+
+
+def test_more_unknown_fields_than_the_kernel_counts_are_counted_all_the_same():
+    rows = [{"text": "a", **{f"f{n}_{m}": m for m in range(20)}} for n in range(30)]
+
+    assert_equal(b"\n".join(map(orjson.dumps, rows)), Format.TEXT)
+
+
+def no_constant(name):
+    raise ValueError(name)
+
+
+def in_bounds(value) -> bool:
+    if isinstance(value, dict):
+        return all(in_bounds(v) for pair in value.items() for v in pair)
+    if isinstance(value, list):
+        return all(map(in_bounds, value))
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def unique(pairs):
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def is_strict(data: bytes) -> bool:
+    """The same rules by other means: the standard library, its hooks, and a look at every escape."""
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, AssertionError, RecursionError):
+        return False
+    deep = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", data)
+    level = most = 0
+    for sign in deep:
+        level += (sign in b"[{") - (sign in b"]}")
+        most = max(most, level)
+    return most <= 64 and in_bounds(value)
+
+
+PIECES = st.sampled_from(
+    [*'{}[],:"0123456789.-+eE \\utrfnab', "\n", "null", "true", "NaN", "-Infinity", '"a":', '"b"', "1e308", "1e309",
+     "18446744073709551615", "18446744073709551616", "-9223372036854775808", "-9223372036854775809", "0.0", "1.8e308",
+     "\\u0041", "\\ud83d", "\\ude00", "\\u0000", '"é"', "漢", '{"a":1}', "[[", "]]", "\x7f", "\x1f", "0e9999",
+     "1e-9999"]
+)  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    st.lists(PIECES, max_size=14).map("".join) | VALUES.map(json.dumps) | VALUES.map(lambda v: json.dumps(v, indent=1))
+)
+@example("[" * 64 + "]" * 64)
+@example("[" * 65 + "]" * 65)
+@example('{"a":1,"\\u0061":2}')
+@example("{" + ",".join(f'"k{n}":{n}' for n in range(40)) + ',"k7":1}')
+@example("0" * 400)
+@example("1" + "0" * 308 + ".5")
+@example("1" + "0" * 309 + ".5")
+@example("0.000" + "0" * 400 + "1e400")
+def test_the_strict_check_is_that_of_the_standard_library(text):
+    data = text.encode("utf-8", "surrogatepass")
+
+    assert (native.check(data) is None) == is_strict(data)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=12))
+def test_any_bytes_in_a_string_are_judged_as_utf8(raw):
+    data = b'"' + raw.replace(b'"', b"").replace(b"\\", b"") + b'"'
+    try:
+        text = data.decode()
+        valid = all(ord(sign) >= 0x20 for sign in text)
+    except UnicodeDecodeError:
+        valid = False
+
+    assert (native.check(data) is None) == valid
+
+
+FAULTS = {
+    '{"a": [1, {"b": tru}]}': ("invalid_json", 17, "a[1].b"),
+    '{"é": "漢\\ud83d"}': ("lone_surrogate", 9, "é"),
+    '{"a": {"b": 1, "b" : 2}}': ("duplicate_key", 16, "a.b"),
+    '{"m": [{"c": NaN}]}': ("not_a_number", 14, "m[0].c"),
+    '{"m": 1e999}': ("number_too_large", 7, "m"),
+    '{"a": 1,}': ("invalid_json", 9, "a"),
+    '{"a": 1} {}': ("invalid_json", 10, ""),
+    "": ("invalid_json", 1, ""),
+    '{"a": "b': ("invalid_json", 9, "a"),
+    "{'a': 1}": ("invalid_json", 2, ""),
+    "[1, 02]": ("invalid_json", 6, "[1]"),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), FAULTS.items())
+def test_a_fault_is_named_with_its_column_and_its_path(text, place):
+    with pytest.raises(BadRecord) as refused:
+        strict.loads(text.encode(), Limits())
+
+    assert (refused.value.code.value, refused.value.column, refused.value.field) == place
+    assert refused.value.found and refused.value.expected
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+def test_digests_are_those_of_hashlib(instructions):
+    texts = [b"ab" * n + b"c" * (n % 7) for n in range(200)] + [b"x" * 100_000]
+
+    assert native.sha256(texts, instructions=instructions) == [hashlib.sha256(text).digest() for text in texts]
