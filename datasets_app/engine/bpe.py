@@ -230,6 +230,7 @@ class Bpe:
         added = raw.get("added_tokens") or []
         self.tokens = 1 + max([*vocab.values(), *(token["id"] for token in added)])
         self.special = {token["id"] for token in added}
+        self.token_to_id = (vocab | {token["content"]: token["id"] for token in added}).get
         self.bytes_of = self._bytes_by_id(vocab, added)
         self._keep = self._arrays(raw["model"], vocab, added)
         model = self._lib.bpe_model_new(*self._arguments())

@@ -19,6 +19,10 @@ OPEN, CLOSE = "\U000f1e55", "\U000f1e56"
 RENDERED_LIMIT, RENDER_SECONDS = 20_000_000, 2
 TEMPLATE_FILE = "chat_template.jinja"
 SPECIALS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+LOOKING = {
+    "split", "rsplit", "startswith", "endswith", "replace", "find", "rfind", "index", "rindex", "count", "partition",
+    "rpartition", "removeprefix", "removesuffix", "strip", "lstrip", "rstrip",
+}  # fmt: skip
 OURS = {"messages", "tools", "add_generation_prompt"}
 
 
@@ -93,7 +97,8 @@ class ChatTemplate:
                     **(self.specials | given), messages=list(messages), tools=tools or None, add_generation_prompt=ask
                 )
         except apart.TooLong as problem:
-            raise Unshowable(f"The chat template takes longer than {RENDER_SECONDS} seconds for the row.") from problem
+            text = f"The chat template takes longer than {RENDER_SECONDS} seconds for the row."
+            raise Unshowable(text, code="template_limit") from problem
         except MemoryError as problem:
             raise Unshowable("The chat template takes too much memory.", code="template_limit") from problem
         except (
@@ -115,21 +120,31 @@ class ChatTemplate:
         if not self.text:
             return []
         tree = _environment().parse(self.text)
-        loops = {target.name for loop in tree.find_all(nodes.For) for target in loop.target.find_all(nodes.Name)}
-        loops |= {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
+        loops = {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
         found: set[str] = set()
-        for call in tree.find_all((nodes.Call, nodes.Filter, nodes.Test)):
-            if isinstance(call, nodes.Call) and isinstance(call.node, nodes.Name):
-                continue  # raise_exception, namespace: they look at nothing
-            found |= {const.value for arg in call.args for const in _constants(arg)}
+        for call in tree.find_all((nodes.Call, nodes.Filter)):
+            if _looks_inside(call):
+                found |= {const.value for arg in call.args for const in _constants(arg)}
         for compare in tree.find_all(nodes.Compare):
             for operand in compare.ops:
                 if operand.op in {"in", "notin"} and not _is_turn(operand.expr, loops):
                     found |= {const.value for const in _constants(compare.expr)}
-        for item in tree.find_all(nodes.Getitem):
-            if isinstance(item.arg, nodes.Slice):
-                found.add("")  # a slice may cut what a turn says: nothing can be known beforehand
+        if any(_cuts_words(item) for item in tree.find_all(nodes.Getitem)):
+            found.add("")  # nothing can be known beforehand
         return sorted(text for text in found if text.strip() or text == "")
+
+
+def _looks_inside(call: Any) -> bool:
+    """True for content.split('…') and the like, content | replace('…', '…')."""
+    if isinstance(call, nodes.Filter):
+        return bool(call.name == "replace")
+    return isinstance(call.node, nodes.Getattr) and call.node.attr in LOOKING
+
+
+def _cuts_words(item: nodes.Getitem) -> bool:
+    """A slice of anything but the list of messages may be a slice of what a turn says."""
+    of_messages = isinstance(item.node, nodes.Name) and "messages" in item.node.name
+    return isinstance(item.arg, nodes.Slice) and not of_messages
 
 
 def _constants(node: nodes.Node) -> list[Any]:

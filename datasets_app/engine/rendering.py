@@ -130,8 +130,12 @@ class ChatTokenizer:
         if len(spans) != len(turns):
             return None
         wanted = [span for span, place in zip(spans, turns, strict=True) if messages[place].get("weight", 1) != 0]
+        return self.spread(text, wanted)
+
+    def spread(self, text: str, spans: Sequence[tuple[int, int]]) -> Tokens:
+        """Tokens of a text, trained where they hold characters of one of the spans."""
         encoded = self.tokenizer.encode(text, add_special_tokens=False)
-        return Tokens(encoded.ids, touched(encoded.offsets, wanted))
+        return Tokens(encoded.ids, touched(encoded.offsets, spans))
 
 
 def touched(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:
