@@ -9,7 +9,7 @@ class DatasetsConfig(AppConfig):
 
     def ready(self) -> None:
         from datasets_app import ingest, lineage, selectors
-        from datasets_app.ingest import incoming
+        from datasets_app.ingest import incoming, kinds
         from datasets_app.models import Build, Upload
         from projects import contributions, jobs
 
@@ -34,9 +34,12 @@ class DatasetsConfig(AppConfig):
                 cause="data",
                 prepare=ingest.prepare_build,
                 complete=ingest.complete_build,
+                failed=ingest.failed_build,
                 after=ingest.after,
             )
         )
+        for kind in kinds.KINDS:
+            jobs.register(kind)
         contributions.needs.append(lineage.needs)
         contributions.storage.append(selectors.stored)
         contributions.sweeps.append(incoming.sweep_incoming)

@@ -1,20 +1,37 @@
-"""Cleaning recipes: the steps that make a new version out of an old one."""
+"""Recipes: the steps that make a new version out of others, checked before anything is followed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from datasets_app.domain.findings import Found, about
+from datasets_app.domain.findings import about
 
 
 class Op(StrEnum):
+    MERGE = "merge"
+    ASSEMBLE = "assemble"
+    RESTORE = "restore"
     DEDUPE = "dedupe"
     DEDUPE_NEAR = "dedupe_near"
-    STRIP_HIDDEN = "strip_hidden"
     DROP_FINDING = "drop_finding"
     DROP_OVERLAP = "drop_overlap"
+    DROP_ROWS = "drop_rows"
+    REDACT = "redact"
     MASK_SECRETS = "mask_secrets"
+    STRIP_HIDDEN = "strip_hidden"
+    MAP = "map"
+    FILTER = "filter"
+    SAMPLE = "sample"
+    SPLIT = "split"
+    EDIT = "edit"
+
+
+# What only other commands write, each for its own purpose; nobody types them.
+INTERNAL = frozenset({Op.ASSEMBLE, Op.RESTORE})
+FIRST_ONLY = frozenset({Op.MERGE, Op.ASSEMBLE, Op.RESTORE})
+BY_ROW = frozenset({Op.DROP_ROWS, Op.EDIT})  # name rows of one version, so they mean nothing in another
+MOST_STEPS = 20
 
 
 class BadRecipe(ValueError):
@@ -23,33 +40,51 @@ class BadRecipe(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """One operation with its arguments, as domain.recipes_fields reads them."""
+
     op: Op
-    code: str = ""
-    golden: tuple[int, ...] = field(default=())
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        return self.args.get("code", "")
+
+    @property
+    def golden(self) -> tuple[int, ...]:
+        return tuple(self.args.get("golden", ()))
 
     def as_dict(self) -> dict[str, Any]:
-        extras = {"code": self.code} if self.code else {}
-        return {"op": self.op.value, **extras, **({"golden": list(self.golden)} if self.golden else {})}
+        return {"op": self.op.value, **self.args}
 
 
 def read_steps(value: object) -> list[Step]:
+    """Steps out of JSON; raises BadRecipe with the number of the first bad one."""
+    from datasets_app.domain.recipes_fields import read_args
+
     if not isinstance(value, list) or not value:
         raise BadRecipe("A recipe is a list of at least one step.")
-    if len(value) > 20:
-        raise BadRecipe("A recipe has at most 20 steps.")
-    return [_step(entry, n) for n, entry in enumerate(value, 1)]
+    if len(value) > MOST_STEPS:
+        raise BadRecipe(f"A recipe has at most {MOST_STEPS} steps.")
+    steps = []
+    for n, entry in enumerate(value, 1):
+        if not isinstance(entry, Mapping):
+            raise BadRecipe(f"Step {n} is not an object.")
+        if entry.get("op") not in list(Op):
+            raise BadRecipe(f"Step {n}: “{entry.get('op')}” is none of {', '.join(Op)}.")
+        op = Op(entry["op"])
+        steps.append(Step(op, read_args(op, entry, n)))
+    _check_order(steps)
+    return steps
 
 
-def describe(step: Step) -> str:
-    if step.op == Op.DROP_FINDING:
-        return f"Drop rows with “{about(step.code).title}”"
-    return {
-        Op.DEDUPE: "Keep the first of each exact duplicate",
-        Op.DEDUPE_NEAR: "Keep the first of each group of near duplicates",
-        Op.STRIP_HIDDEN: "Strip characters nobody can see",
-        Op.DROP_OVERLAP: "Drop rows whose prompt is in a golden set",
-        Op.MASK_SECRETS: "Mask secrets",
-    }[step.op]
+def _check_order(steps: list[Step]) -> None:
+    for n, step in enumerate(steps, 1):
+        if step.op in FIRST_ONLY and n > 1:
+            raise BadRecipe(f"Step {n}: “{step.op}” can only be the first step.")
+        if step.op == Op.SPLIT and n < len(steps):
+            raise BadRecipe(f"Step {n}: a split is the last step, because every part becomes a version of its own.")
+        if step.op in BY_ROW and steps[0].op == Op.MERGE:
+            raise BadRecipe(f"Step {n}: rows are named by their number in one version, so not after a merge.")
 
 
 def fix_for(code: str) -> Step | None:
@@ -57,32 +92,23 @@ def fix_for(code: str) -> Step | None:
     fix = about(code).fix
     if not fix:
         return None
-    return Step(Op(fix), code if fix == Op.DROP_FINDING else "")
+    return Step(Op(fix), {"code": code} if fix == Op.DROP_FINDING else {})
 
 
-def _step(entry: object, n: int) -> Step:
-    if not isinstance(entry, Mapping):
-        raise BadRecipe(f"Step {n} is not an object.")
-    unknown = set(entry) - {"op", "code", "golden"}
-    if unknown:
-        raise BadRecipe(f"Step {n} has unknown fields: {', '.join(sorted(map(str, unknown)))}.")
-    if entry.get("op") not in list(Op):
-        raise BadRecipe(f"Step {n}: “{entry.get('op')}” is none of {', '.join(Op)}.")
-    op = Op(entry["op"])
-    if op == Op.DROP_FINDING:
-        return Step(op, code=_droppable(entry.get("code"), n))
-    if op == Op.DROP_OVERLAP:
-        return Step(op, golden=_golden(entry.get("golden"), n))
-    return Step(op)
+def portable(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A recipe as it was followed, as one that can be followed again elsewhere: counts and rows by number left out."""
+    counts = {"rows", "dropped", "changed"}
+    kept = [
+        {name: value for name, value in step.items() if name not in counts}
+        for step in steps
+        if step.get("op") not in BY_ROW | INTERNAL
+    ]
+    return [
+        {name: v for name, v in step.items() if name != "part"} if step["op"] == Op.SPLIT else step for step in kept
+    ]
 
 
-def _droppable(code: object, n: int) -> str:
-    if code not in list(Found) or about(str(code)).fix != Op.DROP_FINDING:
-        raise BadRecipe(f"Step {n}: rows cannot be dropped by “{code}”.")
-    return str(code)
+def describe(step: Step) -> str:
+    from datasets_app.domain.recipes_words import WORDS
 
-
-def _golden(value: object, n: int) -> tuple[int, ...]:
-    if not isinstance(value, list) or not value or not all(type(pk) is int for pk in value):
-        raise BadRecipe(f"Step {n}: name the golden versions by their ids.")
-    return tuple(value)
+    return WORDS[step.op](step.args)

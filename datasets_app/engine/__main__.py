@@ -1,5 +1,6 @@
 """python -m datasets_app.engine SPEC.json — reads an upload or follows a recipe, in a process of its own."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -44,9 +45,18 @@ def _run(spec: dict[str, Any], bounds: limits.Limits) -> dict[str, Any]:
         from datasets_app.engine.upload import Upload
 
         return Upload(spec, bounds).run()
-    from datasets_app.engine.build import Build
+    module, name = TASKS[spec["task"]]
+    return getattr(importlib.import_module(f"datasets_app.engine.{module}"), name)(spec)
 
-    return Build(spec).run()
+
+# Module and function of each task: what is not needed is not loaded.
+TASKS = {
+    "build": ("build", "build"),
+    "preview": ("build", "preview"),
+    "diff": ("diff", "compare"),
+    "search": ("search", "search"),
+    "comparison": ("leaks", "compare"),
+}
 
 
 def _failed(out: Path, code: Code, message: str, detail: dict[str, Any]) -> int:

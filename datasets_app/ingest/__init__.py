@@ -1,8 +1,22 @@
 """Bodies of the background work on datasets."""
 
-from datasets_app.ingest.builds import complete_build, prepare_build
+from datasets_app.ingest.builds import (
+    after_preview,
+    complete_build,
+    complete_preview,
+    failed_build,
+    prepare_build,
+    prepare_preview,
+)
 from datasets_app.ingest.children import ENGINE, Event, command
-from datasets_app.ingest.overlaps import measure_overlaps
+from datasets_app.ingest.overlaps import (
+    after_comparison,
+    compare_later,
+    complete_comparison,
+    prepare_comparison,
+    queue_comparison,
+)
+from datasets_app.ingest.proposals import propose, stage_for
 from datasets_app.ingest.uploads import (
     CUT,
     complete_upload,
@@ -18,15 +32,25 @@ __all__ = [
     "ENGINE",
     "Event",
     "after",
+    "after_comparison",
+    "after_preview",
     "command",
     "commit_version",
+    "compare_later",
     "complete_build",
+    "complete_comparison",
+    "complete_preview",
     "complete_upload",
+    "failed_build",
     "failed_upload",
     "keep_bad_rows",
-    "measure_overlaps",
     "on_upload_event",
     "prepare_build",
+    "prepare_comparison",
+    "prepare_preview",
     "prepare_upload",
+    "propose",
+    "queue_comparison",
     "refuse_known_content",
+    "stage_for",
 ]

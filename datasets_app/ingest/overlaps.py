@@ -1,24 +1,88 @@
-"""What a version shares with golden sets."""
+"""What versions share with golden sets: found while rows are read, or in a child when a golden set comes later."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
 
 from datasets_app import selectors
 from datasets_app.domain.purposes import Purpose
-from datasets_app.models import DatasetVersion, Overlap
+from datasets_app.ingest.children import Event, command
+from datasets_app.models import Comparison, DatasetVersion, Overlap, Stage
+from projects import leases, supervision
+from projects.domain.states import JobState
+
+KINDS = ("exact", "normalised", "ngram", "near")
+SHOWN_ROWS = 1000
+SYSTEM = "luthier"
 
 
-def measure_overlaps(version: DatasetVersion) -> None:
-    """Fill in the missing pairs of this version: with golden sets, or a golden set with what trains already."""
-    project = version.project
-    if version.dataset.purpose == Purpose.GOLDEN:
-        trained = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose=Purpose.TRAINING)
-        pairs = [(other, version) for other in trained.exclude(overlaps__golden_version=version)]
-    else:
-        golden = selectors.golden_versions(project).exclude(pk=version.pk)
-        known = version.overlaps.values("golden_version")
-        pairs = [(version, other) for other in golden.exclude(pk__in=known)]
-    for mine, golden_version in pairs:
-        exact, normalised, rows = selectors.shared_prompts(mine, golden_version)
-        Overlap.objects.update_or_create(
-            version=mine,
-            golden_version=golden_version,
-            defaults={"exact": exact, "normalised": normalised, "rows": rows[:1000]},
-        )
+def keep_overlaps(version: DatasetVersion, found: Any) -> None:
+    """Store what the reading child said: [{"golden", "exact", "normalised", "ngram", "near", "rows"}]."""
+    if version.dataset.purpose == Purpose.GOLDEN or not found:
+        return
+    known = {golden.pk for golden in selectors.golden_versions(version.project)}
+    for one in found:
+        if int(one["golden"]) in known:
+            Overlap.objects.update_or_create(
+                version=version,
+                golden_version_id=int(one["golden"]),
+                defaults={
+                    **{kind: int(one.get(kind, 0)) for kind in KINDS},
+                    "rows": list(one.get("rows", []))[:SHOWN_ROWS],
+                },
+            )
+
+
+def compare_later(version: DatasetVersion) -> None:
+    """Queue the comparisons that are missing: of this version, or of all that train when it is a golden set."""
+    if version.stage != Stage.RELEASED and version.dataset.purpose == Purpose.GOLDEN:
+        return  # nothing is held against a golden set that is only proposed
+    if version.dataset.purpose != Purpose.GOLDEN:
+        queue_comparison(version)
+        return
+    trained = DatasetVersion.every.filter(dataset__project=version.project, dataset__purpose=Purpose.TRAINING).exclude(
+        stage=Stage.DECLINED
+    )
+    for other in trained.select_related("dataset__project").order_by("-pk"):
+        queue_comparison(other)
+
+
+@transaction.atomic
+def queue_comparison(version: DatasetVersion, *, actor: str = SYSTEM) -> Comparison | None:
+    """The one that waits or runs is enough: it looks up what is missing when it begins."""
+    if not selectors.missing_comparisons(version).exists():
+        return None
+    waiting = version.comparisons.filter(state=JobState.QUEUED).first()
+    if waiting is not None:
+        return waiting
+    comparison = Comparison.objects.create(project=version.project, version=version)
+    leases.queue_job(comparison, actor=actor, priority=1)
+    return comparison
+
+
+def prepare_comparison(comparison: Comparison, workdir: Path) -> list[str]:
+    version = comparison.version
+    golden = selectors.missing_comparisons(version).select_related("dataset__project")
+    return command(
+        workdir,
+        {
+            "task": "comparison",
+            "source": str(selectors.version_path(version)),
+            "purpose": version.dataset.purpose,
+            "golden": [{"id": one.pk, "path": str(selectors.version_path(one))} for one in golden],
+        },
+    )
+
+
+def complete_comparison(comparison: Comparison, workdir: Path, result: Event) -> None:
+    keep_overlaps(comparison.version, result["overlaps"])
+
+
+def after_comparison(comparison: Comparison) -> None:
+    """A golden set may have come while this one ran."""
+    shutil.rmtree(supervision.workdir_of(comparison) / "out", ignore_errors=True)
+    comparison.refresh_from_db()
+    if comparison.state == JobState.SUCCEEDED:
+        queue_comparison(comparison.version)

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from datasets_app.domain.recipes import Op
 from datasets_app.ingest.children import Event
-from datasets_app.ingest.overlaps import measure_overlaps
+from datasets_app.ingest.overlaps import compare_later, keep_overlaps
+from datasets_app.ingest.proposals import propose, stage_for
 from datasets_app.models import Build, Dataset, DatasetVersion, Finding, Upload
 from projects import artefacts, supervision
 from projects.domain.errors import Refused
@@ -16,7 +18,8 @@ def commit_version(
 ) -> DatasetVersion:
     """The files by rename under a key with the fence in it, then the row, its findings and a line of audit."""
     dataset = Dataset.objects.select_for_update().get(pk=job.dataset_id)
-    refuse_known_content(dataset, result["content_hash"])
+    if not restores(steps):
+        refuse_known_content(dataset, result["content_hash"])
     kind = type(job).__name__.lower()
     key = f"datasets/{dataset.pk}/{kind}-{job.pk}-f{job.fence}"
     manifest = artefacts.commit_directory(workdir / "out", key)
@@ -34,10 +37,18 @@ def commit_version(
         recipe=steps or [],
         stats=result["stats"],
         created_by=job.uploaded_by if isinstance(job, Upload) else job.created_by,
+        stage=stage_for(dataset),
     )
     Finding.objects.bulk_create(Finding(version=version, **found) for found in result["findings"])
+    keep_overlaps(version, result["stats"].get("overlaps"))
     record(version, "datasetversion.created", actor="worker", rows=version.rows, content_hash=version.content_hash)
+    propose(job, version)
     return version
+
+
+def restores(steps: list[Event] | None) -> bool:
+    """Going back makes a version with rows that the dataset has had before: that is what it is for."""
+    return bool(steps) and steps[0]["op"] == Op.RESTORE
 
 
 def refuse_known_content(dataset: Dataset, content_hash: str) -> None:
@@ -54,4 +65,4 @@ def after(job: Upload | Build) -> None:
     shutil.rmtree(supervision.workdir_of(job) / "out", ignore_errors=True)  # what was committed was copied
     job.refresh_from_db()
     if job.version is not None:
-        measure_overlaps(job.version)
+        compare_later(job.version)

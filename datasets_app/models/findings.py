@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 
 from datasets_app.models.versions import Dataset, DatasetVersion
 from projects.models import LeasedJob, Project
@@ -40,6 +41,10 @@ class Overlap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} and {self.golden_version}"
+
+    @property
+    def total(self) -> int:
+        return self.exact + self.normalised + self.ngram + self.near
 
 
 class Dismissal(models.Model):
@@ -100,3 +105,6 @@ class TextSearch(LeasedJob):
 
     def __str__(self) -> str:
         return "search for a text"
+
+    def get_absolute_url(self) -> str:
+        return reverse("text-search-detail", args=[self.project.slug, self.pk])

@@ -1,6 +1,6 @@
 """What people may do with datasets, files and versions."""
 
-from datasets_app.services.builds import queue_build, refuse_foreign_golden
+from datasets_app.services.builds import queue_build
 from datasets_app.services.datasets import create_dataset, delete_dataset, remove_rows
 from datasets_app.services.incoming import abort_upload, begin_upload, finish_upload, store_part
 from datasets_app.services.making import discard_making, make_version, mend_rows
