@@ -36,7 +36,7 @@ def find(text: str, triggers: Trigger = ALL) -> Iterator[Hit]:
     starts: list[int] = []
     hits: list[Hit] = []
     for rule in RULES:
-        if not rule.trigger & triggers:
+        if not rule.trigger & triggers or (rule.marks and not any(mark in text for mark in rule.marks)):
             continue
         for match in rule.pattern.finditer(text):
             found = match.group()

@@ -42,6 +42,7 @@ class Rule(NamedTuple):
     pattern: Pattern[str]
     proof: Callable[[str], bool]
     setting: Callable[[Match[str]], bool] = lambda match: True  # what must or must not stand around it
+    marks: tuple[str, ...] = ()  # of which one must be in the text for the pattern to be tried
 
 
 def _ascii(pattern: str) -> Pattern[str]:
@@ -98,20 +99,21 @@ _PASSWORD = rf"(?i)(?<![A-Za-z0-9])(?:[a-z0-9]+[_-]){{0,3}}(?:{_WORD}|(?:access|
 _PASSWORD += r"[ \t]?[:=][ \t]?[\"'`]?[^\s\"'`,;]{8,128}"
 _CALL = r"(?i)\b(?:tel|tel\.|telefon|telephone|telefono|phone|mobile|mobil|handy|fax|whatsapp)"
 
-_KEYS: tuple[tuple[str, str], ...] = (
-    ("aws_access_key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    ("github_token", r"\b(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{20,255})\b"),
-    ("gitlab_token", r"\bglpat-[A-Za-z0-9_-]{20,64}"),
-    ("slack_token", r"\bxox[abeposr]-[A-Za-z0-9-]{10,255}"),
-    ("stripe_key", r"\b(?:[sr]k|pk)_(?:live|test)_[A-Za-z0-9]{16,255}\b"),
-    ("api_key", r"\bsk-[A-Za-z0-9_-]{20,255}"),
-    ("google_key", r"\bAIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
-    ("hub_token", r"\bhf_[A-Za-z0-9]{30,64}\b"),
-    ("npm_token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("package_token", r"\bpypi-[A-Za-z0-9_-]{50,255}"),
-    ("shop_token", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b"),
-    ("cloud_token", r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
-    ("jwt", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+_KEYS: tuple[tuple[str, str, str], ...] = (
+    ("aws_access_key", "AKIA ASIA", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    ("github_token", "ghp_ gho_ ghu_ ghs_ ghr_", r"\bgh[pousr]_[A-Za-z0-9]{30,255}\b"),
+    ("github_token", "github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{20,255}\b"),
+    ("gitlab_token", "glpat-", r"\bglpat-[A-Za-z0-9_-]{20,64}"),
+    ("slack_token", "xox", r"\bxox[abeposr]-[A-Za-z0-9-]{10,255}"),
+    ("stripe_key", "k_live_ k_test_", r"\b(?:[sr]k|pk)_(?:live|test)_[A-Za-z0-9]{16,255}\b"),
+    ("api_key", "sk-", r"\bsk-[A-Za-z0-9_-]{20,255}"),
+    ("google_key", "AIza", r"\bAIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
+    ("hub_token", "hf_", r"\bhf_[A-Za-z0-9]{30,64}\b"),
+    ("npm_token", "npm_", r"\bnpm_[A-Za-z0-9]{36}\b"),
+    ("package_token", "pypi-", r"\bpypi-[A-Za-z0-9_-]{50,255}"),
+    ("shop_token", "shpat_ shpca_ shppa_ shpss_", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b"),
+    ("cloud_token", "_v1_", r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
+    ("jwt", "eyJ", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
 )
 
 # In the order in which they win where two rules find the same place.
@@ -126,7 +128,10 @@ RULES: tuple[Rule, ...] = (
         ),
         _always,
     ),
-    *(Rule(SECRET, kind, Trigger.KEY, _ascii(pattern), _always) for kind, pattern in _KEYS),
+    *(
+        Rule(SECRET, kind, Trigger.KEY, _ascii(pattern), _always, marks=tuple(marks.split()))
+        for kind, marks, pattern in _KEYS
+    ),
     Rule(
         SECRET,
         "url_password",

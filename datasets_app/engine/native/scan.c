@@ -14,7 +14,9 @@ enum {
 };
 enum { RUN = 13, TOKEN = 20 };
 typedef struct { const uint8_t *start, *end; uint32_t bits; } Segment;
-typedef struct { uint64_t digit, at, colon, dash, high; } Masks;
+typedef struct { uint64_t digit, at, colon, dash, high, token; } Masks;
+/* What one block hands to the next: whether it ended in a digit, in how many signs of a token, where the last run ends. */
+typedef struct { uint64_t digit; int tail; const uint8_t *run_end; } Carry;
 
 static inline int is_digit(uint8_t c) { return (uint8_t)(c - '0') < 10; }
 static inline int is_upper(uint8_t c) { return (uint8_t)(c - 'A') < 26; }
@@ -31,19 +33,28 @@ static inline void masks_of(const uint8_t *p, Masks *m) {
         __m128i v = _mm_loadu_si128((const __m128i *)(p + 16 * k));
         __m128i d = _mm_sub_epi8(v, _mm_set1_epi8('0'));
         __m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(d, _mm_set1_epi8(9)), d);
-        __m128i sign = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(':')), _mm_cmpeq_epi8(v, _mm_set1_epi8('=')));
+        __m128i equals = _mm_cmpeq_epi8(v, _mm_set1_epi8('=')), dash = _mm_cmpeq_epi8(v, _mm_set1_epi8('-'));
+        __m128i sign = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(':')), equals);
+        __m128i l = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        __m128i token = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(l, _mm_set1_epi8(25)), l), _mm_or_si128(digit, equals));
+        token = _mm_or_si128(token, _mm_or_si128(dash, _mm_cmpeq_epi8(v, _mm_set1_epi8('_'))));
+        token = _mm_or_si128(token, _mm_cmpeq_epi8(v, _mm_set1_epi8('/')));
+        token = _mm_or_si128(token, _mm_cmpeq_epi8(v, _mm_set1_epi8('+')));
+        m->token |= (uint64_t)(uint32_t)_mm_movemask_epi8(token) << (16 * k);
         m->digit |= (uint64_t)(uint32_t)_mm_movemask_epi8(digit) << (16 * k);
         m->at |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('@'))) << (16 * k);
         m->colon |= (uint64_t)(uint32_t)_mm_movemask_epi8(sign) << (16 * k);
-        m->dash |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('-'))) << (16 * k);
+        m->dash |= (uint64_t)(uint32_t)_mm_movemask_epi8(dash) << (16 * k);
         m->high |= (uint64_t)(uint32_t)_mm_movemask_epi8(v) << (16 * k);
     }
 #else
     for (int k = 0; k < 64; k++) {
         uint64_t bit = 1ULL << k;
+        if (is_token(p[k])) m->token |= bit;
+        if (p[k] == '=') m->colon |= bit;
         if (is_digit(p[k])) m->digit |= bit;
         else if (p[k] == '@') m->at |= bit;
-        else if (p[k] == ':' || p[k] == '=') m->colon |= bit;
+        else if (p[k] == ':') m->colon |= bit;
         else if (p[k] == '-') m->dash |= bit;
         else if (p[k] >= 0x80) m->high |= bit;
     }
@@ -239,17 +250,31 @@ static uint32_t token(const uint8_t *p, const uint8_t *end) {
     return bits;
 }
 
-static uint32_t tokens(const Segment *s) {
-    uint32_t bits = 0;
-    for (const uint8_t *p = s->start + RUN - 1; p < s->end; p += RUN) {
-        if (LIKELY(!is_token(*p))) continue;
-        const uint8_t *from = p, *to = p + 1;
-        while (from > s->start && is_token(from[-1])) from--;
-        while (to < s->end && is_token(*to)) to++;
-        if (to - from >= RUN) bits |= token(from, to);
-        while (p + RUN < to) p += RUN;
+/* The run of a token around p, unless it was looked at already. */
+static void run_at(Segment *s, Carry *c, const uint8_t *p) {
+    if (p < c->run_end) return;
+    const uint8_t *from = p, *to = p + 1;
+    while (from > s->start && is_token(from[-1])) from--;
+    while (to < s->end && is_token(*to)) to++;
+    c->run_end = to;
+    s->bits |= token(from, to);
+}
+
+/* Runs of thirteen signs of a token or more, inside the block or over its beginning. */
+static void runs(Segment *s, Carry *c, const uint8_t *p, uint64_t token) {
+    int head = token == ~0ULL ? 64 : __builtin_ctzll(~token);
+    if (head && c->tail + head >= RUN) run_at(s, c, p);
+    uint64_t w = token & token >> 1;
+    w &= w >> 2;
+    w &= w >> 4;
+    w &= w >> 5;
+    while (UNLIKELY(w)) {
+        const uint8_t *q = p + __builtin_ctzll(w);
+        run_at(s, c, q);
+        int64_t done = c->run_end - p;
+        w = done >= 64 ? 0 : w & ~0ULL << done;
     }
-    return bits;
+    c->tail = token == ~0ULL ? RUN : __builtin_clzll(~token);
 }
 
 /* How many bytes a sign takes that a continuation byte looks like in Latin-1 or Windows-1252; 0 if it is none. */
@@ -329,12 +354,13 @@ static int begins_private(const Segment *s, const uint8_t *p) {
     return s->end - p >= 6 && !memcmp(p, "BEGIN ", 6);
 }
 
-static void block(Segment *s, const uint8_t *p, uint64_t valid, uint64_t *last_digit) {
+static void block(Segment *s, const uint8_t *p, uint64_t valid, Carry *c) {
     Masks m;
     masks_of(p, &m);
     uint64_t digit = m.digit & valid;
-    for (uint64_t w = digit & ~(digit << 1 | *last_digit); w; w &= w - 1) s->bits |= number(s, p + __builtin_ctzll(w));
-    *last_digit = digit >> 63;
+    for (uint64_t w = digit & ~(digit << 1 | c->digit); w; w &= w - 1) s->bits |= number(s, p + __builtin_ctzll(w));
+    c->digit = digit >> 63;
+    runs(s, c, p, m.token & valid);
     for (uint64_t w = m.at & valid; w; w &= w - 1) s->bits |= address(s, p + __builtin_ctzll(w));
     if (!(s->bits & PASSWORD))
         for (uint64_t w = m.colon & valid; w; w &= w - 1)
@@ -358,12 +384,11 @@ EXPORT int64_t luthier_scan(const uint8_t *text, const int64_t *start, const int
     int64_t flagged = 0;
     for (int64_t n = 0; n < segments; n++) {
         Segment s = {text + start[n], text + end[n], 0};
-        uint64_t last_digit = 0;
+        Carry c = {0, 0, s.start};
         for (const uint8_t *p = s.start; p < s.end; p += 64) {
             int64_t left = s.end - p;
-            block(&s, p, left >= 64 ? ~0ULL : (1ULL << left) - 1, &last_digit);
+            block(&s, p, left >= 64 ? ~0ULL : (1ULL << left) - 1, &c);
         }
-        s.bits |= tokens(&s);
         bits[n] = s.bits;
         flagged += s.bits != 0;
     }
