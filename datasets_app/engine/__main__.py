@@ -10,6 +10,8 @@ from typing import Any
 
 # Arrow's own allocators reserve far more address space than they use, which the memory limit would count.
 os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+# One thread for each analyser is enough on two cores; those of the linear algebra library only spin.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import orjson
 

@@ -80,14 +80,12 @@ class Converter:
             self._note(item, item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object"))
             return None
         record = mapped(item.record, self.mapping)
-        found = formats.convert_all(record, self.format)
-        if isinstance(found, Row):
-            try:
-                return self._taken(found, record)
-            except BadRecord as bad:
-                found = [bad]
-        for fault in found:
-            self._note(item, fault)
+        try:
+            return self._taken(formats.convert(record, self.format), record)
+        except BadRecord as bad:
+            faults = formats.convert_all(record, self.format)  # asked only now: it is the slower of the two
+            for fault in faults if isinstance(faults, list) else [bad]:
+                self._note(item, fault)
         return None
 
     def _taken(self, row: Row, record: dict[str, Any]) -> Taken:
@@ -119,18 +117,30 @@ def storable(row: Row) -> bytes:
         if "surrogate" in str(error) or "UTF-8" in str(error):
             raise BadRecord("", Code.LONE_SURROGATE, "half of a character pair", "whole characters") from error
         raise BadRecord("", Code.WRONG_TYPE, str(error)[:120], "texts, numbers, lists and objects") from error
-    extras = "".join([row.label or "", row.source_id or "", *(row.tags or [])])
-    if "\x00" in extras or (b"\\u0000" in canonical and _holds_nul(orjson.loads(canonical))):
-        raise BadRecord("", Code.NUL_CHARACTER, "the character U+0000", "text without it")
+    about = "".join([row.label or "", row.source_id or "", *(row.tags or [])])
+    if "\x00" in about or b"\\u0000" in canonical:
+        place = _nul_in(row)
+        if place is not None:
+            raise BadRecord(place, Code.NUL_CHARACTER, "the character U+0000", "text without it")
     return canonical
 
 
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(_holds_nul(part) for part in value)
+def _nul_in(row: Row) -> str | None:
+    """The path of the first text with a NUL character; the canonical form only shows that there may be one."""
+    parts = {"messages": row.messages, "chosen": row.chosen, "rejected": row.rejected, "tools": row.tools}
+    parts |= {"text": row.text, "label": row.label, "id": row.source_id, "tags": row.tags}  # type: ignore[dict-item]
+    waiting: list[tuple[str, Any]] = list(parts.items())[::-1]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str) and "\x00" in value:
+            return path
+        if isinstance(value, dict):
+            if any("\x00" in str(key) for key in value):
+                return path
+            waiting += [(f"{path}.{key}", inner) for key, inner in list(value.items())[::-1]]
+        if isinstance(value, list):
+            waiting += [(f"{path}[{n}]", inner) for n, inner in enumerate(value)][::-1]
+    return None
 
 
 def fit_to_show(text: str) -> str:

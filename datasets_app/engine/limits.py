@@ -1,5 +1,6 @@
 """What a reading child may use, and the same limits set on the process itself before it touches a file."""
 
+import ctypes
 import resource
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ SECONDS_PER_BYTE = 20 / (10 * MB)
 MEMORY_PER_BYTE = 4
 
 
+# M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX of malloc.h.
+MALLOC = {-3: 32 * MB, -1: 64 * MB, -8: 4}
+
+
 class _Account:
     """The limits of this process, and what its honest rows have earned so far."""
 
@@ -57,6 +62,15 @@ def apply(limits: Limits) -> None:
     _lower(resource.RLIMIT_AS, limits.most_memory_bytes + 4096 * MB, limits.most_memory_bytes + 4096 * MB)
     _lower(resource.RLIMIT_CPU, limits.cpu_seconds, limits.most_cpu_seconds)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes)
+    _keep_freed()
+
+
+def _keep_freed() -> None:
+    """Batches come and go by the megabyte: handing each back to the kernel costs more than filling it again."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc
+    if mallopt is not None:
+        for name, value in MALLOC.items():
+            mallopt(name, value)
 
 
 def earn(size: int) -> None:

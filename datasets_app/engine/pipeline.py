@@ -148,6 +148,11 @@ class Pipeline:
                 whole[analyser.name] -= spent
         return {step: round(max(0.0, spent), 3) for step, spent in whole.items()}
 
+    def book(self, step: str, seconds: float, *, of: str) -> None:
+        """Seconds that were measured inside one step belong to another."""
+        self.cpu[step] = self.cpu.get(step, 0.0) + seconds
+        self.cpu[of] = self.cpu.get(of, 0.0) - seconds
+
     def _write(self, batch: Batch) -> None:
         self._writer.write(batch, self._identities(batch))
 
@@ -247,7 +252,7 @@ class Lane:
 def analysers(plan: Plan, out: Path) -> list[Analyser]:
     """In the order in which they finish: later ones may read what earlier ones found."""
     made: list[Analyser | None] = [
-        _made("structure", "Structure", plan.purpose) or _made("legacy", "Legacy", plan.purpose),
+        _made("structure", "Structure", plan.purpose),
         _made("words", "Words", plan.purpose, golden=plan.golden, workdir=out),
         _made("sensitive", "Sensitive"),
         _made("tokens", "Tokens", plan.tokenizer, max_length=plan.max_length) if plan.tokenizer else None,

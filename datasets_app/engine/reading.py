@@ -47,7 +47,7 @@ class Reading:
         self.size = self.upload.size
         self.format_name = ""
         self.ignored: Counter[str] = Counter()
-        self.first = 0
+        self.first, self.digesting = 0, 0.0
         self._samples: list[tuple[int, Any]] | None = []
 
     @property
@@ -99,6 +99,7 @@ class Reading:
         for line, one in taken:
             kernel.append(line, one.row, one.digest)
         yield from lines.batches(kernel, converter, self.first)
+        self.digesting += kernel.digesting
         for name, count in kernel.unknown().items():
             self.ignored[name] += count
 

@@ -9,6 +9,7 @@ from datasets_app.domain.formats.base import BadRecord
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.native import json as native
 
+LONGEST = 60
 AROUND = 30  # characters quoted on either side of a fault
 
 
@@ -44,7 +45,7 @@ def _words(data: bytes, fault: native.Fault, before: str, limits: Limits) -> tup
     return {
         Code.LONE_SURROGATE: (f"{rest[:6]} {where}", "a whole character"),
         Code.NOT_A_NUMBER: (_word(rest), "a number or null"),
-        Code.NUMBER_TOO_LARGE: (_word(rest)[:60] + "…", "a number of at most 64 bits"),
+        Code.NUMBER_TOO_LARGE: (_word(rest), "a number of at most 64 bits"),
         Code.TOO_DEEP: (f"more than {levels}", f"at most {levels}"),
         Code.TOO_MANY_VALUES: ("hundreds of thousands of lists, objects or fields", "one example a row"),
         Code.DUPLICATE_KEY: (f"“{fault.path.rpartition('.')[2]}” twice in one object", "each key once"),
@@ -54,4 +55,4 @@ def _words(data: bytes, fault: native.Fault, before: str, limits: Limits) -> tup
 def _word(text: str) -> str:
     """The number, or what was meant to be one, at the beginning of this text."""
     n = next((n for n, sign in enumerate(text) if not (sign.isalnum() or sign in "+-.")), len(text))
-    return text[:n]
+    return text[:n] if n <= LONGEST else text[:LONGEST] + "…"

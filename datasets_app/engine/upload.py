@@ -65,6 +65,7 @@ class Upload:
                 found = f"0 of {self.bad_codes.total()} rows fit “{reading.format_name}”"
                 raise FileRefused(Code.NO_GOOD_ROWS if self.bad_codes else Code.EMPTY_FILE, found)
             events.emit("progress", phase="judging", done=reading.size, total=reading.size, rows=pipeline.rows)
+            pipeline.book("exact", reading.digesting, of="parse")
             outcome = pipeline.finish(reading.ignored)
         return {
             **outcome.as_result(),

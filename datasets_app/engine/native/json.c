@@ -45,7 +45,8 @@ typedef struct {
     int64_t lines, rows, segments;
     Buffer text, start, end, row, role, part, flags, row_seg, line, digest;
     Column columns[COLUMNS];
-    Buffer canon, turns, tags, special; /* special: names that Python reads, each behind its length in one byte */
+    Buffer canon, canon_end; /* the canonical forms of the rows, and where each ends; none for rows of Python */
+    Buffer turns, tags, special; /* special: names that Python reads, each behind its length in one byte */
     Name names[MOST_NAMES];
     int n_names;
     Scan scan;
@@ -381,25 +382,20 @@ static void put_about(Kernel *k, const Record *r) {
 
 /* Room for all of one row, so that the writing itself asks no more. */
 static int row_ready(Kernel *k, int64_t size, int64_t turns, int64_t tags) {
-    int ok = reserve(&k->text, size + 2 + PADDING) && segments_ready(k, turns);
+    int ok = reserve(&k->text, size + 2 + PADDING) && segments_ready(k, turns) && reserve(&k->canon_end, 8);
     ok = ok && reserve(&k->row_seg, 8) && reserve(&k->line, 8) && reserve(&k->digest, 32);
     for (int c = 0; ok && c < COLUMNS; c++) {
         int wide = c == C_MESSAGES || c == C_LABEL || c == C_TAGS || c == C_ID || (c == C_TEXT && k->format == TEXT);
         ok = column_ready(&k->columns[c], (wide ? size : 0) + (c == C_MESSAGES ? 64 * turns + 8 : 0) + 4 * tags + 8);
     }
-    k->canon.n = 0;
     return ok && reserve(&k->canon, size + 64 * turns + 64);
 }
 
 static void row_end(Kernel *k, int64_t line) {
     PUSH(&k->row_seg, int64_t, k->segments);
     PUSH(&k->line, int64_t, line);
-    k->rows++;
-}
-
-static void put_digest(Kernel *k) {
-    sha256(k->canon.p, (size_t)k->canon.n, k->digest.p + k->digest.n, k->fast_hash);
-    k->digest.n += 32;
+    PUSH(&k->canon_end, int64_t, k->canon.n);
+    k->digest.n = 32 * ++k->rows;
 }
 
 static int put_row(Kernel *k, const Record *r, int64_t line, int64_t size) {
@@ -429,7 +425,6 @@ static int put_row(Kernel *k, const Record *r, int64_t line, int64_t size) {
     column_end(&k->columns[C_TEXT], k->format == TEXT);
     const int none[] = {C_CHOSEN, C_REJECTED, C_TOOLS, C_EXTRAS, C_PROVENANCE};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) column_end(&k->columns[none[i]], 0);
-    put_digest(k);
     row_end(k, line);
     return 1;
 }
@@ -457,7 +452,8 @@ static int count_unknown(Kernel *k, const Record *r) {
 /* ---- what Python calls -------------------------------------------------------------------------------------- */
 
 EXPORT void luthier_json_reset(Kernel *k) {
-    Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line, &k->digest};
+    Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line, &k->digest,
+                     &k->canon, &k->canon_end};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) all[i]->n = 0;
     for (int c = 0; c < COLUMNS; c++) column_reset(&k->columns[c]);
     k->rows = k->segments = 0;
@@ -466,7 +462,7 @@ EXPORT void luthier_json_reset(Kernel *k) {
 
 EXPORT void luthier_json_free(Kernel *k) {
     Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line,
-                     &k->digest, &k->canon, &k->turns, &k->tags, &k->special};
+                     &k->digest, &k->canon, &k->canon_end, &k->turns, &k->tags, &k->special};
     if (!k) return;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->p);
     for (int c = 0; c < COLUMNS; c++) {
@@ -547,9 +543,16 @@ EXPORT int luthier_json_append(Kernel *k, int64_t line, const uint8_t *digest, c
         }
         column_end(&k->columns[c], widths[c] >= 0);
     }
-    put(&k->digest, digest, 32);
+    memcpy(k->digest.p + 32 * k->rows, digest, 32);
     row_end(k, line);
     return 1;
+}
+
+/* Fill in the digests of the rows that were read here. */
+EXPORT void luthier_json_digest(Kernel *k) {
+    const int64_t *ends = (const int64_t *)k->canon_end.p;
+    for (int64_t i = 0, from = 0; i < k->rows; from = ends[i++])
+        if (ends[i] > from) sha256(k->canon.p + from, (size_t)(ends[i] - from), k->digest.p + 32 * i, k->fast_hash);
 }
 
 /* Addresses and sizes of what was gathered, in the order native/json.py reads them. The text is padded with zeros. */

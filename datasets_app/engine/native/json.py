@@ -1,6 +1,7 @@
 """JSON at the speed of C: strict checks that name the place of a fault, and rows without an object for each."""
 
 import ctypes
+import time
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
@@ -90,7 +91,7 @@ def _functions() -> ctypes.CDLL:
     lib, number, pointer = library(), ctypes.c_int64, ctypes.c_void_p
     lib.luthier_json_new.restype = pointer
     lib.luthier_json_new.argtypes = [ctypes.c_int, ctypes.c_char_p, number, number]
-    for one in (lib.luthier_json_free, lib.luthier_json_reset, lib.luthier_json_skip):
+    for one in (lib.luthier_json_free, lib.luthier_json_reset, lib.luthier_json_skip, lib.luthier_json_digest):
         one.argtypes, one.restype = [pointer], None
     lib.luthier_json_feed.restype = number
     lib.luthier_json_feed.argtypes = [pointer, ctypes.c_char_p, number, number, ctypes.c_int, *[number] * 3, pointer]
@@ -147,6 +148,7 @@ class Rows:
         if not self._kernel:
             raise MemoryError
         self._kind = b"text" if fmt == Format.TEXT else b"sft"
+        self.digesting = 0.0  # CPU seconds spent on digests
         self._stop = (ctypes.c_int64 * 4)()
 
     def __del__(self) -> None:
@@ -193,6 +195,9 @@ class Rows:
 
     def take(self, first: int) -> Batch:
         """What was gathered, as a batch of its own; then it starts anew."""
+        began = time.thread_time()
+        self._lib.luthier_json_digest(self._kernel)
+        self.digesting += time.thread_time() - began
         view = self._view()
         rows = int(view[0])
         parts = [(int(view[2 + 2 * n]), int(view[3 + 2 * n])) for n in range(10)]

@@ -85,6 +85,17 @@ static inline int j_utf8(const uint8_t *p, const uint8_t *end) {
     return 4;
 }
 
+/* Whether the text ends inside a sequence that is well-formed so far: then it has been cut, not wrongly encoded. */
+static inline int j_cut(const uint8_t *p, const uint8_t *end) {
+    int64_t n = end - p;
+    if (n >= (p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2)) return 0;
+    for (uint8_t one = 0x80; one < 0xc0; one += 0x10) { /* a second byte from each range that some lead byte takes */
+        uint8_t whole[4] = {p[0], n > 1 ? p[1] : one, n > 2 ? p[2] : 0x80, 0x80};
+        if (j_utf8(whole, whole + 4)) return 1;
+    }
+    return 0;
+}
+
 /* The next byte that is a quote, a backslash, a control or not ASCII; `end` if there is none. */
 static inline const uint8_t *j_special(const uint8_t *p, const uint8_t *end) {
 #if defined(__SSE2__)
@@ -160,7 +171,7 @@ static inline int j_string(Scan *j, Span *out) {
         } else if (c >= 0x80) {
             do {
                 int n = j_utf8(p, end);
-                if (UNLIKELY(!n)) return j_fail(j, J_UTF8, 0, p);
+                if (UNLIKELY(!n)) return j_cut(p, end) ? j_fail(j, J_INVALID, H_QUOTE, end) : j_fail(j, J_UTF8, 0, p);
                 p += n;
             } while (p < end && *p >= 0x80);
         } else {
