@@ -5,12 +5,11 @@ The work is done by the kernels `native/words*.c` and `native/near.c`; this modu
 """
 
 import ctypes
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,8 @@ from datasets_app.engine import index, near
 from datasets_app.engine.batch import Batch, Bytes, Ints
 from datasets_app.engine.diversity import Diversity
 from datasets_app.engine.facts import Facts
-from datasets_app.engine.words_native import ROW, Tokens, View, address, checked, kernels, words_of
+from datasets_app.engine.leakage import Golden
+from datasets_app.engine.words_native import Handle, Tokens, View, address, checked, kernels, words_of
 
 LANGUAGE_FILE, CLUSTERS_FILE = "words.language.npy", "words.clusters.npy"
 KEPT_TOKENS = 4  # batches whose words wait for the other of `identities` and `take`
@@ -46,11 +46,9 @@ class Words:
         self.cpu = {"near": 0.0, "diversity": 0.0}
         self.clusters: Ints = np.zeros(0, np.int64)
         self._parents = parents
-        self._files: list[IO[bytes]] = [tempfile.TemporaryFile(dir=workdir) for _ in range(3)]  # noqa: SIM115 - as long as this
-        self._lib = kernels()
-        self.handle = self._lib.words_new(*[file.fileno() for file in self._files])
-        if not self.handle:
-            raise MemoryError
+        self.kept = Handle(workdir)
+        self._lib, self.handle = kernels(), self.kept.pointer
+        self._golden = Golden(self.kept, golden, workdir) if golden else None
         self._tell_languages()
         self._phrases = injection.listed()
         self._tell_phrases()
@@ -60,11 +58,6 @@ class Words:
         self._waiting: dict[int, Tokens] = {}
         self._spare: list[Tokens] = []
         self._done: set[int] = set()  # batches that one of the two has finished with
-
-    def __del__(self) -> None:
-        if getattr(self, "handle", None):
-            self._lib.words_free(self.handle)
-            self.handle = None
 
     def identities(self, batch: Batch) -> tuple[Ints, Ints, Ints]:
         """(row_hash, prompt_hash, prompt_norm_hash) of each row; NO_PROMPT where nothing is asked."""
@@ -80,30 +73,27 @@ class Words:
         began = time.thread_time()
         view = View(batch)
         tokens = self._tokens(batch, view)
-        near_s, diversity_s = ctypes.c_double(), ctypes.c_double()
-        checked(
-            self._lib.words_take(
-                self.handle, tokens.handle, view.pointer, batch.first, ctypes.byref(near_s), ctypes.byref(diversity_s)
-            )
-        )
+        _, distinct = self.kept.take(tokens, view)
         self._put_aside(batch, tokens)
         self._hashes.append(row_hashes(batch))
         self.rows += batch.rows
         middle = time.thread_time()
         self._diversity.take(self, view)
-        self.cpu["diversity"] += diversity_s.value + time.thread_time() - middle
-        self.cpu["near"] += middle - began - diversity_s.value
+        self.cpu["diversity"] += distinct + time.thread_time() - middle
+        self.cpu["near"] += middle - began - distinct
 
     def finish(self, facts: Facts) -> None:
         began = time.thread_time()
-        checked(self._lib.words_end(self.handle))
-        info = self.info()
+        self.kept.end()
+        info = self.kept.info()
         repeats = self._repeats(facts)
         self.clusters = near.note_near_duplicates(self, facts, repeats)
         near.note_conflicts(self, facts, info)
         self._lib.words_drop_keys(self.handle)
         self._note_languages(facts, info)
         self._note_phrases(facts)
+        if self._golden is not None:
+            facts.stats["overlaps"] = self._golden.overlaps()
         middle = time.thread_time()
         self._diversity.finish(self, facts, self._parents)
         self.cpu["diversity"] += time.thread_time() - middle
@@ -112,19 +102,13 @@ class Words:
     def save(self, folder: Path) -> None:
         """Clusters, languages and the search index, beside the rows of the version."""
         began = time.thread_time()
-        info = self.info()
+        info = self.kept.info()
         np.save(folder / CLUSTERS_FILE, self.clusters, allow_pickle=False)
         np.save(folder / LANGUAGE_FILE, languages(info), allow_pickle=False)
         index.write(self, folder)
+        if self._golden is not None:
+            self._golden.save(folder)
         self.cpu["near"] += time.thread_time() - began
-
-    def info(self) -> NDArray[Any]:
-        """What the kernel keeps of each row, as a structured array of dtype ROW; valid until the next `take`."""
-        rows = ctypes.c_int64()
-        pointer = self._lib.words_rows(self.handle, ctypes.byref(rows))
-        if not rows.value:
-            return np.zeros(0, ROW)
-        return np.frombuffer((ctypes.c_char * (rows.value * ROW.itemsize)).from_address(pointer), dtype=ROW)
 
     def _tokens(self, batch: Batch, view: View) -> Tokens:
         """The words of a batch, read once for the two that ask for them."""

@@ -3,8 +3,10 @@
 import ctypes
 import errno
 import os
+import tempfile
 from functools import cache
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +21,11 @@ ROW = np.dtype(
     [
         ("spill", np.uint64),
         ("context", np.uint64),
+        ("prompt", np.uint64),
         ("norm", np.uint64),
         ("answer", np.uint64),
         ("words", np.uint32),
-        ("prompt", np.uint32),
+        ("prompt_words", np.uint32),
         ("answer_at", np.uint32),
         ("answer_words", np.uint32),
         ("system", np.uint32),
@@ -41,6 +44,12 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "words_identities": (None, [_P, _P, _P, _P]),
     "words_new": (_P, [ctypes.c_int, ctypes.c_int, ctypes.c_int]),
     "words_free": (None, [_P]),
+    "words_lighten": (None, [_P]),
+    "words_golden_new": (_P, [_P, _P]),
+    "words_golden_drop": (None, [_P]),
+    "words_golden_set": (None, [_P, _P]),
+    "words_golden_cut": (ctypes.c_int, [_P]),
+    "words_golden_leaks": (_P, [_P, ctypes.c_int, _P]),
     "words_drop_keys": (None, [_P]),
     "words_rows": (_P, [_P, _P]),
     "words_take": (ctypes.c_int, [_P, _P, _P, _I, _P, _P]),
@@ -178,6 +187,53 @@ def _copied(pointer: ctypes.c_void_p, n: int, kind: Any) -> NDArray[Any]:
         return np.zeros(0, kind)
     size = n * np.dtype(kind).itemsize
     return np.frombuffer((ctypes.c_char * size).from_address(pointer.value), dtype=kind).copy()
+
+
+class Handle:
+    """A set of rows in the kernels, with the unnamed files it writes words to; `light` only compares."""
+
+    def __init__(self, workdir: Path | None = None, *, light: bool = False) -> None:
+        self._files: list[IO[bytes]] = [
+            tempfile.TemporaryFile(dir=workdir)  # noqa: SIM115 - open as long as the handle
+            for _ in range(3)
+        ]
+        self._lib = kernels()
+        self.pointer = self._lib.words_new(*[file.fileno() for file in self._files])
+        if not self.pointer:
+            raise MemoryError
+        if light:
+            self._lib.words_lighten(self.pointer)
+
+    def __del__(self) -> None:
+        if getattr(self, "pointer", None):
+            self._lib.words_free(self.pointer)
+            self.pointer = None
+
+    def take(self, tokens: Tokens, view: View) -> tuple[float, float]:
+        """(CPU seconds of near duplicates and the rest, of diversity)."""
+        near, diversity = ctypes.c_double(), ctypes.c_double()
+        checked(
+            self._lib.words_take(
+                self.pointer, tokens.handle, view.pointer, view.batch.first, ctypes.byref(near), ctypes.byref(diversity)
+            )
+        )
+        return near.value, diversity.value
+
+    def end(self) -> None:
+        """To be called before anything is looked up."""
+        checked(self._lib.words_end(self.pointer))
+
+    def spelled(self) -> IO[bytes]:
+        """Records of how words are spelled: hash (4 bytes), length (1), folded letters."""
+        return self._files[2]
+
+    def info(self) -> NDArray[Any]:
+        """What the kernel keeps of each row, as a structured array of dtype ROW; valid until the next `take`."""
+        rows = ctypes.c_int64()
+        pointer = self._lib.words_rows(self.pointer, ctypes.byref(rows))
+        if not rows.value:
+            return np.zeros(0, ROW)
+        return np.frombuffer((ctypes.c_char * (rows.value * ROW.itemsize)).from_address(pointer), dtype=ROW)
 
 
 def words_of(texts: list[str]) -> list[Words32]:

@@ -22,7 +22,6 @@
 #endif
 
 #define NONE 0xffffffffu
-#define LOOKS_NEAR 36    /* of 64 equal bytes; at Jaccard 0.8 fewer come once in 300,000 pairs */
 #define BUCKET_LEADERS 16 /* that one row is held against in one band */
 #define CANDIDATES 128
 #define CHECKED 8
@@ -58,7 +57,7 @@ void words_keys(const uint32_t *minima, uint32_t *keys, uint8_t *signature) {
     for (int k = 0; k < SIGNATURE; k++) signature[k] = (uint8_t)(minima[k] * 0x9e3779b1u >> 24);
 }
 
-static int alike(const uint8_t *a, const uint8_t *b) {
+int words_alike(const uint8_t *a, const uint8_t *b) {
     int equal = 0;
     for (int k = 0; k < SIGNATURE; k++) equal += a[k] == b[k];
     return equal;
@@ -66,19 +65,13 @@ static int alike(const uint8_t *a, const uint8_t *b) {
 
 /* ---- words read back ---- */
 
-typedef struct {
-    uint32_t *word, *shingle;
-    size_t n, shingles, room;
-    int64_t row;
-} Read;
-
-static void read_free(Read *r) {
+void words_read_free(Read *r) {
     free(r->word);
     free(r->shingle);
 }
 
 /* Words a..b of a row from the spill file. */
-static int read_words(const Words *w, Read *r, int64_t row, size_t from, size_t n) {
+int words_read(const Words *w, Read *r, int64_t row, size_t from, size_t n) {
     if (n + 1 > r->room) {
         size_t room = n + n / 2 + 64;
         uint32_t *word = realloc(r->word, room * sizeof *word);
@@ -97,25 +90,17 @@ static int read_words(const Words *w, Read *r, int64_t row, size_t from, size_t 
         done += (size_t)got;
     }
     r->n = n;
-    r->row = row;
     r->shingles = shingles(r->word, n, r->shingle);
     return 0;
 }
 
 static int read_row(const Words *w, Read *r, int64_t row, int prompt) {
-    return read_words(w, r, row, 0, prompt ? w->row[row].prompt : w->row[row].words);
+    return words_read(w, r, row, 0, prompt ? w->row[row].prompt_words : w->row[row].words);
 }
 
 /* ---- the exact index ---- */
 
-typedef struct {
-    uint32_t *key, *epoch;
-    uint8_t *side;
-    size_t mask;
-    uint32_t now;
-} Sets;
-
-static void sets_free(Sets *s) {
+void words_sets_free(Sets *s) {
     free(s->key);
     free(s->epoch);
     free(s->side);
@@ -125,7 +110,7 @@ static int sets_room(Sets *s, size_t n) {
     if (s->key && 2 * n <= s->mask) return 1;
     size_t slots = 1024;
     while (slots < 3 * n) slots *= 2;
-    sets_free(s);
+    words_sets_free(s);
     *s = (Sets){malloc(slots * sizeof(uint32_t)), calloc(slots, sizeof(uint32_t)), malloc(slots), slots - 1, 0};
     return s->key && s->epoch && s->side;
 }
@@ -135,7 +120,7 @@ static int in_table(const Table *t, uint32_t shingle) {
 }
 
 /* Jaccard index of the values of a and b that are not in `without`; -1 when none are left. */
-static double jaccard(Sets *s, const uint32_t *a, size_t na, const uint32_t *b, size_t nb, const Table *without) {
+double words_likeness(Sets *s, const uint32_t *a, size_t na, const uint32_t *b, size_t nb, const Table *without) {
     if (!sets_room(s, na + nb)) return -1;
     uint32_t now = ++s->now;
     size_t both = 0, either = 0;
@@ -165,10 +150,10 @@ EXPORT double words_jaccard(const uint32_t *a, int64_t na, const uint32_t *b, in
     Sets s = {0};
     uint32_t *x = malloc(((size_t)na + 1) * sizeof *x), *y = malloc(((size_t)nb + 1) * sizeof *y);
     double j = -1;
-    if (x && y) j = jaccard(&s, x, shingles(a, (size_t)na, x), y, shingles(b, (size_t)nb, y), NULL);
+    if (x && y) j = words_likeness(&s, x, shingles(a, (size_t)na, x), y, shingles(b, (size_t)nb, y), NULL);
     free(x);
     free(y);
-    sets_free(&s);
+    words_sets_free(&s);
     return j;
 }
 
@@ -207,7 +192,7 @@ static int common(const Words *w, int prompt, int n, size_t sample, double share
         out->used++;
         if (out->used * 2 > out->mask && !table_grow(out)) failed = ENOMEM;
     }
-    read_free(&r);
+    words_read_free(&r);
     table_free(&seen);
     return failed;
 }
@@ -256,7 +241,7 @@ static int link_rows(Words *w, int which, const uint8_t *skip) {
     for (int b = 0; b < BANDS && pair && spare; b++) {
         size_t n = 0;
         for (size_t row = 0; row < w->rows; row++) {
-            size_t words = which ? w->row[row].prompt : w->row[row].words;
+            size_t words = which ? w->row[row].prompt_words : w->row[row].words;
             if (words && !skip[row]) pair[n++] = (uint64_t)keys[row * BANDS + (size_t)b] << 32 | row;
             keys[row * BANDS + (size_t)b] = NONE;
         }
@@ -313,7 +298,7 @@ static int nearest(Search *s, size_t row, double least, int64_t *leader, float *
     int score[CHECKED];
     const uint8_t *signature = w->signatures[s->which];
     for (size_t i = 0; i < n; i++) {
-        int equal = alike(signature + row * SIGNATURE, signature + (size_t)s->candidate[i] * SIGNATURE);
+        int equal = words_alike(signature + row * SIGNATURE, signature + (size_t)s->candidate[i] * SIGNATURE);
         if (equal < LOOKS_NEAR) continue;
         size_t at = kept < CHECKED ? kept++ : CHECKED;
         while (at > 0 && score[at - 1] < equal) {
@@ -333,10 +318,10 @@ static int nearest(Search *s, size_t row, double least, int64_t *leader, float *
         if (!failed) failed = read_row(w, &s->other, best[i], s->which);
         if (failed) return failed;
         const Read *a = &s->one, *b = &s->other;
-        double j = jaccard(&s->sets, a->shingle, a->shingles, b->shingle, b->shingles, NULL);
+        double j = words_likeness(&s->sets, a->shingle, a->shingles, b->shingle, b->shingles, NULL);
         if (j < least || j <= *index) continue;
         if (s->without && s->without->used) {
-            double rest = jaccard(&s->sets, a->shingle, a->shingles, b->shingle, b->shingles, s->without);
+            double rest = words_likeness(&s->sets, a->shingle, a->shingles, b->shingle, b->shingles, s->without);
             if (rest < least) continue;
         }
         *index = (float)j;
@@ -362,9 +347,9 @@ EXPORT int words_match(Words *w, int which, const uint8_t *skip, const Table *wi
         if (!skip[row]) failed = nearest(&s, row, least, leader + row, index + row);
     *capped = s.capped;
     free(s.seen);
-    sets_free(&s.sets);
-    read_free(&s.one);
-    read_free(&s.other);
+    words_sets_free(&s.sets);
+    words_read_free(&s.one);
+    words_read_free(&s.other);
     return failed;
 }
 
@@ -382,12 +367,12 @@ static uint64_t digits_of(const Read *r) {
 static int disagree(Words *w, Sets *sets, Read *a, Read *b, int64_t i, int64_t j, int *failed) {
     const RowInfo *x = w->row + i, *y = w->row + j;
     if (!x->answer || !y->answer || x->answer == y->answer) return 0;
-    *failed = read_words(w, a, i, x->answer_at, x->answer_words);
-    if (!*failed) *failed = read_words(w, b, j, y->answer_at, y->answer_words);
+    *failed = words_read(w, a, i, x->answer_at, x->answer_words);
+    if (!*failed) *failed = words_read(w, b, j, y->answer_at, y->answer_words);
     if (*failed) return 0;
     if (a->n <= 6 || b->n <= 6) return 1;
     if (x->context == y->context && digits_of(a) != digits_of(b)) return 1;
-    return jaccard(sets, a->shingle, a->shingles, b->shingle, b->shingles, NULL) < 0.5;
+    return words_likeness(sets, a->shingle, a->shingles, b->shingle, b->shingles, NULL) < 0.5;
 }
 
 /* conflict[k] becomes 1 where rows one[k] and other[k] ask the same under the same system turn, with the same numbers,
@@ -407,8 +392,8 @@ EXPORT int words_conflicts(Words *w, const int64_t *one, const int64_t *other, i
         }
         conflict[k] = (uint8_t)disagree(w, &sets, &a, &b, i, j, &failed);
     }
-    read_free(&a);
-    read_free(&b);
-    sets_free(&sets);
+    words_read_free(&a);
+    words_read_free(&b);
+    words_sets_free(&sets);
     return failed;
 }

@@ -45,8 +45,8 @@ typedef struct {
 
 typedef struct {
     uint64_t spill; /* offset of the row's words in the spill file, in words */
-    uint64_t context, norm, answer;
-    uint32_t words, prompt; /* words outside the system turn; those of them in the prompt */
+    uint64_t context, prompt, norm, answer;
+    uint32_t words, prompt_words; /* words outside the system turn; those of them in the prompt */
     uint32_t answer_at, answer_words;
     uint32_t system, opening; /* hashes of system turn and tools, and of the answer's first words */
     uint8_t asked, answered, spare[6]; /* languages of prompt and answer */

@@ -21,6 +21,20 @@ typedef struct {
 
 typedef struct Golden Golden;
 
+/* Two sets of shingles held against each other; grown and used again from pair to pair. */
+typedef struct {
+    uint32_t *key, *epoch;
+    uint8_t *side;
+    size_t mask;
+    uint32_t now;
+} Sets;
+
+/* Words of a row as read back from the spill file, and their shingles. */
+typedef struct {
+    uint32_t *word, *shingle;
+    size_t n, shingles, room;
+} Read;
+
 typedef struct Words {
     RowInfo *row;
     uint32_t *keys[2];      /* of whole rows, of prompts: BANDS each */
@@ -45,13 +59,20 @@ typedef struct Words {
     int64_t *hits; /* row, phrase */
     size_t n_hits, hits_room;
     Golden *golden;
+    int light; /* only what is compared: no index, no n-grams, no phrases */
 } Words;
 
 void words_free(Words *w);
 void words_drop_keys(Words *w);
 void words_golden_free(Words *w);
-int words_leak(Words *w, size_t number, uint64_t prompt, uint64_t norm, const RowInfo *info);
+int words_leak(Words *w, size_t number);
 uint8_t words_language(const Words *w, const Votes *v);
+int words_read(const Words *w, Read *r, int64_t row, size_t from, size_t n);
+void words_read_free(Read *r);
+double words_likeness(Sets *s, const uint32_t *a, size_t na, const uint32_t *b, size_t nb, const Table *without);
+void words_sets_free(Sets *s);
+int words_alike(const uint8_t *a, const uint8_t *b);
+#define LOOKS_NEAR 36 /* of 64 equal bytes; at Jaccard 0.8 fewer come once in 300,000 pairs */
 void words_sort(uint32_t *values, uint32_t *spare, size_t n);
 
 #endif
