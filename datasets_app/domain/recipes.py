@@ -89,10 +89,10 @@ def _check_order(steps: list[Step]) -> None:
 
 def fix_for(code: str) -> Step | None:
     """The one step that mends a finding, if one does."""
-    fix = about(code).fix
-    if not fix:
+    said = about(code)
+    if not said.fix:
         return None
-    return Step(Op(fix), {"code": code} if fix == Op.DROP_FINDING else {})
+    return Step(Op(said.fix), {"code": code} if said.fix == Op.DROP_FINDING else dict(said.fix_args))
 
 
 def portable(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
