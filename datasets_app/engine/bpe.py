@@ -231,7 +231,10 @@ class Bpe:
         self.tokens = 1 + max([*vocab.values(), *(token["id"] for token in added)])
         self.special = {token["id"] for token in added}
         self.token_to_id = (vocab | {token["content"]: token["id"] for token in added}).get
-        self.bytes_of = self._bytes_by_id(vocab, added)
+        self.texts = [b""] * self.tokens
+        for token, number in vocab.items():
+            self.texts[number] = as_bytes(token)
+        self.bytes_of = self._bytes_by_id(added)
         self._keep = self._arrays(raw["model"], vocab, added)
         model = self._lib.bpe_model_new(*self._arguments())
         state = self._lib.bpe_state_new(ctypes.c_void_p(model), ctypes.c_size_t(slots)) if model else None
@@ -241,21 +244,16 @@ class Bpe:
         self.state = ctypes.c_void_p(state)
         weakref.finalize(self, _free, self._lib, model, state)
 
-    def _bytes_by_id(self, vocab: Mapping[str, int], added: Sequence[Mapping[str, Any]]) -> list[bytes]:
-        found = [b""] * self.tokens
-        for token, number in vocab.items():
-            found[number] = as_bytes(token)
+    def _bytes_by_id(self, added: Sequence[Mapping[str, Any]]) -> list[bytes]:
+        found = self.texts.copy()
         for entry in added:
             found[entry["id"]] = entry["content"].encode()
         return found
 
     def _arrays(self, model: Mapping[str, Any], vocab: Mapping[str, int], added: Any) -> dict[str, Array]:
         pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
-        texts = [b""] * self.tokens
-        for token, number in vocab.items():
-            texts[number] = as_bytes(token)
         extra = [entry["content"].encode() for entry in added]
-        starts = np.concatenate([[0], np.cumsum([len(text) for text in [*texts, *extra]])]).astype(np.int64)
+        starts = np.concatenate([[0], np.cumsum([len(text) for text in [*self.texts, *extra]])]).astype(np.int64)
         return {
             "classes": classes(),
             "nfc": normal_form() if self.design["normalises"] else np.zeros(0, np.uint8),
@@ -263,7 +261,7 @@ class Bpe:
             "left": np.array([vocab[a] for a, _ in pairs], np.uint32),
             "right": np.array([vocab[b] for _, b in pairs], np.uint32),
             "made": np.array([vocab[a + b] for a, b in pairs], np.uint32),
-            "blob": np.frombuffer(b"".join([*texts, *extra, bytes(1)]), np.uint8),
+            "blob": np.frombuffer(b"".join([*self.texts, *extra, bytes(1)]), np.uint8),
             "token_start": starts,
             "added_start": starts[self.tokens :],
             "added_id": np.array([entry["id"] for entry in added], np.uint32),

@@ -86,7 +86,7 @@ class Counts:
         if self.pairs:
             return self.total.astype(np.int64)
         some = self.row_span[1:] > self.row_span[:-1]
-        ends = np.zeros(self.rows, np.int64)
+        ends: NDArray[np.int64] = np.zeros(self.rows, np.int64)
         ends[some] = self.spans[self.row_span[1:][some] - 1, 1]
         return ends
 
@@ -95,7 +95,7 @@ class Counts:
         if self.pairs:
             return self.chosen.astype(np.int64)
         some = self.row_span[1:] > self.row_span[:-1]
-        found = np.zeros(self.rows, np.int64)
+        found: NDArray[np.int64] = np.zeros(self.rows, np.int64)
         last = self.spans[self.row_span[1:][some] - 1]
         found[some] = last[:, 1] - last[:, 0]
         return found

@@ -1,7 +1,6 @@
 """Batches of rows to counts of tokens: natively by plan where that is exact, one by one where it is not."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 
 from datasets_app.engine import plans
 from datasets_app.engine.batch import Batch, Flag, Part, Role
-from datasets_app.engine.bpe import Bpe, NotNormal, Rows, Unsupported, pointer
+from datasets_app.engine.bpe import Bpe, Rows, Unsupported, pointer
 from datasets_app.engine.chat_template import CLOSE, OPEN, RENDERED_LIMIT, Unshowable, unmarked
+from datasets_app.engine.fast_chat import FastChat
 from datasets_app.engine.plans import Mode, NoPlan, Plan, Shape
 from datasets_app.engine.renderer import Renderer
-from datasets_app.engine.rendering import ChatTokenizer, Pair, Tokens, common_prefix, touched
+from datasets_app.engine.rendering import ChatTokenizer, Pair, Tokens, common_prefix
 from datasets_app.engine.token_counts import Counts
-from projects.domain.errors import Refused
 
 MOST_PLANS = 5000
 SLOW, REFUSED = -1, -2  # instead of a plan's number
@@ -27,61 +26,6 @@ DONE = 0
 CHECK_EVERY, CHECK_FIRST = 997, 2
 ROLE_NAMES = ["system", "user", "assistant", "tool"]
 FIELDS_OF_TURNS = ("name", "tool_call_id")
-
-
-class FastChat(ChatTokenizer):
-    """A ChatTokenizer whose templates are rendered in a child and whose tokens are counted natively."""
-
-    def __init__(self, folder: Path, renderer: Renderer | None, bpe: Bpe | None) -> None:
-        self.folder, self.bpe = folder, bpe
-        self._render = renderer or _no_template
-        self.specials = renderer.specials if renderer else {}
-        self.template_text = renderer.text if renderer else ""
-
-    @cached_property
-    def _slow(self) -> ChatTokenizer:
-        return ChatTokenizer(self.folder, self._render if isinstance(self._render, Renderer) else _Bare())
-
-    @property
-    def tokenizer(self) -> Any:  # type: ignore[override]
-        return self._slow.tokenizer
-
-    @property
-    def eos_id(self) -> int | None:
-        if "eos_token" not in self.specials:
-            return None
-        eos = self.specials["eos_token"]
-        return self.bpe.token_to_id(eos) if self.bpe else self.tokenizer.token_to_id(eos)
-
-    def encode(self, text: str) -> list[int]:
-        try:
-            return self.bpe.encode(text)[0].tolist() if self.bpe else self._slow.encode(text)
-        except NotNormal:
-            return self._slow.encode(text)
-
-    def spread(self, text: str, spans: Sequence[tuple[int, int]]) -> Tokens:
-        try:
-            found = self.bpe.encode(text) if self.bpe else None
-        except NotNormal:
-            found = None
-        if found is None:
-            return self._slow.spread(text, spans)
-        ends = found[1].tolist()
-        bytes_of = [(len(text[:low].encode()), len(text[:high].encode())) for low, high in spans]
-        return Tokens(found[0].tolist(), touched(list(zip([0, *ends], ends, strict=False)), bytes_of))
-
-
-class _Bare:
-    """Stands for the template of a folder without one."""
-
-    text, specials = "", {}  # type: ignore[var-annotated]
-
-    def __call__(self, *args: Any, **options: Any) -> str:
-        return _no_template()
-
-
-def _no_template(*args: Any, **options: Any) -> str:
-    raise Refused("This base model has no chat template.", code="no_template")
 
 
 class RowCounter:
@@ -101,6 +45,7 @@ class RowCounter:
         if self.bpe is None:
             assert self.chat.tokenizer  # unreadable files are told about at once
         self.by_row = self.doubts = 0
+        self.trusts_plans = True
         self._plans: dict[bytes, int] = {}
         self._made: list[Plan] = []
         self._checked: list[int] = []
@@ -155,22 +100,21 @@ class RowCounter:
         table = batch.table
         if self.renderer is None or (batch.rows and table.column("kind")[0].as_py() == "text"):
             return [False] * batch.rows
-        more = pc.is_valid(table.column("tools")).to_numpy(zero_copy_only=False).copy()
-        extras = pc.match_substring(table.column("extras"), "chat_template_kwargs")
-        more |= pc.fill_null(extras, False).to_numpy(zero_copy_only=False)
+        more = flags_of(pc.is_valid(table.column("tools")))
+        more |= flags_of(pc.match_substring(table.column("extras"), "chat_template_kwargs"))
         special = ((batch.seg_flags & (Flag.CALL | Flag.THINKING)) != 0) | (batch.seg_role == Role.TOOL)
         more[batch.seg_row[special]] = True
         for name in FIELDS_OF_TURNS:
             if name in self.renderer.text:
                 for column in ("messages", "chosen", "rejected"):
-                    named = pc.match_substring(table.column(column), f'"{name}":')
-                    more |= pc.fill_null(named, False).to_numpy(zero_copy_only=False)
+                    more |= flags_of(pc.match_substring(table.column(column), f'"{name}":'))
         return list(more)
 
     def _number(self, key: bytes) -> int:
         number = self._plans.get(key)
         if number is None:
-            number = self._plans[key] = self._learn(key) if len(self._plans) < MOST_PLANS else SLOW
+            wanted = self.trusts_plans and len(self._plans) < MOST_PLANS
+            number = self._plans[key] = self._learn(key) if wanted else SLOW
         return number
 
     def _learn(self, key: bytes) -> int:
@@ -206,7 +150,7 @@ class RowCounter:
         if not self._arrays:
             self._arrays = _flat(self._made)
         rows, room = batch.rows, len(batch.seg_row) + batch.rows + 1
-        out = {
+        out: dict[str, NDArray[Any]] = {
             "status": np.full(rows, 255, np.uint8),
             **{name: np.zeros(rows, np.int32) for name in ("total", "start", "total2")},
             "row_span": np.zeros(rows + 1, np.int64),
@@ -235,7 +179,7 @@ class RowCounter:
 
     def _wrong(self, batch: Batch, numbers: NDArray[np.int32], done: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Render the first rows of each plan, and some later ones, and look whether the plan says the same."""
-        wrong = np.zeros(batch.rows, bool)
+        wrong: NDArray[np.bool_] = np.zeros(batch.rows, bool)
         if self.renderer is None or _is_text(batch):
             return wrong
         for number in np.unique(numbers[done]).tolist():
@@ -310,9 +254,10 @@ class _Found:
 
     def __init__(self, batch: Batch, *, pairs: bool) -> None:
         self.first, self.rows, self.pairs = batch.first, batch.rows, pairs
-        self.total = np.zeros(batch.rows, np.int32)
-        self.parts = {name: np.zeros(batch.rows if pairs else 0, np.int32) for name in ("prompt", "chosen", "rejected")}
-        self.shown = np.ones(batch.rows, bool)
+        self.total: NDArray[np.int32] = np.zeros(batch.rows, np.int32)
+        room = batch.rows if pairs else 0
+        self.parts: dict[str, Any] = {name: np.zeros(room, np.int32) for name in ("prompt", "chosen", "rejected")}
+        self.shown: NDArray[np.bool_] = np.ones(batch.rows, bool)
         self.native: tuple[NDArray[np.int64], NDArray[np.int32]] | None = None
         self.spans: dict[int, list[tuple[int, int]]] = {}
         self.unshowable: list[dict[str, Any]] = []
@@ -364,10 +309,10 @@ class _Found:
         # Rows with one stretch, from where the answer starts to the end; the marked ones bring their own.
         count = np.diff(out["row_span"])[rows]
         single = (mode != Mode.MARKED) & ~silent & (start < total)
-        lengths = np.zeros(self.rows, np.int64)
+        lengths: NDArray[np.int64] = np.zeros(self.rows, np.int64)
         lengths[rows] = np.where(mode == Mode.MARKED, count, single)
         bounds = np.concatenate([[0], np.cumsum(lengths)])
-        spans = np.zeros((int(bounds[-1]), 2), np.int32)
+        spans: NDArray[np.int32] = np.zeros((int(bounds[-1]), 2), np.int32)
         spans[bounds[rows[single]]] = np.stack([start, total], axis=1)[single]
         marked = rows[mode == Mode.MARKED]
         for row in marked.tolist():
@@ -413,6 +358,12 @@ def parsed(record: dict[str, Any]) -> dict[str, Any]:
         record[name] = orjson.loads(record[name]) if record.get(name) else []
     extras = orjson.loads(record["extras"]) if record.get("extras") else {}
     return record | {"options": extras.get("chat_template_kwargs") or {}}
+
+
+def flags_of(column: Any) -> NDArray[np.bool_]:
+    """A column of booleans, nothing as False; without the detour through pandas that to_numpy takes."""
+    whole = pc.fill_null(column, False).cast("uint8").combine_chunks()
+    return np.frombuffer(whole.buffers()[1], np.uint8, len(whole), whole.offset).astype(bool)
 
 
 def _plain_plan(parts: Sequence[int]) -> Plan:

@@ -79,9 +79,10 @@ def batch_of_table(table: pa.Table, first: int) -> Batch:
     for row, kind in enumerate(kinds):
         made.row = row
         if kind == Kind.TEXT:
-            made.add((texts[row] or "").encode(), Role.USER, Part.DOCUMENT, Flag.TRAINED)
+            made.add((texts[row] or "").encode(), Role.USER, Part.DOCUMENT, Flag.TRAINED | Flag.ENDS_TURN)
         else:
-            made.conversation(*(orjson.loads(column[row]) if column[row] else [] for column in turns), kind)
+            messages, chosen, rejected = (orjson.loads(column[row]) if column[row] else [] for column in turns)
+            made.conversation(messages, chosen, rejected, kind)
         made.bounds.append(len(made.rows))
     return made.batch(table, first)
 
@@ -114,9 +115,10 @@ class _Segments:
         for name in ("thinking", "reasoning_content"):
             if turn.get(name):
                 self.add(turn[name].encode(), role, part, flags | Flag.THINKING)
-        self.add(turn["content"].encode(), role, part, flags)
-        if turn.get("tool_calls"):
-            self.add(orjson.dumps(turn["tool_calls"]), role, part, flags | Flag.CALL)
+        calls = turn.get("tool_calls")
+        self.add(turn["content"].encode(), role, part, flags | (0 if calls else Flag.ENDS_TURN))
+        if calls:
+            self.add(orjson.dumps(calls), role, part, flags | Flag.CALL | Flag.ENDS_TURN)
 
     def batch(self, table: pa.Table, first: int) -> Batch:
         ends = np.cumsum([len(text) for text in self.texts], dtype=np.int64)

@@ -1,7 +1,7 @@
 """The rows of a dataset version, read in stretches and turned into tokens under the run's cut policy."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,32 @@ def read_rows(path: Path) -> Iterator[Row]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            columns = [*COLUMNS, EXTRAS] if EXTRAS in file.schema_arrow.names else COLUMNS
-            for batch in file.iter_batches(batch_size=1000, columns=columns):
+            for batch in file.iter_batches(batch_size=1000, columns=_columns(file)):
                 yield from map(_parsed, batch.to_pylist())
     except OSError as problem:
         raise EngineError(f"The dataset cannot be read: {problem}", code="data_missing") from problem
+
+
+def read_rows_at(path: Path, indices: Iterable[int]) -> Iterator[Row]:
+    """The rows of these numbers, in order; only their groups are read."""
+    from pyarrow import parquet
+
+    wanted = sorted(set(indices))
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns, first = _columns(file), 0
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                here = [index - first for index in wanted if first <= index < first + rows]
+                if here:
+                    yield from map(_parsed, file.read_row_group(group, columns=columns).take(here).to_pylist())
+                first += rows
+    except OSError as problem:
+        raise EngineError(f"The dataset cannot be read: {problem}", code="data_missing") from problem
+
+
+def _columns(file: Any) -> list[str]:
+    return [*COLUMNS, EXTRAS] if EXTRAS in file.schema_arrow.names else COLUMNS
 
 
 def count_rows(path: Path) -> int:
