@@ -116,6 +116,8 @@ def edited(messages: list[Message], lang: Language, rate: float, draw: Draw) -> 
 
 def _edit(words: list[str], at: int, lang: Language, draw: Draw) -> None:
     word = str(lang.words[400 + draw.below(len(lang.words) - 400)])
+    if word == words[at]:
+        word += word  # an edit changes something
     action = draw.below(5)
     if action < 3 or len(words) < 4 or "\n" in words[at]:
         words[at] = word + ("\n" + words[at].partition("\n")[2] if "\n" in words[at] else "")
