@@ -44,11 +44,13 @@ ROUND = Machine(
 class Verdict(StrEnum):
     ACCEPT = "accept"
     FIX = "fix"
+    SWAP = "swap"  # of a preference pair: the rejected answer is the better one
     REJECT = "reject"
     SKIP = "skip"
 
 
-COUNTED = (Verdict.ACCEPT, Verdict.FIX, Verdict.REJECT)
+COUNTED = (Verdict.ACCEPT, Verdict.FIX, Verdict.SWAP, Verdict.REJECT)
+CHANGING = (Verdict.FIX, Verdict.SWAP, Verdict.REJECT)
 # The short list of a rejection; free text may follow, or stand alone.
 REASONS = (
     "Wrong answer",
@@ -59,7 +61,6 @@ REASONS = (
     "Duplicate",
     "Question makes no sense",
 )
-SWAP = "swap"  # the answer of a fix that turns a preference pair round
 
 
 class BadScope(ValueError):

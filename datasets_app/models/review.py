@@ -94,6 +94,7 @@ class ReviewDecision(models.Model):
     class Verdict(models.TextChoices):
         ACCEPT = "accept", "Accepted"
         FIX = "fix", "Fixed"
+        SWAP = "swap", "Turned round"  # a preference pair whose rejected answer is the better one
         REJECT = "reject", "Rejected"
         SKIP = "skip", "Skipped"
 
@@ -102,7 +103,7 @@ class ReviewDecision(models.Model):
     verdict = models.CharField(max_length=10, choices=Verdict)
     reason = models.CharField(max_length=300, blank=True)
     comment = models.TextField(blank=True)
-    answer = models.TextField(blank=True)  # of a fix: the answer as it should be, or "swap" for a pair turned round
+    answer = models.TextField(blank=True)  # of a fix: the answer as it should be
     seconds = models.FloatField(default=0.0)  # looked at, as measured by the server, idle time left out
     booked = models.BooleanField(default=False)  # its minutes stand in the ledger
     decided_at = models.DateTimeField(auto_now=True)

@@ -12,7 +12,8 @@ from django.db.models.functions import Least, TruncDate
 
 from datasets_app.domain import reviewing
 from datasets_app.domain.agreement import Agreement, agreement
-from datasets_app.domain.reviewing import COUNTED, DISPUTED, UNTOUCHED, Look, Speed
+from datasets_app.domain.purposes import Kind
+from datasets_app.domain.reviewing import CHANGING, COUNTED, DISPUTED, UNTOUCHED, Look, Speed
 from datasets_app.models import ReviewDecision, ReviewItem, ReviewRound, ReviewRuling
 from datasets_app.selectors.review import waiting_for
 from projects.domain import money
@@ -20,6 +21,7 @@ from projects.models import LedgerEntry, User
 
 TIMED = 2000  # the latest looks of a person that speed is told by
 VERDICTS = tuple(verdict.value for verdict in COUNTED)
+CHANGES = tuple(verdict.value for verdict in CHANGING)
 ZERO = Decimal(0)
 
 
@@ -34,6 +36,10 @@ class Person:
     @property
     def done(self) -> int:
         return sum(self.counts.get(verdict, 0) for verdict in VERDICTS)
+
+    @property
+    def mended(self) -> int:
+        return self.counts.get("fix", 0) + self.counts.get("swap", 0)
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,11 @@ def progress(review: ReviewRound) -> Progress:
     )
 
 
+def undone(review: ReviewRound) -> bool:
+    """Whether an item that is laid out still needs somebody."""
+    return review.items.filter(decided__lt=F("needs")).exists()
+
+
 def _decisions(review: ReviewRound) -> QuerySet[ReviewDecision]:
     return ReviewDecision.objects.filter(item__round=review)
 
@@ -126,7 +137,7 @@ def cost(review: ReviewRound) -> Decimal:
 
 
 def became(review: ReviewRound) -> dict[str, int]:
-    """Rows by what becomes of them: accept, fix, reject, disputed, untouched."""
+    """Rows by what becomes of them: accept, fix, swap, reject, disputed, untouched."""
     found: Counter[str] = Counter()
     alone = _decisions(review).filter(item__decided=1, item__ruling=None).exclude(verdict="skip")
     for row in alone.order_by().values("verdict").annotate(n=Count("pk")):
@@ -180,6 +191,7 @@ def agreements(review: ReviewRound) -> tuple[Agreement, list[Pair]]:
         .order_by("item", "pk")
         .values_list("item", "verdict", "reviewer")
     )
+    known = [name for name in VERDICTS if name != "swap" or review.version.kind == Kind.PREFERENCE]
     pairs, between = [], defaultdict(list)
     for _, rows in groupby(said.iterator(), key=lambda row: row[0]):
         (_, first, one), (_, second, other), *_ = list(rows)
@@ -189,8 +201,8 @@ def agreements(review: ReviewRound) -> tuple[Agreement, list[Pair]]:
         else:
             between[other, one].append((second, first))
     users = User.objects.in_bulk({pk for pair in between for pk in pair})
-    each = [Pair(users[one], users[two], agreement(said, VERDICTS)) for (one, two), said in between.items()]
-    return agreement(pairs, VERDICTS), sorted(each, key=lambda pair: -pair.found.pairs)
+    each = [Pair(users[one], users[two], agreement(said, known)) for (one, two), said in between.items()]
+    return agreement(pairs, known), sorted(each, key=lambda pair: -pair.found.pairs)
 
 
 def verdict_of(item: ReviewItem) -> Look:
@@ -201,15 +213,15 @@ def verdict_of(item: ReviewItem) -> Look:
 
 
 def changes(review: ReviewRound) -> Iterator[tuple[int, Look]]:
-    """(row, what becomes of it) for every row that is fixed or rejected, in no particular order."""
-    ruled = ReviewRuling.objects.filter(item__round=review, verdict__in=["fix", "reject"])
+    """(row, what becomes of it) for every row that is fixed, turned round or rejected, in no particular order."""
+    ruled = ReviewRuling.objects.filter(item__round=review, verdict__in=CHANGES)
     for row, verdict, answer, by in ruled.values_list("item__row", "verdict", "answer", "by"):
         yield row, Look(verdict, answer, by)
-    alone = _decisions(review).filter(item__decided=1, item__ruling=None, verdict__in=["fix", "reject"])
+    alone = _decisions(review).filter(item__decided=1, item__ruling=None, verdict__in=CHANGES)
     for row, verdict, answer, by in alone.values_list("item__row", "verdict", "answer", "reviewer").iterator():
         yield row, Look(verdict, answer, by)
     settled = {item: reviewing.settle(looks) for item, looks in _several(review)}
-    wanted = {item: look for item, look in settled.items() if look.verdict in {"fix", "reject"}}
+    wanted = {item: look for item, look in settled.items() if look.verdict in CHANGES}
     for pk, row in ReviewItem.objects.filter(round=review, decided__gt=1).values_list("pk", "row").iterator():
         if pk in wanted:
             yield row, wanted[pk]

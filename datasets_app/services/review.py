@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from datasets_app.domain import reviewing
+from datasets_app.domain.purposes import Kind
 from datasets_app.domain.reviewing import Verdict
 from datasets_app.models import ReviewDecision, ReviewItem, ReviewRound
 from datasets_app.selectors import review as reads
@@ -106,14 +107,13 @@ def lay_stretch(review: ReviewRound) -> bool:
 
 @requires(Permission.DATASET_REVIEW)
 @transaction.atomic
-def show_item(item: ReviewItem, *, by: User) -> None:
-    """A sign of life: this is the row on the screen. Everything the person holds in the round is held on."""
+def show_item(item: ReviewItem, *, by: User) -> list[int]:
+    """A sign of life: this is the row on the screen. What the person holds in the round is held on, and named."""
     refuse_unless_open(item.round)
-    now = leases.database_time()
-    _mark_shown(item.round, by, item.pk, now)
+    return _mark_shown(item.round, by, item.pk, leases.database_time())
 
 
-def _mark_shown(review: ReviewRound, by: User, shown: int | None, now: datetime) -> None:
+def _mark_shown(review: ReviewRound, by: User, shown: int | None, now: datetime) -> list[int]:
     held = review.items.select_for_update().filter(held_by=by, decided__lt=F("needs"))
     held.update(held_until=now + reviewing.HOLD)
     for item in held.filter(Q(seen_at__isnull=False) | Q(pk=shown)):
@@ -121,6 +121,7 @@ def _mark_shown(review: ReviewRound, by: User, shown: int | None, now: datetime)
             item.seen_seconds = reviewing.looked(now=now, held_since=now, seen_at=item.seen_at, seen=item.seen_seconds)
         item.seen_at = now if item.pk == shown else None
         item.save(update_fields=["seen_seconds", "seen_at"])
+    return list(held.values_list("pk", flat=True))
 
 
 @requires(Permission.DATASET_REVIEW)
@@ -142,6 +143,7 @@ def decide_item(
     item that the person looks at now.
     """
     said = read_decision(verdict, answer, reason, comment)
+    refuse_swap(item, verdict)
     review = ReviewRound.objects.select_for_update().get(pk=item.round_id)
     refuse_unless_open(review)
     item = ReviewItem.objects.select_for_update().get(pk=item.pk)
@@ -173,6 +175,11 @@ def read_decision(verdict: str, answer: str, reason: str, comment: str) -> dict[
     if len(answer) > reviewing.LONGEST_ANSWER or "\x00" in answer:
         raise Invalid("An answer has at most 200,000 characters, and no zero byte.", code="bad_answer", field="answer")
     return {"verdict": verdict, "answer": answer.replace("\r\n", "\n"), "reason": reason, "comment": comment}
+
+
+def refuse_swap(item: ReviewItem, verdict: str) -> None:
+    if verdict == Verdict.SWAP and item.round.version.kind != Kind.PREFERENCE:
+        raise Invalid("Only a preference pair can be turned round.", code="not_a_pair", field="verdict")
 
 
 def _seconds(item: ReviewItem, by: User, old: ReviewDecision | None, now: datetime, claimed: float | None) -> float:

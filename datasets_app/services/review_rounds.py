@@ -18,8 +18,10 @@ from datasets_app.domain.reviewing import (
 )
 from datasets_app.models import DatasetVersion, ReviewItem, ReviewRound, ReviewRuling
 from datasets_app.selectors import review as reads
+from datasets_app.selectors import review_progress
 from datasets_app.services import review as queue
 from datasets_app.services.review_time import book_round
+from datasets_app.services.versions import clean_version
 from projects import leases
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
@@ -138,6 +140,7 @@ def _pass_second_looks(review: ReviewRound) -> None:
 def rule_on(item: ReviewItem, *, by: User, verdict: str, answer: str = "", reason: str = "") -> ReviewRuling:
     """The last word on a row about which people disagreed; a later ruling takes the place of an earlier one."""
     said = queue.read_decision(verdict, answer, reason or "ruled", "")
+    queue.refuse_swap(item, verdict)
     review = ReviewRound.objects.select_for_update().get(pk=item.round_id)
     queue.refuse_unless_open(review)
     if said["verdict"] == Verdict.SKIP:
@@ -148,6 +151,54 @@ def rule_on(item: ReviewItem, *, by: User, verdict: str, answer: str = "", reaso
     ruling, _ = ReviewRuling.objects.update_or_create(item=item, defaults={**said, "reason": reason, "by": by})
     record(item, "reviewitem.ruled", actor=by.email, reason=reason, index=item.row, verdict=verdict)
     return ruling
+
+
+@requires(Permission.DATASET_EDIT)
+@transaction.atomic
+def close_round(review: ReviewRound, *, by: User) -> ReviewRound:
+    """End the round: book the time, and queue the version with its fixes and without its rejected rows.
+
+    Rows in dispute and rows that nobody looked at stay as they are. Where nothing changes no version is made.
+    """
+    move(review, RoundState.CLOSED, actor=by.email, closed_at=leases.database_time(), build=None)
+    book_round(review)
+    steps = recipe_of(review)
+    if steps:
+        review.build = clean_version(review.version, by=by, steps=steps)
+        review.save(update_fields=["build"])
+    return review
+
+
+def recipe_of(review: ReviewRound) -> list[dict[str, Any]]:
+    """The steps that carry out what was decided; rows are named by their numbers in the version."""
+    names = dict(reads.reviewers(review.project).values_list("pk", "email"))
+    at = review.closed_at.isoformat(timespec="seconds") if review.closed_at else ""
+    edits: list[dict[str, Any]] = []
+    rejected: list[int] = []
+    for row, look in sorted(review_progress.changes(review), key=lambda change: change[0]):
+        said = {"row": row, "by": names.get(look.by or 0, ""), "at": at}
+        if look.verdict == Verdict.REJECT:
+            rejected.append(row)
+        else:
+            edits.append(said | ({"swap": True} if look.verdict == Verdict.SWAP else {"answer": look.answer}))
+    steps: list[dict[str, Any]] = [{"op": "edit", "edits": edits}] if edits else []
+    if rejected:
+        steps.append({"op": "drop_rows", "indices": rejected, "reason": f"Rejected in “{review}”"})
+    return steps
+
+
+@requires(Permission.DATASET_EDIT)
+@transaction.atomic
+def reopen_round(review: ReviewRound, *, by: User) -> ReviewRound:
+    """Go on looking, as long as no version was made of it."""
+    build = review.build
+    if build is not None and (build.version_id is not None or build.is_active):
+        raise Refused(
+            "The version of this review is there or being made. Open a new review of the new version instead.",
+            code="version_made",
+        )
+    move(review, RoundState.OPEN, actor=by.email, closed_at=None, build=None)
+    return review
 
 
 @requires(Permission.DATASET_EDIT)

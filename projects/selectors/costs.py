@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.apps import apps
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 
@@ -144,10 +145,11 @@ def subject_urls(subjects: Iterable[tuple[str, int]]) -> dict[tuple[str, int], s
     wanted: dict[str, set[int]] = {}
     for label, pk in subjects:
         wanted.setdefault(label, set()).add(pk)
+    models: dict[str, Any] = {kind.label: kind.model for kind in jobs.kinds()}
+    # People's work is booked on things that are no jobs; those are named by their model.
+    models |= {model._meta.label_lower: model for model in apps.get_models() if model._meta.label_lower in wanted}
     rows: dict[str, Any] = {
-        kind.label: kind.model._base_manager.filter(pk__in=wanted[kind.label])
-        for kind in jobs.kinds()
-        if kind.label in wanted
+        label: models[label]._base_manager.filter(pk__in=keys) for label, keys in wanted.items() if label in models
     }
     return {(label, row.pk): row.get_absolute_url() for label, found in rows.items() for row in found}
 
