@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 import orjson
@@ -13,6 +13,7 @@ from datasets_app.domain.formats import convert as formats
 from datasets_app.domain.formats import mapping as mappings
 from datasets_app.domain.formats.base import BadRecord, Format, Row
 from datasets_app.domain.purposes import Kind
+from datasets_app.engine.aside import Aside
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.readers.base import Item
 
@@ -67,26 +68,35 @@ class Converter:
         mapping: dict[str, Any],
         note_bad: Callable[[Bad], None],
         ignored: Counter[str],
+        aside: Aside | None = None,
     ) -> None:
         self.format, self.limits, self.mapping = fmt, limits, mapping
         self.note_bad, self.ignored = note_bad, ignored
         self.kind: Kind | None = None
-        self._noted = 0
+        self._noted, self._aside = 0, aside
         self.member = ""  # of an archive: where the rows come from now
 
     def row_of(self, item: Item) -> Taken | None:
         """The row of an item; None for one that is kept aside, with everything that is wrong with it noted."""
         if item.bad or item.record is None:
-            self._note(item, item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object"))
+            self.keep_aside(item, [item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object")])
             return None
         record = mapped(item.record, self.mapping)
         try:
             return self._taken(formats.convert(record, self.format), record)
         except BadRecord as bad:
             faults = formats.convert_all(record, self.format)  # asked only now: it is the slower of the two
-            for fault in faults if isinstance(faults, list) else [bad]:
-                self._note(item, fault)
+            self.keep_aside(item, faults if isinstance(faults, list) else [bad])
         return None
+
+    def keep_aside(self, item: Item, faults: Sequence[BadRecord]) -> None:
+        """Beyond what is told in detail nobody asks for a fix any more."""
+        if self._aside is not None:
+            self._aside.keep(item, self.member, faults)
+        for bad in faults:
+            self._noted += 1
+            fix = suggested(bad, item) if self._noted <= self.limits.bad_rows_kept else ""
+            self.note_bad(Bad.of(item.line, bad, self.member, fix))
 
     def _taken(self, row: Row, record: dict[str, Any]) -> Taken:
         if self.kind and row.kind != self.kind:
@@ -95,12 +105,6 @@ class Converter:
         self.kind = row.kind
         self.ignored.update(formats.ignored_fields(record, self.format)[:50])
         return Taken(row, canonical)
-
-    def _note(self, item: Item, bad: BadRecord) -> None:
-        """Beyond what is told in detail nobody asks for a fix any more."""
-        self._noted += 1
-        fix = suggested(bad, item) if self._noted <= self.limits.bad_rows_kept else ""
-        self.note_bad(Bad.of(item.line, bad, self.member, fix))
 
 
 def mapped(record: dict[str, Any], mapping: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Lines:
         if not text.strip():
             return None
         try:
-            return checked(number, strict.loads(text, self.limits))
+            return checked(number, strict.loads(text, self.limits), text)
         except BadRecord as bad:
             return Item(number, None, bad, text)
 

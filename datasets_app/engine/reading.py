@@ -12,6 +12,7 @@ from datasets_app.domain.formats import grouping
 from datasets_app.domain.formats import mapping as mappings
 from datasets_app.domain.formats.base import Format
 from datasets_app.engine import events, pieces
+from datasets_app.engine.aside import Aside
 from datasets_app.engine.batch import BATCH_BYTES, BATCH_ROWS, Batch, batch_of_rows
 from datasets_app.engine.converting import Bad, Converter, Taken, mapped, sample, suggested
 from datasets_app.engine.limits import Limits
@@ -41,11 +42,12 @@ class Reading:
         forced: Format | None = None,
         mapping: dict[str, Any] | None = None,
         workdir: Path,
+        aside: Aside | None = None,
     ) -> None:
         self.limits, self.forced, self.mapping = limits, forced, mapping or {}
         self.upload = pieces.opened(paths, name, limits, workdir)
         self.size = self.upload.size
-        self.format_name = ""
+        self.aside, self.format_name = aside, ""
         self.ignored: Counter[str] = Counter()
         self.first, self.digesting = 0, 0.0
         self._samples: list[tuple[int, Any]] | None = []
@@ -72,7 +74,7 @@ class Reading:
             if converter is None:
                 events.emit("head", **mappings.head_of(item.record for item in head if item.record is not None))
                 fmt = self._format(piece, head, said, note_bad)
-                converter = Converter(fmt, self.limits, said, note_bad, self.ignored)
+                converter = Converter(fmt, self.limits, said, note_bad, self.ignored, self.aside)
                 self.format_name = fmt.value
                 events.emit("detected", format=fmt.value, file_type=self.type_name)
             elif piece.format:

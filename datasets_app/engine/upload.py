@@ -9,6 +9,7 @@ from typing import Any
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import Format
 from datasets_app.engine import events, limits
+from datasets_app.engine.aside import Aside
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.pipeline import Pipeline, Plan
 from datasets_app.engine.reading import Bad, Reading
@@ -29,6 +30,7 @@ class Upload:
         self.spec = spec
         self.bad_codes: Counter[str] = Counter()
         self.samples: list[dict[str, Any]] = []
+        self.aside = Aside(self.out)
         self._told = 0
         self._waiting: list[dict[str, Any]] = []
         self._said = 0.0
@@ -43,13 +45,15 @@ class Upload:
             forced=forced,
             mapping=self.spec.get("mapping") or {},
             workdir=self.out.parent,
+            aside=self.aside,
         )
-        events.emit("progress", phase="reading", done=0, total=reading.size)
+        events.emit("progress", phase="reading", done=0, total=reading.size, rows=0)
         limits.earn_time(reading.size)
         try:
             return self._read(reading)
         finally:
             self._tell_bad()
+            self.aside.close()
             reading.close()
 
     def _read(self, reading: Reading) -> dict[str, Any]:

@@ -11,17 +11,17 @@ class Item(NamedTuple):
     line: int
     record: dict[str, Any] | None
     bad: BadRecord | None
-    text: bytes | None = None  # of a row that could not be parsed, for those who would mend it
+    text: bytes | None = None  # as it stands in the file, for those who would mend it
 
 
 Items = Iterator[Item]
 
 
-def checked(line: int, value: Any) -> Item:
+def checked(line: int, value: Any, text: bytes | None = None) -> Item:
     """A parsed value as an item: only objects are records."""
     if isinstance(value, dict):
-        return Item(line, value, None)
-    return Item(line, None, BadRecord("", Code.NOT_AN_OBJECT, shown(value), "an object with named fields"))
+        return Item(line, value, None, text)
+    return Item(line, None, BadRecord("", Code.NOT_AN_OBJECT, shown(value), "an object with named fields"), text)
 
 
 def too_long(line: int, longest: int) -> Item:

@@ -134,7 +134,7 @@ def read(source: Read, limits: Limits, *, is_list: bool) -> Items:
             continue
         rows = _rows_inside(value) if first and not is_list else None
         first = False
-        yield from (checked(line, row) for row in ([value] if rows is None else rows))
+        yield from [checked(line, value, element)] if rows is None else (checked(line, row) for row in rows)
 
 
 def _without_bom(source: Read) -> Read:

@@ -16,6 +16,6 @@ def read(source: Read, limits: Limits) -> Items:
         if not text.strip():
             continue
         try:
-            yield checked(number, strict.loads(text, limits))
+            yield checked(number, strict.loads(text, limits), text)
         except BadRecord as bad:
             yield Item(number, None, bad, text)
