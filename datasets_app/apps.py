@@ -11,6 +11,7 @@ class DatasetsConfig(AppConfig):
         from datasets_app import ingest, lineage, selectors
         from datasets_app.ingest import incoming, kinds
         from datasets_app.models import Build, Upload
+        from datasets_app.selectors import review_needs
         from projects import contributions, jobs
 
         jobs.register(
@@ -41,6 +42,7 @@ class DatasetsConfig(AppConfig):
         for kind in kinds.KINDS:
             jobs.register(kind)
         contributions.needs.append(lineage.needs)
+        contributions.needs.append(review_needs.needs)
         contributions.storage.append(selectors.stored)
         contributions.sweeps.append(incoming.sweep_incoming)
         contributions.lineage.append(lineage.nodes_and_edges)

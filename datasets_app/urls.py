@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datasets_app.views import datasets, uploads, versions
+from datasets_app.views import datasets, review, uploads, versions
 
 urlpatterns = [
     path("datasets/", datasets.DatasetList.as_view(), name="dataset-list"),
@@ -18,4 +18,16 @@ urlpatterns = [
     path("versions/<int:pk>/rows/", versions.VersionRows.as_view(), name="version-rows"),
     path("versions/<int:pk>/rows/<int:index>/", versions.RowDetail.as_view(), name="row-detail"),
     path("versions/<int:pk>/clean/", versions.VersionClean.as_view(), name="version-clean"),
+    path("reviews/", review.ReviewList.as_view(), name="review-list"),
+    path("versions/<int:pk>/reviews/", review.VersionReviews.as_view(), name="version-reviews"),
+    path("versions/<int:pk>/reviews/new/", review.ReviewCreate.as_view(), name="review-create"),
+    path("reviews/<int:pk>/", review.ReviewDetail.as_view(), name="review-detail"),
+    path("reviews/<int:pk>/queue/", review.ReviewQueue.as_view(), name="review-queue"),
+    path("reviews/<int:pk>/take/", review.ReviewTake.as_view(), name="review-take"),
+    path("reviews/<int:pk>/assign/", review.ReviewAssign.as_view(), name="review-assign"),
+    path("reviews/<int:pk>/disputes/", review.ReviewDisputes.as_view(), name="review-disputes"),
+    path("reviews/<int:pk>/items/<int:item>/rule/", review.ReviewRule.as_view(), name="review-rule"),
+    path("reviews/<int:pk>/close/", review.ReviewClose.as_view(), name="review-close"),
+    path("reviews/<int:pk>/reopen/", review.ReviewReopen.as_view(), name="review-reopen"),
+    path("reviews/<int:pk>/discard/", review.ReviewDiscard.as_view(), name="review-discard"),
 ]

@@ -3,10 +3,13 @@
 from rest_framework.routers import SimpleRouter
 
 from datasets_app.api import views
+from datasets_app.api.views import review
 
 router = SimpleRouter()
 router.register("datasets", views.DatasetViewSet, basename="api-dataset")
 router.register("uploads", views.UploadViewSet, basename="api-upload")
 router.register("versions", views.VersionViewSet, basename="api-version")
 router.register("builds", views.BuildViewSet, basename="api-build")
+router.register("reviews", review.ReviewViewSet, basename="api-review")
+router.register("review-items", review.ReviewItemViewSet, basename="api-review-item")
 urlpatterns = router.urls
