@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.db.models import Count
 
 from datasets_app.domain import fixes
