@@ -102,13 +102,16 @@ def edited(messages: list[Message], lang: Language, rate: float, draw: Draw) -> 
     spoken = [turn for turn in messages if turn["role"] != "system"]
     split = {id(turn): list(turn["content"]) if not lang.space else turn["content"].split(" ") for turn in spoken}
     sizes = [len(split[id(turn)]) for turn in spoken]
-    for _ in range(max(1, round(rate * sum(sizes)))):
-        at = draw.below(sum(sizes))
-        turn = 0
+    before = {name: list(words) for name, words in split.items()}
+    edits = max(1, round(rate * sum(sizes)))
+    while edits > 0 or split == before:  # what one edit put in, the next may have taken out
+        at, turn = draw.below(sum(sizes)), 0
         while at >= sizes[turn]:
             at -= sizes[turn]
             turn += 1
-        _edit(split[id(spoken[turn])], at % len(split[id(spoken[turn])]), lang, draw)
+        words = split[id(spoken[turn])]
+        _edit(words, at % len(words), lang, draw)
+        edits -= 1
     return [
         turn | {"content": lang.space.join(split[id(turn)])} if id(turn) in split else dict(turn) for turn in messages
     ]
