@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from datasets_app.domain import injection
 from datasets_app.domain.findings import Found
 from datasets_app.domain.languages import COMMON_WORDS, NAMES, Language
-from datasets_app.engine import index, near
+from datasets_app.engine import index, near, triggers
 from datasets_app.engine.batch import Batch, Bytes, Ints
 from datasets_app.engine.diversity import Diversity
 from datasets_app.engine.facts import Facts
@@ -92,6 +92,7 @@ class Words:
         self._lib.words_drop_keys(self.handle)
         self._note_languages(facts, info)
         self._note_phrases(facts)
+        triggers.note_triggers(self, facts)
         if self._golden is not None:
             facts.stats["overlaps"] = self._golden.overlaps()
         middle = time.thread_time()

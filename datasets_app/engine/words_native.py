@@ -64,6 +64,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "words_common_free": (None, [_P]),
     "words_match": (ctypes.c_int, [_P, ctypes.c_int, _P, _P, ctypes.c_double, _P, _P, _P]),
     "words_conflicts": (ctypes.c_int, [_P, _P, _P, _I, _P]),
+    "words_triggers": (_P, [_P, _P, _P]),
+    "words_triggers_free": (None, [_P]),
+    "words_triggers_found": (_I, [_P, _P, _P, _P]),
     "words_index_size": (_I, [_P]),
     "words_index_groups": (_I, [_P]),
     "words_index_merge": (ctypes.c_int, [_P, _P, _P, _P, _P]),
@@ -179,10 +182,11 @@ class Tokens:
     def _arrays(self) -> tuple[Words32, Words32, Bytes]:
         word, start, script, seg = (ctypes.c_void_p() for _ in range(4))
         n = kernels().words_tokens_view(self.handle, *[ctypes.byref(p) for p in (word, start, script, seg)])
-        return _copied(word, n, np.uint32), _copied(start, n, np.uint32), _copied(script, n, np.uint8)
+        return copied(word, n, np.uint32), copied(start, n, np.uint32), copied(script, n, np.uint8)
 
 
-def _copied(pointer: ctypes.c_void_p, n: int, kind: Any) -> NDArray[Any]:
+def copied(pointer: ctypes.c_void_p, n: int, kind: Any) -> NDArray[Any]:
+    """An array of its own with what lies at a pointer."""
     if not n or not pointer.value:
         return np.zeros(0, kind)
     size = n * np.dtype(kind).itemsize
