@@ -7,5 +7,6 @@ import orjson
 
 
 def emit(event: str, **fields: Any) -> None:
-    sys.stdout.buffer.write(orjson.dumps({"event": event, **fields}, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    sys.stdout.buffer.write(orjson.dumps({"event": event, **fields}, option=options) + b"\n")
     sys.stdout.buffer.flush()

@@ -83,6 +83,7 @@ class Pipeline:
         self._row_hashes: list[NDArray[np.int64]] = []
         self._began = time.thread_time()
         self.analysers = analysers(plan, out)
+        self._book("start")
         self._words = next((a for a in self.analysers if hasattr(a, "identities")), None)
         self._writer = RowWriter(out / ROWS_FILE)
         self._lanes = [Lane("write", self._write), *(Lane(a.name, a.take) for a in self.analysers)]

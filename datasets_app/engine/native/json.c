@@ -1,56 +1,21 @@
 /* Rows out of JSON without an object of the interpreter for each: lines of JSONL into the arrays of a batch, and the
  * stored form of a version into its segments. A line that is not of the plain shape of its format, or not JSON at all,
  * is handed back: the readers in Python are the reference for it, and name what is wrong. */
-#include "json_scan.h"
-#include "sha256.h"
+#include "json_kernel.h"
 
-enum { SYSTEM, USER, ASSISTANT, TOOL };
-enum { PROMPT, ANSWER, REJECTED, DOCUMENT };
-enum { TRAINED = 1, CALL = 2, THINKING = 4, ENDS_TURN = 8 };
 enum { CHAT, SHAREGPT, PROMPT_COMPLETION, ALPACA, TEXT };
-enum { C_MESSAGES, C_CHOSEN, C_REJECTED, C_TOOLS, C_TEXT, C_LABEL, C_TAGS, C_ID, C_EXTRAS, C_PROVENANCE, COLUMNS };
 enum { MORE, FULL, OTHER, NO_MEMORY };
 
-#define PADDING 64
 #define MOST_UNKNOWN 32
-#define MOST_NAMES 256
-#define LONGEST_NAME 64
-
-typedef struct {
-    uint8_t *p;
-    int64_t n, cap;
-} Buffer;
-
-typedef struct {
-    Buffer data, offsets, valid;
-    int64_t nulls;
-} Column;
 
 typedef struct {
     Span content;
     int role, weight; /* -1: no weight */
 } Turn;
 
-typedef struct {
-    char name[LONGEST_NAME];
-    int64_t n, count;
-} Name;
-
 /* Top-level fields that some plain shape reads. */
 enum { F_TURNS, F_SYSTEM, F_PROMPT, F_COMPLETION, F_INSTRUCTION, F_INPUT, F_OUTPUT, F_TEXT, F_LABEL, F_CATEGORY, F_ID,
        F_TAGS, F_TOOLS, FIELDS };
-
-typedef struct {
-    int format, fast_hash;
-    int64_t lines, rows, segments;
-    Buffer text, start, end, row, role, part, flags, row_seg, line, digest;
-    Column columns[COLUMNS];
-    Buffer canon, canon_end; /* the canonical forms of the rows, and where each ends; none for rows of Python */
-    Buffer turns, tags, special; /* special: names that Python reads, each behind its length in one byte */
-    Name names[MOST_NAMES];
-    int n_names;
-    Scan scan;
-} Kernel;
 
 typedef struct {
     Span text[FIELDS]; /* of scalars: as they are to be stored */
@@ -59,30 +24,6 @@ typedef struct {
     Span unknown[MOST_UNKNOWN];
     int n_unknown;
 } Record;
-
-static int reserve(Buffer *b, int64_t extra) {
-    if (LIKELY(b->n + extra <= b->cap)) return 1;
-    int64_t cap = b->cap ? b->cap : 4096;
-    while (cap < b->n + extra) cap += cap / 2;
-    uint8_t *grown = realloc(b->p, (size_t)cap);
-    if (!grown) return 0;
-    b->p = grown;
-    b->cap = cap;
-    return 1;
-}
-
-static inline void put(Buffer *b, const void *p, int64_t n) {
-    memcpy(b->p + b->n, p, (size_t)n);
-    b->n += n;
-}
-
-#define PUT(b, literal) put(b, literal, sizeof(literal) - 1)
-#define PUSH(b, type, value) (*(type *)((b)->p + (b)->n) = (value), (b)->n += (int64_t)sizeof(type))
-
-static inline int is(const Span *s, const char *word) {
-    size_t n = strlen(word);
-    return s->n == (int64_t)n && !memcmp(s->s, word, n);
-}
 
 /* ---- columns ------------------------------------------------------------------------------------------------ */
 
@@ -278,23 +219,6 @@ static int read_record(Kernel *k, Record *r, const uint8_t *line, int64_t n) {
 
 /* ---- writing a row ------------------------------------------------------------------------------------------ */
 
-static const char *const role_names[] = {"system", "user", "assistant", "tool"};
-
-static void put_segment(Kernel *k, int64_t from, int role, int part, int flags) {
-    PUSH(&k->start, int64_t, from);
-    PUSH(&k->end, int64_t, k->text.n);
-    PUSH(&k->row, int32_t, (int32_t)k->rows);
-    PUSH(&k->role, uint8_t, (uint8_t)role);
-    PUSH(&k->part, uint8_t, (uint8_t)part);
-    PUSH(&k->flags, uint8_t, (uint8_t)flags);
-    k->segments++;
-}
-
-static int segments_ready(Kernel *k, int64_t n) {
-    return reserve(&k->start, 8 * n) && reserve(&k->end, 8 * n) && reserve(&k->row, 4 * n) && reserve(&k->role, n) &&
-           reserve(&k->part, n) && reserve(&k->flags, n);
-}
-
 /* A turn whose content is one text, or two with a line break between. */
 static void put_turn(Kernel *k, int role, int weight, const Span *one, const Span *two, int part, int first) {
     Buffer *m = &k->columns[C_MESSAGES].data, *c = &k->canon;
@@ -389,13 +313,6 @@ static int row_ready(Kernel *k, int64_t size, int64_t turns, int64_t tags) {
         ok = column_ready(&k->columns[c], (wide ? size : 0) + (c == C_MESSAGES ? 64 * turns + 8 : 0) + 4 * tags + 8);
     }
     return ok && reserve(&k->canon, size + 64 * turns + 64);
-}
-
-static void row_end(Kernel *k, int64_t line) {
-    PUSH(&k->row_seg, int64_t, k->segments);
-    PUSH(&k->line, int64_t, line);
-    PUSH(&k->canon_end, int64_t, k->canon.n);
-    k->digest.n = 32 * ++k->rows;
 }
 
 static int put_row(Kernel *k, const Record *r, int64_t line, int64_t size) {

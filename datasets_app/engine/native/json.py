@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import Format, Row
+from datasets_app.domain.purposes import Kind
 from datasets_app.engine.batch import COLUMNS, PADDING, Batch, columns_of, segments_of
 from datasets_app.engine.native import library
 
@@ -59,6 +60,8 @@ HINTS = (
     "another entry behind the comma, or no comma",
 )
 LEVELS = 64
+STORED = ("messages", "chosen", "rejected", "tools", "text")
+KINDS = [Kind.SFT, Kind.PREFERENCE, Kind.TEXT]
 NAMES = [name for name in COLUMNS.names if name != "kind"]
 
 
@@ -99,6 +102,8 @@ def _functions() -> ctypes.CDLL:
     lib.luthier_json_view.argtypes = [pointer, pointer]
     lib.luthier_json_unknown.restype = number
     lib.luthier_json_unknown.argtypes = [pointer, number, ctypes.c_char_p, pointer]
+    lib.luthier_json_stored.restype = number
+    lib.luthier_json_stored.argtypes = [pointer, ctypes.c_int, number, *[pointer] * 5]
     lib.luthier_json_check.argtypes = [ctypes.c_char_p, number, pointer]
     lib.luthier_sha256.argtypes = [ctypes.c_char_p, pointer, number, pointer, ctypes.c_int]
     return lib
@@ -137,23 +142,68 @@ def sha256(texts: Sequence[bytes], *, instructions: bool = True) -> list[bytes]:
     return [out.raw[32 * n : 32 * n + 32] for n in range(len(texts))]
 
 
-class Rows:
-    """Gathers rows until they are taken as a batch: lines of JSONL by itself, others as Python hands them in."""
+class Gathered:
+    """The arrays of a batch as the kernel fills them."""
 
-    def __init__(self, fmt: Format, known: frozenset[str], *, lines: int) -> None:
-        """`known`: fields of this format that some reader looks at; `lines`: how many were read before."""
+    def __init__(self, fmt: int = 0, special: bytes = b"", lines: int = 0) -> None:
         self._lib = _functions()
-        special = b"".join(bytes([len(n.encode())]) + n.encode() for n in sorted(known - PLAIN[fmt]))
-        self._kernel = self._lib.luthier_json_new(FORMATS[fmt], special, len(special), lines)
+        self._kernel = self._lib.luthier_json_new(fmt, special, len(special), lines)
         if not self._kernel:
             raise MemoryError
-        self._kind = b"text" if fmt == Format.TEXT else b"sft"
         self.digesting = 0.0  # CPU seconds spent on digests
-        self._stop = (ctypes.c_int64 * 4)()
 
     def __del__(self) -> None:
         if getattr(self, "_kernel", None):
             self._lib.luthier_json_free(self._kernel)
+
+    @property
+    def rows(self) -> int:
+        return self._view()[0]
+
+    def _taken(self, first: int, table: Callable[[int, Sequence[int]], pa.Table]) -> Batch:
+        """What was gathered, as a batch of its own; then it starts anew."""
+        began = time.thread_time()
+        self._lib.luthier_json_digest(self._kernel)
+        self.digesting += time.thread_time() - began
+        view = self._view()
+        rows = view[0]
+
+        def array(n: int, kind: Any, extra: int = 0) -> NDArray[Any]:
+            return np.frombuffer(ctypes.string_at(view[2 + 2 * n], view[3 + 2 * n] + extra), dtype=kind)
+
+        batch = Batch(
+            first=first,
+            rows=rows,
+            text=array(0, np.uint8, PADDING),
+            seg_start=array(1, np.int64),
+            seg_end=array(2, np.int64),
+            seg_row=array(3, np.int32),
+            seg_role=array(4, np.uint8),
+            seg_part=array(5, np.uint8),
+            seg_flags=array(6, np.uint8),
+            row_seg=array(7, np.int64),
+            line=array(8, np.int64),
+            digest=array(9, np.uint8).reshape(rows, 32),
+            table=table(rows, view[22:]),
+        )
+        self._lib.luthier_json_reset(self._kernel)
+        return batch
+
+    def _view(self) -> list[int]:
+        out = (ctypes.c_int64 * (22 + 5 * len(NAMES)))()
+        self._lib.luthier_json_view(self._kernel, out)
+        return list(out)
+
+
+class Rows(Gathered):
+    """Gathers rows until they are taken as a batch: lines of JSONL by itself, others as Python hands them in."""
+
+    def __init__(self, fmt: Format, known: frozenset[str], *, lines: int) -> None:
+        """`known`: fields of this format that some reader looks at; `lines`: how many were read before."""
+        special = b"".join(bytes([len(n.encode())]) + n.encode() for n in sorted(known - PLAIN[fmt]))
+        super().__init__(FORMATS[fmt], special, lines)
+        self._kind = b"text" if fmt == Format.TEXT else b"sft"
+        self._stop = (ctypes.c_int64 * 4)()
 
     def feed(self, data: bytes, at: int, *, last: bool, rows: int, size: int, longest: int) -> Stop:
         """Lines from data[at] on, until there are `rows` rows, `size` bytes of text, or something else stops it."""
@@ -180,10 +230,6 @@ class Rows:
         if not self._lib.luthier_json_append(self._kernel, line, digest, numbers, len(segments), blob, len(blob)):
             raise MemoryError
 
-    @property
-    def rows(self) -> int:
-        return int(self._view()[0])
-
     def unknown(self) -> dict[str, int]:
         """Fields that nobody reads, with the number of rows that had them."""
         name, size, found = ctypes.create_string_buffer(64), ctypes.c_int64(), {}
@@ -194,45 +240,47 @@ class Rows:
         return found
 
     def take(self, first: int) -> Batch:
-        """What was gathered, as a batch of its own; then it starts anew."""
-        began = time.thread_time()
-        self._lib.luthier_json_digest(self._kernel)
-        self.digesting += time.thread_time() - began
-        view = self._view()
-        rows = int(view[0])
-        parts = [(int(view[2 + 2 * n]), int(view[3 + 2 * n])) for n in range(10)]
-
-        def array(n: int, kind: Any, extra: int = 0) -> NDArray[Any]:
-            return np.frombuffer(ctypes.string_at(parts[n][0], parts[n][1] + extra), dtype=kind)
-
-        batch = Batch(
-            first=first,
-            rows=rows,
-            text=array(0, np.uint8, PADDING),
-            seg_start=array(1, np.int64),
-            seg_end=array(2, np.int64),
-            seg_row=array(3, np.int32),
-            seg_role=array(4, np.uint8),
-            seg_part=array(5, np.uint8),
-            seg_flags=array(6, np.uint8),
-            row_seg=array(7, np.int64),
-            line=array(8, np.int64),
-            digest=array(9, np.uint8).reshape(rows, 32),
-            table=self._table(rows, view[22:]),
-        )
-        self._lib.luthier_json_reset(self._kernel)
-        return batch
+        return self._taken(first, self._table)
 
     def _table(self, rows: int, view: Sequence[int]) -> pa.Table:
         columns = [same_text(self._kind, rows)]
         for n, name in enumerate(NAMES):
-            columns.append(_column(COLUMNS.field(name).type, rows, *map(int, view[5 * n : 5 * n + 5])))
+            columns.append(_column(COLUMNS.field(name).type, rows, *view[5 * n : 5 * n + 5]))
         return pa.Table.from_arrays(columns, schema=COLUMNS)
 
-    def _view(self) -> Sequence[int]:
-        out = (ctypes.c_int64 * (22 + 5 * len(NAMES)))()
-        self._lib.luthier_json_view(self._kernel, out)
-        return list(out)
+
+class Stored(Gathered):
+    """Segments and digests of rows in their stored form."""
+
+    def batch(
+        self, table: pa.Table, lines: NDArray[np.int64], kind: Kind, first: int
+    ) -> tuple[Batch, NDArray[np.bool_]]:
+        """The rows of a table of COLUMNS; and which of them still need a digest, for what they hold is Python's."""
+        rows = table.num_rows
+        columns = [_parts(table.column(name)) for name in STORED]
+        data, offsets, there = (
+            (ctypes.c_void_p * len(STORED))(*(None if part is None else part[n] for part in columns)) for n in range(3)
+        )
+        lines = np.ascontiguousarray(lines, dtype=np.int64)
+        python: NDArray[np.uint8] = np.zeros(rows, dtype=np.uint8)
+        done = self._lib.luthier_json_stored(
+            self._kernel, KINDS.index(kind), rows, data, offsets, there, lines.ctypes.data, python.ctypes.data
+        )
+        if done < rows:
+            raise ValueError(f"row {first + done} is not of the stored form")
+        return self._taken(first, lambda *_: table), python.astype(bool)
+
+
+def _parts(column: pa.ChunkedArray) -> tuple[int, int, int, Any] | None:
+    """Addresses of data, offsets and validity (a byte each) of a column of large strings; None for nothing but nulls."""
+    if column.null_count == len(column):
+        return None
+    array = column.combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    _, offsets, data = array.buffers()
+    there = np.ascontiguousarray(array.is_valid().to_numpy(zero_copy_only=False)).view(np.uint8)
+    kept = (array, there)  # as long as the addresses are used
+    return data.address if data is not None else 0, offsets.address + 8 * array.offset, there.ctypes.data, kept
 
 
 def same_text(text: bytes, rows: int) -> pa.Array:

@@ -492,7 +492,7 @@ static int j_value(Scan *j) {
 }
 
 /* A whole text: one value and nothing behind it. */
-static int j_text(Scan *j) {
+static inline int j_text(Scan *j) {
     j_space(j);
     if (!j_value(j)) return 0;
     j_space(j);

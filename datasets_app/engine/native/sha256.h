@@ -92,7 +92,7 @@ static inline int sha_has_instructions(void) {
 }
 
 /* The digest of n bytes; `fast` is what sha_has_instructions said. */
-static void sha256(const uint8_t *p, size_t n, uint8_t *out, int fast) {
+static inline void sha256(const uint8_t *p, size_t n, uint8_t *out, int fast) {
     uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     uint8_t tail[128] = {0};
     size_t whole = n / 64, rest = n % 64, last = rest < 56 ? 1 : 2;
