@@ -226,9 +226,10 @@ def _edited(given: Arguments, edit: object) -> Args:
     row = inner.number("row", 0, 2**53)
     if row is None:
         raise given.refuse("every edit names its row.")
-    answer = inner.text("answer", most=1_000_000)
+    swap = inner.flag("swap", False)  # a preference pair whose rejected answer is the better one
+    answer = None if swap else inner.text("answer", most=1_000_000)
     by, at = inner.text("by", usual="", empty=True), inner.text("at", usual="", empty=True)
-    return inner.finish({"row": row, "answer": answer, "by": by or None, "at": at or None})
+    return inner.finish({"row": row, "answer": answer, "swap": swap or None, "by": by or None, "at": at or None})
 
 
 READERS: dict[Op, Callable[[Arguments], Args]] = {

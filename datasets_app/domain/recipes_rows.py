@@ -161,6 +161,11 @@ def with_answer(row: Row, answer: str) -> Row:
     return replace(row, chosen=new) if row.kind == Kind.PREFERENCE else replace(row, messages=new)
 
 
+def turned_round(row: Row) -> Row:
+    """The pair with its answers in each other's places; other rows have none to change."""
+    return replace(row, chosen=row.rejected, rejected=row.chosen) if row.kind == Kind.PREFERENCE else row
+
+
 def still_whole(row: Row) -> bool:
     """Whether a changed row can still be trained on: an answer at the end, or a text."""
     if row.kind == Kind.TEXT:

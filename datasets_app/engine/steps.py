@@ -158,7 +158,8 @@ class Edit(Work):
         edit = self.edits.get(item.at)
         if edit is None:
             return item
-        row = recipes_rows.with_answer(item.row, edit["answer"])
+        turned = edit.get("swap", False)
+        row = recipes_rows.turned_round(item.row) if turned else recipes_rows.with_answer(item.row, edit["answer"])
         return self.changed(item, row, by=edit.get("by", ""), at=edit.get("at", ""))
 
 
