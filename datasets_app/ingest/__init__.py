@@ -9,6 +9,7 @@ from datasets_app.ingest.builds import (
     prepare_preview,
 )
 from datasets_app.ingest.children import ENGINE, Event, command
+from datasets_app.ingest.diff import queue_diff
 from datasets_app.ingest.overlaps import (
     after_comparison,
     compare_later,
@@ -51,6 +52,7 @@ __all__ = [
     "prepare_upload",
     "propose",
     "queue_comparison",
+    "queue_diff",
     "refuse_known_content",
     "stage_for",
 ]

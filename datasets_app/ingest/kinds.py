@@ -1,7 +1,7 @@
-"""The background work around versions, told to the kernel: previews, comparisons."""
+"""The background work around versions, told to the kernel: previews, comparisons, differences, searches."""
 
-from datasets_app.ingest import builds, overlaps
-from datasets_app.models import Comparison, Preview
+from datasets_app.ingest import builds, diff, overlaps, search
+from datasets_app.models import Comparison, Preview, TextSearch, VersionDiff
 from projects.jobs import JobKind
 
 KINDS = [
@@ -22,5 +22,23 @@ KINDS = [
         prepare=overlaps.prepare_comparison,
         complete=overlaps.complete_comparison,
         after=overlaps.after_comparison,
+    ),
+    JobKind(
+        label="datasets.versiondiff",
+        model=VersionDiff,
+        queue="cpu",
+        cause="data",
+        prepare=diff.prepare_diff,
+        complete=diff.complete_diff,
+        after=diff.after_diff,
+    ),
+    JobKind(
+        label="datasets.textsearch",
+        model=TextSearch,
+        queue="cpu",
+        cause="data",
+        prepare=search.prepare_search,
+        complete=search.complete_search,
+        after=search.after_search,
     ),
 ]

@@ -26,6 +26,9 @@ def propose(job: Upload | Build, version: DatasetVersion) -> Proposal | None:
             build=job if isinstance(job, Build) else None,
             proposed_by=version.created_by,
         )
+    if waiting.version_id:  # brought up to date: what was looked at before is replaced
+        DatasetVersion.every.filter(pk=waiting.version_id).update(stage=Stage.DECLINED)
+        waiting.base = job.source if isinstance(job, Build) and job.source else waiting.base
     waiting.version, waiting.state = version, Proposal.State.OPEN.value
     waiting.save()
     return waiting

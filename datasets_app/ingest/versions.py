@@ -5,9 +5,10 @@ from pathlib import Path
 
 from datasets_app.domain.recipes import Op
 from datasets_app.ingest.children import Event
+from datasets_app.ingest.diff import queue_diff
 from datasets_app.ingest.overlaps import compare_later, keep_overlaps
 from datasets_app.ingest.proposals import propose, stage_for
-from datasets_app.models import Build, Dataset, DatasetVersion, Finding, Upload
+from datasets_app.models import Build, Dataset, DatasetVersion, Finding, Proposal, Upload
 from projects import artefacts, supervision
 from projects.domain.errors import Refused
 from projects.transitions import record
@@ -64,5 +65,9 @@ def after(job: Upload | Build) -> None:
     """A new version is compared with the golden sets at once, so that a leak is seen before anybody trains."""
     shutil.rmtree(supervision.workdir_of(job) / "out", ignore_errors=True)  # what was committed was copied
     job.refresh_from_db()
-    if job.version is not None:
-        compare_later(job.version)
+    if job.version is None:
+        return
+    compare_later(job.version)
+    proposal = Proposal.objects.filter(version=job.version).select_related("base").first()
+    if proposal is not None and proposal.base is not None:
+        queue_diff(proposal.base, job.version, actor=proposal.proposed_by.email)

@@ -1,9 +1,24 @@
 """Reads of datasets, versions, findings and uploads."""
 
 from datasets_app.selectors.datasets import dataset_list, latest_version
-from datasets_app.selectors.findings import FindingView, findings, golden_versions, overlaps, shared_prompts, verdict
+from datasets_app.selectors.diff import changed_findings, changed_lengths, descends, diff_of, diff_rows
+from datasets_app.selectors.dismissals import Decided, history, standing
+from datasets_app.selectors.exports import Lost, lost_in, row_groups
+from datasets_app.selectors.findings import (
+    FindingView,
+    column,
+    finding,
+    findings,
+    found_rows,
+    golden_versions,
+    overlaps,
+    shared_prompts,
+    verdict,
+)
 from datasets_app.selectors.overlaps import missing_comparisons
+from datasets_app.selectors.proposals import is_stale, proposals, same_rows
 from datasets_app.selectors.rows import JSON_COLUMNS, ROWS_FILE, TEXT_COLUMNS, read_rows, read_rows_at, version_path
+from datasets_app.selectors.search import answer_lines, descendants, matches
 from datasets_app.selectors.storage import Storage, refuse_full, storage_of, stored
 from datasets_app.selectors.uploads import (
     BAD_FILE,
@@ -21,7 +36,6 @@ from datasets_app.selectors.uploads import (
     unfinished,
 )
 from datasets_app.selectors.versions import (
-    open_proposals,
     origin_policy,
     over_time,
     policy_breaches,
@@ -36,34 +50,53 @@ __all__ = [
     "ROWS_FILE",
     "TEXT_COLUMNS",
     "BadCode",
+    "Decided",
     "FindingView",
+    "Lost",
     "Making",
     "Offer",
     "Storage",
+    "answer_lines",
     "assembly",
     "bad_codes",
     "bad_lines",
     "bad_texts",
+    "changed_findings",
+    "changed_lengths",
+    "column",
     "dataset_list",
+    "descendants",
+    "descends",
+    "diff_of",
+    "diff_rows",
+    "finding",
     "findings",
+    "found_rows",
     "golden_versions",
+    "history",
+    "is_stale",
     "latest_version",
     "lines_left",
+    "lost_in",
     "making",
+    "matches",
     "menders",
     "missing_comparisons",
     "offers",
-    "open_proposals",
     "origin_policy",
     "over_time",
     "overlaps",
     "policy_breaches",
+    "proposals",
     "read_rows",
     "read_rows_at",
     "recipe_steps",
     "refuse_full",
+    "row_groups",
+    "same_rows",
     "saved_recipes",
     "shared_prompts",
+    "standing",
     "storage_of",
     "stored",
     "unfinished",

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from datasets_app.domain.recipes import BadRecipe, describe, read_steps
-from datasets_app.models import Dataset, DatasetVersion, Proposal, SavedRecipe
+from datasets_app.models import Dataset, DatasetVersion, SavedRecipe
 from projects.models import Project
 
 
@@ -73,11 +73,3 @@ def recipe_steps(steps: list[dict[str, Any]]) -> list[str]:
 
 def saved_recipes(project: Project) -> QuerySet[SavedRecipe]:
     return SavedRecipe.objects.filter(project=project).select_related("created_by").order_by("name")
-
-
-def open_proposals(project: Project) -> QuerySet[Proposal]:
-    return (
-        Proposal.objects.filter(project=project, state__in=[Proposal.State.OPEN, Proposal.State.BUILDING])
-        .select_related("dataset", "version", "base", "proposed_by", "build")
-        .order_by("-pk")
-    )

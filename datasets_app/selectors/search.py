@@ -1,0 +1,77 @@
+"""What a search for a person's text has found, and everything that was made of it."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from datasets_app.models import DatasetVersion, TextSearch
+from projects.contributions import Edge, Node, lineage
+from projects.models import Project
+
+# What grew out of data, in the order in which a deletion request asks for it.
+AFTERWARDS = {"run": "Runs", "adapter": "Adapters", "evaluation": "Evaluations", "deployment": "Deployments"}
+MOST_EDGES = 200_000
+
+
+@dataclass(frozen=True)
+class Match:
+    version: DatasetVersion
+    rows: int
+    first: list[int]
+    newest: bool  # of its dataset: what would be trained on next
+
+
+def matches(search: TextSearch) -> list[Match]:
+    """Versions that hold the text, newest first; those deleted since are gone from the answer too."""
+    versions = DatasetVersion.every.filter(dataset__project=search.project).select_related("dataset__project")
+    known = versions.in_bulk([match["version"] for match in search.matches])
+    newest = {
+        latest.dataset_id: latest.pk
+        for latest in DatasetVersion.objects.filter(dataset__project=search.project).order_by("number")
+    }
+    return [
+        Match(known[m["version"]], m["rows"], m["first"], newest.get(known[m["version"]].dataset_id) == m["version"])
+        for m in search.matches
+        if m["version"] in known
+    ]
+
+
+def descendants(project: Project, versions: set[int]) -> dict[str, list[Node]]:
+    """Everything that descends from these versions, by kind: through adapters that were trained on, too."""
+    nodes: dict[str, Node] = {}
+    onward: dict[str, list[str]] = defaultdict(list)
+    for contribute in lineage:
+        found: tuple[list[Node], list[Edge]] = contribute(project)
+        nodes |= {node.id: node for node in found[0]}
+        for edge in found[1]:
+            onward[edge.source].append(edge.target)
+    wave = [f"version:{pk}" for pk in versions]
+    seen = set(wave)
+    while wave and len(seen) < MOST_EDGES:
+        wave = [target for node in wave for target in onward[node] if target not in seen]
+        seen |= set(wave)
+    reached = [nodes[name] for name in seen if name in nodes]
+    by_kind: dict[str, list[Node]] = defaultdict(list)
+    for node in sorted(reached, key=lambda node: node.id):
+        by_kind[node.kind].append(node)
+    return dict(by_kind)
+
+
+def answer_lines(search: TextSearch) -> list[dict[str, Any]]:
+    """The answer to a deletion request as rows of a table: what, where, how much, in which state."""
+    found = matches(search)
+    lines = [
+        {
+            "kind": "version",
+            "name": str(m.version),
+            "rows": m.rows,
+            "state": m.version.stage,
+            "url": m.version.get_absolute_url(),
+        }
+        for m in found
+    ]
+    for kind, nodes in descendants(search.project, {m.version.pk for m in found}).items():
+        if kind in ("dataset", "golden", "retention"):
+            continue
+        lines += [{"kind": kind, "name": n.label, "rows": "", "state": n.state, "url": n.url} for n in nodes]
+    return lines
