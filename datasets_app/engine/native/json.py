@@ -272,7 +272,7 @@ class Stored(Gathered):
 
 
 def _parts(column: pa.ChunkedArray) -> tuple[int, int, int, Any] | None:
-    """Addresses of data, offsets and validity (a byte each) of a column of large strings; None for nothing but nulls."""
+    """Addresses of data, offsets and validity (a byte each) of large strings; None for a column of nulls."""
     if column.null_count == len(column):
         return None
     array = column.combine_chunks()

@@ -24,6 +24,7 @@ STEPS = ("parse", "exact", "near", "tokens", "diversity", "pii")
 
 class Command(BaseCommand):
     help = __doc__
+    requires_system_checks = []  # it opens no page and asks no database
 
     def add_arguments(self, parser) -> None:
         parser.add_argument("file", type=Path)
