@@ -1,8 +1,12 @@
 """Forms of the dataset pages."""
 
+from typing import Any
+
 from django import forms
+from django.http import QueryDict
 
 from datasets_app.domain.formats.base import FORMAT_LABELS
+from datasets_app.domain.provenance import ORIGIN_NAMES, UNKNOWN
 from datasets_app.domain.purposes import PURPOSE_HELP, Purpose
 
 PURPOSES = [
@@ -14,6 +18,7 @@ FORMATS = [
     ("", "Detect from the content"),
     *[(f.value, f"{name} — {keys}") for f, (name, keys) in FORMAT_LABELS.items()],
 ]
+ORIGINS = [("", ORIGIN_NAMES[UNKNOWN]), *[(name, label) for name, label in ORIGIN_NAMES.items() if name != UNKNOWN]]
 
 
 class DatasetForm(forms.Form):
@@ -34,3 +39,47 @@ class FormatForm(forms.Form):
         label="Read as",
         help_text="The same file is read again; this reading and its version stay as they are.",
     )
+
+
+class UploadOptionsForm(forms.Form):
+    """What is said about a file as it is brought; everything may be left as it is."""
+
+    forced_format = forms.ChoiceField(choices=FORMATS, required=False, label="Read as")
+    origin = forms.ChoiceField(
+        choices=ORIGINS, required=False, label="Written by", help_text="Counts for rows that do not say it themselves."
+    )
+    teacher = forms.CharField(
+        required=False, max_length=120, label="Model that wrote it", help_text="If a model wrote the rows."
+    )
+    licence = forms.CharField(required=False, max_length=120, help_text="For example CC-BY-4.0, or “internal”.")
+    hold = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Wait when rows are bad",
+        help_text="Then they can be mended and join this version. Otherwise it is made at once, without them.",
+    )
+    mends = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def options(self) -> dict[str, Any]:
+        """What the services call these; what is not understood is refused there by name."""
+        about = {name: self.data.get(name, "") for name in ("origin", "teacher", "licence")}
+        return {
+            "forced_format": self.data.get("forced_format", ""),
+            "provenance": {name: value for name, value in about.items() if value},
+            "hold": self.data.get("hold") in ("on", "true", "1"),
+            "mends": self.data.get("mends") or None,
+        }
+
+
+def mapping_from(fields: QueryDict) -> dict[str, dict[str, str]]:
+    """A mapping out of the fields of its form: `column:theirs` = ours, `turn:theirs`, `role:theirs`.
+
+    What is called the same in both is no part of a mapping; “-” leaves a column out.
+    """
+    found: dict[str, dict[str, str]] = {"columns": {}, "turns": {}, "roles": {}}
+    parts = {"column": "columns", "turn": "turns", "role": "roles"}
+    for name, ours in fields.items():
+        kind, colon, theirs = name.partition(":")
+        if colon and kind in parts and ours and ours != theirs:
+            found[parts[kind]][theirs] = "" if ours == "-" else ours
+    return {name: part for name, part in found.items() if part}

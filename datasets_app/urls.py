@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datasets_app.views import datasets, review, uploads, versions
+from datasets_app.views import datasets, exports, findings, review, uploads, versions
 
 urlpatterns = [
     path("datasets/", datasets.DatasetList.as_view(), name="dataset-list"),
@@ -11,12 +11,24 @@ urlpatterns = [
     path("datasets/<int:pk>/upload/", uploads.DatasetUpload.as_view(), name="dataset-upload"),
     path("datasets/<int:pk>/delete/", datasets.DatasetDelete.as_view(), name="dataset-delete"),
     path("uploads/<int:pk>/", uploads.UploadDetail.as_view(), name="upload-detail"),
+    path("incoming/<uuid:pk>/discard/", uploads.IncomingDiscard.as_view(), name="incoming-discard"),
+    path("uploads/<int:pk>/preview/", uploads.UploadPreview.as_view(), name="upload-preview"),
+    path("uploads/<int:pk>/mend/", uploads.UploadMend.as_view(), name="upload-mend"),
+    path("uploads/<int:pk>/make-version/", uploads.UploadMake.as_view(), name="upload-make"),
+    path("uploads/<int:pk>/discard/", uploads.UploadDiscard.as_view(), name="upload-discard"),
     path("uploads/<int:pk>/read-again/", uploads.UploadReread.as_view(), name="upload-reread"),
     path("uploads/<int:pk>/cancel/", uploads.UploadCancel.as_view(), name="upload-cancel"),
     path("uploads/<int:pk>/bad-rows.<slug:kind>", uploads.UploadBadRows.as_view(), name="upload-bad-rows"),
     path("versions/<int:pk>/", versions.VersionDetail.as_view(), name="version-detail"),
+    path("versions/<int:pk>/export/", exports.VersionExport.as_view(), name="version-export"),
+    path("versions/<int:pk>/file/", exports.VersionFile.as_view(), name="version-file"),
     path("versions/<int:pk>/rows/", versions.VersionRows.as_view(), name="version-rows"),
     path("versions/<int:pk>/rows/<int:index>/", versions.RowDetail.as_view(), name="row-detail"),
+    path("versions/<int:pk>/findings/<slug:code>/", findings.FindingDetail.as_view(), name="finding-detail"),
+    path("versions/<int:pk>/findings/<slug:code>/rows.jsonl", findings.FindingRows.as_view(), name="finding-rows"),
+    path("versions/<int:pk>/findings/<slug:code>/fix/", findings.FindingFix.as_view(), name="finding-fix"),
+    path("versions/<int:pk>/findings/<slug:code>/dismiss/", findings.FindingDismiss.as_view(), name="finding-dismiss"),
+    path("versions/<int:pk>/findings/<slug:code>/reopen/", findings.FindingReopen.as_view(), name="finding-reopen"),
     path("versions/<int:pk>/clean/", versions.VersionClean.as_view(), name="version-clean"),
     path("reviews/", review.ReviewList.as_view(), name="review-list"),
     path("versions/<int:pk>/reviews/", review.VersionReviews.as_view(), name="version-reviews"),

@@ -1,5 +1,6 @@
 """API addresses of datasets, uploads, versions and cleaning jobs."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from datasets_app.api import views
@@ -7,9 +8,13 @@ from datasets_app.api.views import review
 
 router = SimpleRouter()
 router.register("datasets", views.DatasetViewSet, basename="api-dataset")
+router.register("incoming", views.IncomingViewSet, basename="api-incoming")
 router.register("uploads", views.UploadViewSet, basename="api-upload")
 router.register("versions", views.VersionViewSet, basename="api-version")
 router.register("builds", views.BuildViewSet, basename="api-build")
 router.register("reviews", review.ReviewViewSet, basename="api-review")
 router.register("review-items", review.ReviewItemViewSet, basename="api-review-item")
-urlpatterns = router.urls
+urlpatterns = [
+    path("versions/<int:pk>/export/", views.ExportViewSet.as_view({"get": "retrieve"}), name="api-version-export"),
+    *router.urls,
+]

@@ -1,25 +1,37 @@
 """What the pages of this app show, put together from reads, words and figures."""
 
 from datasets_app.pages.datasets import dataset_page, list_page
-from datasets_app.pages.findings import DETAILS, detail_lines, facts, figures, judged
+from datasets_app.pages.details import detail_lines, detail_tables, kinds_of
+from datasets_app.pages.exports import export_page
+from datasets_app.pages.finding import finding_page, found_lines, places_in
+from datasets_app.pages.findings import facts, figures, judged
+from datasets_app.pages.mapping import mapping_rows, preview
 from datasets_app.pages.rows import row_page, rows_page, shown_row
+from datasets_app.pages.tabs import version_tabs
 from datasets_app.pages.uploads import headline, upload_page
-from datasets_app.pages.versions import recipe_lines, version_page
+from datasets_app.pages.versions import recipe_lines, version_page, version_rows_page
 from datasets_app.pages.words import BAD_ROWS_A_PAGE, COUNTABLE, ROWS_A_PAGE, format_name, rows_in_words
 
 __all__ = [
     "BAD_ROWS_A_PAGE",
     "COUNTABLE",
-    "DETAILS",
     "ROWS_A_PAGE",
     "dataset_page",
     "detail_lines",
+    "detail_tables",
+    "export_page",
     "facts",
     "figures",
+    "finding_page",
     "format_name",
+    "found_lines",
     "headline",
     "judged",
+    "kinds_of",
     "list_page",
+    "mapping_rows",
+    "places_in",
+    "preview",
     "recipe_lines",
     "row_page",
     "rows_in_words",
@@ -27,4 +39,6 @@ __all__ = [
     "shown_row",
     "upload_page",
     "version_page",
+    "version_rows_page",
+    "version_tabs",
 ]

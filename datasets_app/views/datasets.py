@@ -3,8 +3,8 @@
 from django.contrib import messages
 from django.shortcuts import get_object_or_404, redirect
 
-from datasets_app import pages, services
-from datasets_app.forms import DatasetForm
+from datasets_app import pages, selectors, services
+from datasets_app.forms import DatasetForm, UploadOptionsForm
 from datasets_app.models import Dataset
 from projects.domain.errors import Invalid
 from projects.domain.permissions import Permission
@@ -15,7 +15,12 @@ class DatasetList(ProjectPage):
     room = "datasets"
 
     def get(self, request, project):
-        return self.render("datasets/dataset_list.html", pages.list_page(self.project, request.GET.get("purpose", "")))
+        context = {
+            "storage": selectors.storage_of(self.project),
+            "unfinished": selectors.unfinished(self.project, request.user),
+        }
+        listed = pages.list_page(self.project, request.GET.get("purpose", ""))
+        return self.render("datasets/dataset_list.html", context | listed)
 
 
 class DatasetCreate(ProjectPage):
@@ -43,7 +48,9 @@ class DatasetDetail(ProjectPage):
     def get(self, request, project, pk):
         dataset = get_object_or_404(Dataset, project=self.project, pk=pk)
         template = "datasets/_dataset_work.html" if request.htmx else "datasets/dataset_detail.html"
-        return self.render(template, pages.dataset_page(dataset))
+        unfinished = selectors.unfinished(self.project, request.user, dataset)
+        context = {"options": UploadOptionsForm(), "unfinished": unfinished, **pages.dataset_page(dataset)}
+        return self.render(template, context)
 
 
 class DatasetDelete(ProjectPage):

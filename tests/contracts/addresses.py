@@ -14,6 +14,7 @@ from projects.pages import ProjectPage
 
 SAFE = ("get", "head", "options")
 ABSENT = {"int": 999_999, "slug": "no-such-thing", "str": "no-such-thing", "path": "no/such/thing"}
+ABSENT["uuid"] = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True)

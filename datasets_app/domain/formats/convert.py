@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from datasets_app.domain import provenance
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats import examples, judged, pairs
@@ -28,8 +30,12 @@ def convert(record: Record, fmt: Format) -> Row:
     row.tags = tried(_tags, record.get("tags"))
     if row.tools is None:
         row.tools = tried(read_tools, record.get("tools"))
-    row.provenance = provenance.read(record)
-    _keep_extras(row, record)
+    said = record.get("provenance")
+    row.provenance = provenance.read({**record, "provenance": _unpacked(said)} if isinstance(said, str) else record)
+    for name in EXTRAS:
+        value = _unpacked(record.get(name))
+        if value is not None:
+            row.extras = {**(row.extras or {}), name: value}
     return row
 
 
@@ -44,11 +50,14 @@ def convert_all(record: Record, fmt: Format) -> Row | list[BadRecord]:
     return faults or row
 
 
-def _keep_extras(row: Row, record: Record) -> None:
-    for name in EXTRAS:
-        value = record.get(name)
-        if value is not None:
-            row.extras = {**(row.extras or {}), name: value}
+def _unpacked(value: Any) -> Any:
+    """Tables hold what is nested as JSON text."""
+    if isinstance(value, str) and value.strip()[:1] in ("{", "t", "f"):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
 
 
 def _scalar(value: Any, field: str) -> str | None:
