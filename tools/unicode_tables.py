@@ -37,6 +37,8 @@ def script(sign: str) -> str:
 def folded(sign: str) -> str:
     if "\uac00" <= sign <= "\ud7a3":  # Hangul syllables stay whole
         return sign
+    if sign in "ıİ":  # which of the two i an I is, only Turkish knows
+        return "i"
     read_as = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", sign).casefold())
     digits = "".join(str(unicodedata.digit(c)) if unicodedata.category(c) == "Nd" else c for c in read_as)
     kept = "".join(c for c in digits if unicodedata.category(c)[0] in "LMN")

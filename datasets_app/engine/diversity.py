@@ -10,7 +10,7 @@ import numpy as np
 from datasets_app.domain.findings import Found
 from datasets_app.engine.batch import Bytes
 from datasets_app.engine.facts import Facts
-from datasets_app.engine.words_native import View, address, kernels
+from datasets_app.engine.words_native import View, address, copied, kernels
 
 if TYPE_CHECKING:
     from datasets_app.engine.words import Words
@@ -18,40 +18,27 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20  # bytes compressed at a time, and so the window in which repetition is seen
 ALL_BLOCKS, EVERY = 64, 8  # the first so many blocks, then every so many-th
 LEVEL = 1
-FIRST_POINT = 4096  # words after which the first point of the curve is taken; then at every doubling
+FIRST_POINT = 4096  # words; versions smaller than that are not compared
 DROP, SQUEEZE = 0.10, 0.15  # relative to a parent: fewer different n-grams, better compression
 HLL_ERROR = 0.0081
 
 
 class Diversity:
-    """Compresses batches as they come and samples the counts of different n-grams that the kernel keeps.
+    """Compresses batches as they come; different n-grams are counted by the kernel.
 
     Different n-grams grow more slowly than text, so versions of unlike size are compared at the same number of words:
-    the curve holds [words, different words, different 2-grams, different 3-grams] at every doubling.
+    the kernel notes the counts at every doubling.
     """
 
     def __init__(self) -> None:
         import pyarrow as pa
 
-        self.curve: list[list[int]] = []
         self.read = self.packed = self.whole = 0
         self._codec = pa.Codec("zstd", compression_level=LEVEL)
         self._buffer: Bytes = np.zeros(0, np.uint8)
         self._blocks = 0
-        self._next = FIRST_POINT
 
-    def take(self, words: "Words", view: View) -> None:
-        self._compress(view)
-        if total(words, 1) >= self._next:
-            self._point(words)
-            self._next = 2 * self.curve[-1][0]
-
-    def _point(self, words: "Words") -> None:
-        point = [total(words, 1), *(round(distinct(words, n)[0]) for n in (1, 2, 3))]
-        if not self.curve or self.curve[-1][0] < point[0]:
-            self.curve.append(point)
-
-    def _compress(self, view: View) -> None:
+    def take(self, view: View) -> None:
         size = view.batch.text.nbytes
         if len(self._buffer) < size:
             self._buffer = np.empty(size + size // 2, np.uint8)
@@ -67,7 +54,6 @@ class Diversity:
             self._blocks += 1
 
     def finish(self, words: "Words", facts: Facts, parents: Sequence[dict[str, Any]]) -> None:
-        self._point(words)
         counts = [distinct(words, n) for n in (1, 2, 3)]
         totals = [total(words, n) for n in (1, 2, 3)]
         facts.stats["diversity"] = {
@@ -85,9 +71,18 @@ class Diversity:
                 "share_read": round(self.read / self.whole, 4) if self.whole else 0.0,
                 "ratio": round(self.read / self.packed, 4) if self.packed else 0.0,
             },
-            "curve": self.curve,
+            "curve": curve(words),
         }
         _note_drop(facts, [parent["diversity"] for parent in parents if parent.get("diversity")])
+
+
+def curve(words: "Words") -> list[list[int]]:
+    """[words, different words, different 2-grams, different 3-grams] at each doubling and the end."""
+    points = ctypes.c_int64()
+    pointer = ctypes.c_void_p(kernels().words_curve(words.handle, ctypes.byref(points)))
+    listed = np.rint(copied(pointer, 4 * points.value, np.float64)).astype(np.int64).reshape(-1, 4).tolist()
+    last = [total(words, 1), *(round(distinct(words, n)[0]) for n in (1, 2, 3))]
+    return listed if listed and listed[-1][0] == last[0] else [*listed, last]
 
 
 def total(words: "Words", n: int) -> int:
@@ -112,14 +107,20 @@ def _note_drop(facts: Facts, parents: list[dict[str, Any]]) -> None:
         if at < FIRST_POINT:
             continue
         ratios = [_at(mine["curve"], n, at) / max(1.0, _at(parent["curve"], n, at)) for n in (1, 2, 3)]
-        before = parent["compression"]["ratio"]
-        squeeze = mine["compression"]["ratio"] / before if before else 1.0
+        squeeze = _squeeze(mine["compression"], parent["compression"])
         if min(ratios[1:]) < 1 - DROP or squeeze > 1 + SQUEEZE:
             drops.append(
                 {"parent": number, "words": at, "ratios": [round(r, 4) for r in ratios], "compression": squeeze}
             )
     if drops:
         facts.note(Found.LOW_DIVERSITY, [], {"against": drops}, count=0)
+
+
+def _squeeze(mine: dict[str, Any], parent: dict[str, Any]) -> float:
+    """How many times better this compresses; 1 when there is too little text to fill the window."""
+    if min(mine["read"], parent["read"]) < BLOCK:
+        return 1.0
+    return float(mine["ratio"] / parent["ratio"])
 
 
 def _at(curve: list[list[int]], n: int, words: int) -> float:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from datasets_app.engine.words import Words
 
 GROUP_ROWS = 1000  # group g holds the rows of index 1000 g to 1000 g + 999
-PREFIX = 4
 NAME = "words.index.{}.npy"
 
 
@@ -85,10 +84,12 @@ def _wanted(text: str) -> list[int]:
     last = raw[starts[-1] :].decode()
     if len(tokens_of((last + last).encode())[0]) > 1:  # scripts in which every character is a word
         return sorted(set(words))
-    return sorted({*words[:-1], *([_beginning(last)] if len(last) >= PREFIX else [])})
+    beginning = _beginning(last)
+    return sorted({*words[:-1], *([beginning] if beginning else [])})
 
 
 def _beginning(word: str) -> int:
+    """What words that begin like this are listed under; 0 when it has fewer than four letters."""
     raw = word.encode("utf-8", "ignore")
     padded = np.frombuffer(raw + bytes(PADDING), dtype=np.uint8)
     return int(kernels().words_beginning_of(address(padded), len(raw)))

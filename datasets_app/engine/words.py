@@ -78,7 +78,7 @@ class Words:
         self._hashes.append(row_hashes(batch))
         self.rows += batch.rows
         middle = time.thread_time()
-        self._diversity.take(self, view)
+        self._diversity.take(view)
         self.cpu["diversity"] += distinct + time.thread_time() - middle
         self.cpu["near"] += middle - began - distinct
 

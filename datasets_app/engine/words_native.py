@@ -58,6 +58,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "words_set_phrases": (ctypes.c_int, [_P, _P, _P, _I]),
     "words_hits": (_P, [_P, _P]),
     "words_distinct": (ctypes.c_double, [_P, ctypes.c_int, _P, _P]),
+    "words_curve": (_P, [_P, _P]),
     "words_jaccard": (ctypes.c_double, [_P, _I, _P, _I]),
     "words_common": (_P, [_P, ctypes.c_int, ctypes.c_int, ctypes.c_double]),
     "words_common_size": (_I, [_P]),

@@ -256,19 +256,6 @@ static void distinct_add(Distinct *d, uint64_t h) {
     }
 }
 
-static void distinct_row(Words *w, const uint32_t *word, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        uint64_t h = (word[i] + 1) * 0x9e3779b97f4a7c15ULL;
-        distinct_add(&w->distinct[0], mix64(h));
-        if (i < 1) continue;
-        h = h * 31 + word[i - 1] * 0xd6e8feb86659fd93ULL;
-        distinct_add(&w->distinct[1], mix64(h));
-        if (i < 2) continue;
-        distinct_add(&w->distinct[2], mix64(h * 31 + word[i - 2] * 0xa0761d6478bd642fULL));
-    }
-    for (size_t k = 0; k < 3; k++) w->distinct[k].total += n > k ? n - k : 0;
-}
-
 /* Estimated or, below EXACT_DISTINCT, exact number of different n-grams seen (n from 1), and of all. */
 EXPORT double words_distinct(const Words *w, int n, int64_t *total, int *exact) {
     const Distinct *d = &w->distinct[n - 1];
@@ -284,6 +271,31 @@ EXPORT double words_distinct(const Words *w, int n, int64_t *total, int *exact) 
     double estimate = 0.7213 / (1 + 1.079 / m) * m * m / sum;
     return estimate <= 2.5 * m && zeros ? m * __builtin_log(m / zeros) : estimate;
 }
+
+static void distinct_row(Words *w, const uint32_t *word, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t h = (word[i] + 1) * 0x9e3779b97f4a7c15ULL;
+        distinct_add(&w->distinct[0], mix64(h));
+        if (i < 1) continue;
+        h = h * 31 + word[i - 1] * 0xd6e8feb86659fd93ULL;
+        distinct_add(&w->distinct[1], mix64(h));
+        if (i < 2) continue;
+        distinct_add(&w->distinct[2], mix64(h * 31 + word[i - 2] * 0xa0761d6478bd642fULL));
+    }
+    for (size_t k = 0; k < 3; k++) w->distinct[k].total += n > k ? n - k : 0;
+    double due = w->points ? 2 * w->curve[w->points - 1][0] : FIRST_POINT;
+    if ((double)w->distinct[0].total < due || w->points == 64) return;
+    int64_t total;
+    int exact;
+    for (int k = 1; k <= 3; k++) w->curve[w->points][k] = words_distinct(w, k, &total, &exact);
+    w->curve[w->points++][0] = (double)w->distinct[0].total;
+}
+
+EXPORT const double *words_curve(const Words *w, int64_t *points) {
+    *points = w->points;
+    return &w->curve[0][0];
+}
+
 
 /* ---- the search index ---- */
 
@@ -333,7 +345,7 @@ static int index_word(Words *w, uint32_t word, const uint8_t *text, size_t left)
     w->group[at] = word;
     w->group_used++;
     uint8_t folded[LONGEST_WORD + 96] = {0};
-    size_t n = words_fold(text, left, PREFIX, folded);
+    size_t seen, n = words_fold(text, left, PREFIX, folded, &seen);
     uint32_t beginning = words_beginning(words_hash_folded(folded, n));
     at = group_slot(w->group, w->group_mask, beginning);
     if (!w->group[at]) {
@@ -344,7 +356,7 @@ static int index_word(Words *w, uint32_t word, const uint8_t *text, size_t left)
     if (*known != word) {
         *known = word;
         memset(folded, 0, sizeof folded);
-        n = words_fold(text, left < 256 ? left : 256, 0, folded);
+        n = words_fold(text, left < 256 ? left : 256, 0, folded, &seen);
         uint8_t head[5];
         memcpy(head, &word, 4);
         head[4] = (uint8_t)(n > 60 ? 60 : n);

@@ -116,6 +116,6 @@ uint32_t words_hash_folded(const uint8_t *folded, size_t n);
 void words_minima(uint32_t *minima, const uint32_t *shingle, size_t n);
 void words_keys(const uint32_t *minima, uint32_t *keys, uint8_t *signature);
 uint32_t words_beginning(uint32_t word);
-size_t words_fold(const uint8_t *text, size_t n, size_t characters, uint8_t *out);
+size_t words_fold(const uint8_t *text, size_t n, size_t letters, uint8_t *out, size_t *seen);
 
 #endif

@@ -144,8 +144,9 @@ EXPORT int words_index_merge(const Words *w, uint16_t *groups, uint32_t **hashes
 
 EXPORT void words_index_free(void *made) { free(made); }
 
-/* What the beginning of a word is listed under; text must be readable for 16 bytes beyond n. */
+/* What the beginning of a word is listed under, 0 for words of fewer letters; the bytes behind n must be readable. */
 EXPORT uint32_t words_beginning_of(const uint8_t *text, int64_t n) {
     uint8_t folded[LONGEST_WORD + 96] = {0};
-    return words_beginning(words_hash_folded(folded, words_fold(text, (size_t)n, PREFIX, folded)));
+    size_t seen, size = words_fold(text, (size_t)n, PREFIX, folded, &seen);
+    return seen < PREFIX ? 0 : words_beginning(words_hash_folded(folded, size));
 }

@@ -7,6 +7,7 @@
 #define REGISTER_BITS 14
 #define REGISTERS (1 << REGISTER_BITS) /* HyperLogLog with a standard error of 1.04 / 128 = 0.8 % */
 #define EXACT_DISTINCT 65536           /* up to here every n-gram is kept and the count is exact */
+#define FIRST_POINT 4096
 #define VOTERS 400                     /* words of a segment that are asked for its language */
 
 typedef struct {
@@ -44,6 +45,8 @@ typedef struct Words {
     size_t scratch_room, shingle_room;
     Out spill, index, spelling;
     Distinct distinct[3];
+    double curve[64][4]; /* words, different words, 2-grams, 3-grams: at every doubling */
+    int64_t points;
     uint32_t *group; /* words of the open group of the index: a set */
     size_t group_mask, group_used;
     int64_t group_number;

@@ -325,30 +325,42 @@ EXPORT int64_t words_tokens_view(const Tokens *t, const uint32_t **word, const u
     return (int64_t)t->n;
 }
 
-/* Folded bytes of the first characters of the word at text, at most LONGEST_WORD of them; returns their number.
- * With characters 0 the whole word is meant. */
-size_t words_fold(const uint8_t *text, size_t n, size_t characters, uint8_t *out) {
-    size_t made = 0, seen = 0;
+static int is_mark(const uint8_t *folded) {
+    int len;
+    return *folded >= 0x80 && (letter(utf8_at(folded, &len)) & 7) == U_MARK;
+}
+
+/* Folded bytes of the word that begins at text, at most LONGEST_WORD and some; with `letters` above 0 only of its first
+ * letters, each with its marks, of which *seen tells how many there were. Returns the number of bytes. */
+size_t words_fold(const uint8_t *text, size_t n, size_t letters, uint8_t *out, size_t *seen) {
+    uint8_t piece[96];
+    size_t made = 0;
     int solo = 0;
-    for (size_t i = 0; i < n && made < LONGEST_WORD && (!characters || seen < characters);) {
+    *seen = 0;
+    for (size_t i = 0; i < n && made < LONGEST_WORD;) {
         int len = 1;
         uint32_t c = text[i] < 0x80 ? text[i] : utf8_at(text + i, &len);
+        if (i + (size_t)len > n) break;
         uint32_t e = c < 0x80 ? (wordy[c] ? U_LETTER : U_OTHER) : letter(c);
         uint32_t kind = e & 7;
-        if (!made && (kind == U_OTHER || kind == U_SIGN || kind == U_SYMBOL)) {
-            if (c < 0x80) out[made++] = (uint8_t)c;
-            else made += fold(c, e, out + made);
-            return made;
-        }
-        if (kind == U_OTHER || kind == U_SIGN || kind == U_SYMBOL || (kind == U_SOLO && made) ||
-            (kind == U_LETTER && solo))
-            break;
+        int apart = kind == U_OTHER || kind == U_SIGN || kind == U_SYMBOL;
+        if (made && (apart || kind == U_SOLO || (kind == U_LETTER && solo))) break;
         if (kind != U_IGNORED) {
-            if (c < 0x80) out[made++] = (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c);
-            else made += fold(c, e, out + made);
-            seen += kind != U_MARK;
+            size_t size = c < 0x80 ? 1 : fold(c, e, piece);
+            if (c < 0x80) piece[0] = (uint8_t)(c >= 'A' && c <= 'Z' ? c | 32 : c);
+            for (size_t k = 0; k < size;) {
+                size_t step = k + 1;
+                while (step < size && (piece[step] & 0xc0) == 0x80) step++;
+                int mark = is_mark(piece + k);
+                if (!mark && letters && *seen == letters) return made;
+                *seen += !mark;
+                memcpy(out + made, piece + k, step - k);
+                made += step - k;
+                k = step;
+            }
             solo |= kind == U_SOLO;
         }
+        if (apart) break;
         i += (size_t)len;
     }
     return made;
