@@ -10,7 +10,7 @@ class TrainingConfig(AppConfig):
     def ready(self) -> None:
         from projects import contributions, jobs
         from training import lineage, pages, selectors, supervisor
-        from training.models import BaseModelVersion, Run, TokenProfile
+        from training.models import BaseModelVersion, Run, SeenRow, TokenProfile
 
         jobs.register(
             jobs.JobKind(
@@ -29,9 +29,21 @@ class TrainingConfig(AppConfig):
                 queue="cpu",
                 cause="data",
                 prepare=supervisor.prepare_tokens,
+                on_event=supervisor.note_tokens,
                 complete=supervisor.complete_tokens,
                 # A chat template is somebody else's program: it may not take the machine with it.
                 limits=jobs.Limits(memory_bytes=4 * 1024**3, cpu_seconds=3600),
+            )
+        )
+        jobs.register(
+            jobs.JobKind(
+                label="training.seen",
+                model=SeenRow,
+                queue="cpu",
+                cause="data",
+                prepare=supervisor.prepare_seen,
+                complete=supervisor.complete_seen,
+                limits=jobs.Limits(memory_bytes=4 * 1024**3, cpu_seconds=60),
             )
         )
         jobs.register(
@@ -49,4 +61,5 @@ class TrainingConfig(AppConfig):
         )
         contributions.needs.append(selectors.needs)
         contributions.lineage.append(lineage.graph)
+        contributions.version_tabs.append(pages.tabs)
         contributions.overview_figures.append(pages.overview)

@@ -16,7 +16,7 @@ from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from training import selectors
 from training.domain.spec import RunSpec
-from training.models import Adapter, BaseModelVersion, MetricPoint, Run, TokenProfile
+from training.models import Adapter, BaseModelVersion, MetricPoint, Run, SeenRow, TokenProfile
 
 Event = dict[str, Any]
 MEASURED = (
@@ -172,17 +172,36 @@ def complete_base(base: BaseModelVersion, workdir: Path, result: Event) -> None:
     leases.fenced_update(base, revision=result["revision"], **{name: result[name] for name in DESCRIBED})
 
 
-# Token counts
+# Data as bases see it
 
 
 def prepare_tokens(profile: TokenProfile, workdir: Path) -> list[str]:
-    spec = {
-        "base_path": str(selectors.base_path(profile.base)),
-        "data_path": str(datasets.version_path(profile.version)),
-        "max_length": profile.max_length,
-    }
+    spec = _seen_spec(profile) | {"out_dir": str(workdir / "out")}
     return _command("training.tokens", workdir, spec)
 
 
+def note_tokens(profile: TokenProfile, event: Event) -> None:
+    """The counts of a sample come long before the rest; the page shows them meanwhile."""
+    if event["event"] == "sample":
+        leases.fenced_update(profile, stats=event["stats"] | {"sample": True})
+
+
 def complete_tokens(profile: TokenProfile, workdir: Path, result: Event) -> None:
-    leases.fenced_update(profile, stats=result["stats"])
+    key = f"tokens/{profile.pk}/f{profile.fence}"
+    artefacts.commit_directory(workdir / "out", key)
+    leases.fenced_update(profile, key=key, stats=result["stats"])
+
+
+def prepare_seen(row: SeenRow, workdir: Path) -> list[str]:
+    return _command("training.seen", workdir, _seen_spec(row) | {"index": row.index})
+
+
+def complete_seen(row: SeenRow, workdir: Path, result: Event) -> None:
+    leases.fenced_update(row, seen=result["seen"])
+
+
+def _seen_spec(job: TokenProfile | SeenRow) -> dict[str, Any]:
+    return {
+        "base_path": str(selectors.base_path(job.base)),
+        "data_path": str(datasets.version_path(job.version)),
+    }

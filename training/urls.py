@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import adapters, bases, runs, tokens
+from training.views import adapters, bases, runs, seen, tokens
 
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
@@ -25,4 +25,7 @@ urlpatterns = [
     path("adapters/<int:pk>/download/", adapters.AdapterDownload.as_view(), name="adapter-download"),
     path("adapters/<int:pk>/delete/", adapters.AdapterDelete.as_view(), name="adapter-delete"),
     path("versions/<int:pk>/tokens/", tokens.VersionTokens.as_view(), name="version-tokens"),
+    path("versions/<int:pk>/seen/", seen.VersionSeen.as_view(), name="version-seen"),
+    path("versions/<int:pk>/seen/row/", seen.VersionSeenRow.as_view(), name="version-seen-row"),
+    path("versions/<int:pk>/seen/drop/", seen.VersionSeenDrop.as_view(), name="version-seen-drop"),
 ]

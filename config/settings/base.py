@@ -157,6 +157,7 @@ ENGINES = {
     "datasets.engine": [sys.executable, "-m", "datasets_app.engine"],
     "training.base": [sys.executable, "-m", "training.engine.fingerprint"],
     "training.tokens": [sys.executable, "-m", "training.engine.tokens"],
+    "training.seen": [sys.executable, "-m", "training.engine.seen"],
     "training.run": [sys.executable, "-m", "training.engine"],
     "evaluation.evaluation": [sys.executable, "-m", "evaluation.engine"],
     "deployments.deployment": [sys.executable, "-m", "deployments.engine"],

@@ -3,24 +3,35 @@
 import math
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasets_app.engine.token_counts import Counts, histogram, quantile
 from training.domain import metrics, projection
 from training.domain.failures import FAILURES, explain
 from training.domain.projection import PastRun, Shape
 from training.domain.recipe import Recipe
-from training.domain.tokens import Profile, RowTokens, count_row, histogram, quantile, rows_lost
+from training.domain.tokens import rows_lost
 
 TINY = Shape(1_046_016, hidden=192, layers=2, vocab=835, heads=4)
 
 
 def stats(lengths=(50,) * 500, limit=128) -> dict:
-    profile = Profile(limit)
-    for index, length in enumerate(lengths):
-        profile.add(count_row(index, [False] * (length - 10) + [True] * 10, limit))
-    return profile.as_dict()
+    """Rows of these lengths, the last ten tokens of each trained."""
+    return counted([(length, [(length - 10, length)]) for length in lengths]).under(limit)
+
+
+def counted(rows) -> Counts:
+    """Rows as (tokens, trained stretches)."""
+    flat = [span for _, spans in rows for span in spans]
+    return Counts(
+        total=np.array([total for total, _ in rows], np.int32),
+        spans=np.array(flat, np.int32).reshape(-1, 2),
+        row_span=np.cumsum([0, *(len(spans) for _, spans in rows)]),
+        shown=np.ones(len(rows), bool),
+    )
 
 
 def project(recipe=None, past=(), data=None, device="cpu", price="0.10"):
@@ -102,17 +113,14 @@ def test_a_profile_counts_what_a_limit_cuts():
 
 
 def test_an_answer_that_ends_exactly_at_the_limit_is_whole():
-    assert not count_row(0, [False] * 118 + [True] * 10, 128).answer_is_cut(128)
-    assert count_row(0, [False] * 119 + [True] * 10, 128).answer_is_cut(128)
+    assert counted([(128, [(118, 128)])]).under(128)["answers_cut"] == 0
+    assert counted([(129, [(119, 129)])]).under(128)["answers_cut"] == 1
 
 
 def test_rows_lost_depend_on_the_decision():
-    profile = Profile(64)
-    profile.add(RowTokens(0, 50, 5, 49, 5))
-    profile.add(RowTokens(1, 90, 5, 89, 0))
-    profile.add(RowTokens(2, 40, 0, -1, 0))
-    profile.refuse(3, "template", "roles must alternate")
-    found = profile.as_dict()
+    counts = counted([(50, [(45, 50)]), (90, [(85, 90)]), (40, []), (0, [])])
+    counts.shown[3] = False
+    found = counts.under(64)
     assert found["untrained_short"] == 1
     assert rows_lost(found, "drop") == 3  # too long, untrained, unshowable
     assert rows_lost(found, "cut") == 3  # nothing of row 1's answer lies within the limit
@@ -120,11 +128,12 @@ def test_rows_lost_depend_on_the_decision():
 
 @given(st.lists(st.integers(1, 100_000), max_size=300))
 def test_histograms_lose_no_row(lengths):
-    found = histogram(sorted(lengths))
+    ordered = np.sort(np.array(lengths, np.int32))
+    found = histogram(ordered)
     assert sum(found["counts"]) == len(lengths)
     assert len(found["edges"]) == len(found["counts"]) + 1 <= 42
     if lengths:
-        assert found["edges"][0] <= quantile(sorted(lengths), 0.5) < found["edges"][-1]
+        assert found["edges"][0] <= quantile(ordered, 0.5) < found["edges"][-1]
 
 
 def test_eta_follows_the_pace_and_knows_its_doubt():

@@ -178,7 +178,7 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
         run = self.get_object()
         if run.projection:
             return Response(shapes.ProjectionSerializer(run.projection).data)
-        profile = selectors.profile_for(run.dataset_version, run.base, run.recipe["max_length"])
+        profile = selectors.profile_for(run.dataset_version, run.base)
         if profile is None or not profile.is_ready:
             raise Refused("The data is still being counted in tokens.", code="tokens_not_counted")
         projected = selectors.projection(self.project, run.base, profile, run.read_recipe)

@@ -12,7 +12,6 @@ from training.selectors.projections import (
     fits_method,
     likely_device,
     past_runs,
-    profile_for,
     projection,
     trainable_versions,
 )
@@ -29,6 +28,7 @@ from training.selectors.runs import (
     runs,
     training_costs,
 )
+from training.selectors.tokens import lost_rows, profile_for, seen_job, seen_row, telling_rows, token_stats
 
 __all__ = [
     "AttemptCost",
@@ -47,6 +47,7 @@ __all__ = [
     "live",
     "local_folders",
     "log_tail",
+    "lost_rows",
     "metric_points",
     "needs",
     "overlaps",
@@ -57,6 +58,10 @@ __all__ = [
     "rank_summary",
     "ready_bases",
     "runs",
+    "seen_job",
+    "seen_row",
+    "telling_rows",
+    "token_stats",
     "trainable_versions",
     "training_costs",
 ]

@@ -12,6 +12,7 @@ from training.domain import projection as projecting
 from training.domain.projection import PastRun, Projection
 from training.domain.recipe import Method, Recipe
 from training.models import BaseModelVersion, Run, TokenProfile
+from training.selectors.tokens import token_stats
 
 PAST_RUNS = 20
 
@@ -20,10 +21,6 @@ def trainable_versions(project: Project) -> QuerySet[DatasetVersion]:
     """Versions of the project's training sets, the newest first."""
     rows = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose="training")
     return rows.select_related("dataset__project").order_by("-pk")
-
-
-def profile_for(version: DatasetVersion, base: BaseModelVersion, max_length: int) -> TokenProfile | None:
-    return TokenProfile.objects.filter(version=version, base=base, max_length=max_length).first()
 
 
 def likely_device(project: Project) -> str:
@@ -57,7 +54,7 @@ def projection(project: Project, base: BaseModelVersion, profile: TokenProfile, 
     device = likely_device(project)
     price: Decimal = project.hour_price(device)
     return projecting.project(
-        profile.stats,
+        token_stats(profile, recipe.max_length),
         recipe,
         base.projection_shape,
         past=past_runs(project, base, recipe, device),

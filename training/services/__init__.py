@@ -3,7 +3,7 @@
 from training.services.adapters import delete_adapter
 from training.services.bases import delete_base, register_base, retry_base
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, start_run
-from training.services.tokens import ensure_profile, measure_tokens
+from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
 
 __all__ = [
     "cancel_run",
@@ -11,11 +11,13 @@ __all__ = [
     "delete_adapter",
     "delete_base",
     "delete_run",
+    "drop_lost",
     "ensure_profile",
     "launch_run",
     "measure_tokens",
     "register_base",
     "retry_base",
     "retry_run",
+    "show_row",
     "start_run",
 ]

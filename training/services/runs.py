@@ -51,7 +51,7 @@ def create_run(
     )
     transitions.record(run, "run.created", actor=by.email)
     if base.is_ready:
-        ensure_profile(version, base, read.max_length, by=by)
+        ensure_profile(version, base, by=by)
     return run
 
 
@@ -63,8 +63,9 @@ def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
-    profile = _counted(run, recipe)
-    _check_rows(profile.stats, recipe)
+    profile = _counted(run)
+    stats = selectors.token_stats(profile, recipe.max_length)
+    _check_rows(stats, recipe)
     datasets.ensure_overlaps(run.dataset_version)
     projection = selectors.projection(run.project, run.base, profile, recipe)
     leases.queue_job(
@@ -74,7 +75,7 @@ def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
         spec=_freeze(run, recipe).frozen(),
         projection=projection.as_dict(),
         total_steps=projection.steps,
-        launched_with=_known_at_start(run, profile, recipe),
+        launched_with=_known_at_start(run, stats, recipe),
         started_by=by,
     )
     return run
@@ -166,13 +167,13 @@ def _check_parent(project: Project, base: BaseModelVersion, parent: Adapter | No
         )
 
 
-def _counted(run: Run, recipe: Recipe) -> TokenProfile:
+def _counted(run: Run) -> TokenProfile:
     """The token profile, or a refusal that says to wait: nobody starts without knowing what would be cut."""
     if not run.base.is_ready:
         raise Refused(
             f"The base model {run.base} is not ready yet. Wait until it is.", code="base_not_ready", field="base"
         )
-    profile = selectors.profile_for(run.dataset_version, run.base, recipe.max_length)
+    profile = selectors.profile_for(run.dataset_version, run.base)
     if profile is not None and profile.is_ready:
         return profile
     if profile is not None and profile.state == JobState.FAILED:
@@ -218,9 +219,8 @@ def _freeze(run: Run, recipe: Recipe) -> RunSpec:
     )
 
 
-def _known_at_start(run: Run, profile: TokenProfile, recipe: Recipe) -> dict[str, Any]:
+def _known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
-    stats = profile.stats
     return {
         "cut": recipe.cut,
         "rows_cut": stats["cut"],

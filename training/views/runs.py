@@ -113,7 +113,7 @@ class RunDetail(RunPage):
 
     def draft(self, run: Run) -> dict[str, Any]:
         """A draft shows what it would take, as soon as its data is counted."""
-        profile = selectors.profile_for(run.dataset_version, run.base, run.recipe["max_length"])
+        profile = selectors.profile_for(run.dataset_version, run.base)
         if profile is None or not profile.is_ready:
             return {"counting": profile}
         return pages.projection(self.project, run.base, profile, run.read_recipe)

@@ -34,19 +34,18 @@ class VersionTokens(ProjectPage):
     def fragment(self, version: DatasetVersion, asked: Any) -> HttpResponse:
         bases = list(selectors.ready_bases(self.project))
         profile = self.profile(version, bases, asked)
-        context = {"version": version, "bases": bases, "profile": profile, "limit": asked.get("max_length") or 1024}
-        if profile is not None:
-            context |= {"limit": profile.max_length}
+        limit = check(KNOB["max_length"], asked.get("max_length") or KNOB["max_length"].default)
+        context = {"version": version, "bases": bases, "profile": profile, "limit": limit}
         if profile is not None and profile.is_ready:
-            context |= {"stats": profile.stats} | pages.length_figure(profile.stats)
+            stats = selectors.token_stats(profile, limit)
+            context |= {"stats": stats} | pages.length_figure(stats)
         return self.render("training/_version_tokens.html", context)
 
     def profile(self, version: DatasetVersion, bases: list[Any], asked: Any) -> TokenProfile | None:
         """The one that was asked for, else the newest."""
         rows = TokenProfile.objects.filter(version=version, base__in=bases).select_related("base")
-        base, limit = _whole(asked.get("base")), _whole(asked.get("max_length"))
-        if base and limit:
-            rows = rows.filter(base_id=base, max_length=limit)
+        if base := _whole(asked.get("base")):
+            rows = rows.filter(base_id=base)
         return rows.order_by("-pk").first()
 
 

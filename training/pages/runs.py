@@ -82,7 +82,7 @@ def _shown(knob: Knob, value: Any) -> Any:
 
 def projection(project: Project, base: BaseModelVersion, profile: TokenProfile, recipe: Recipe) -> dict[str, Any]:
     """The counted data and what a run over it would take."""
-    stats = profile.stats
+    stats = selectors.token_stats(profile, recipe.max_length)
     return {
         "profile": profile,
         "stats": stats,

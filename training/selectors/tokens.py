@@ -1,0 +1,67 @@
+"""Reads of counted data: what a limit cuts, which rows tell much, and rows as a base sees them."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from datasets_app.models import DatasetVersion
+from projects import artefacts
+from training.domain.tokens import SEEN_FILE
+from training.models import BaseModelVersion, SeenRow, TokenProfile
+
+
+def profile_for(version: DatasetVersion, base: BaseModelVersion) -> TokenProfile | None:
+    return TokenProfile.objects.filter(version=version, base=base).first()
+
+
+def token_stats(profile: TokenProfile, max_length: int) -> dict[str, Any]:
+    """What the counted data is under this limit; worked out from the stored counts, not counted again."""
+    return dict(_under(profile.key, _digest(profile), max_length))
+
+
+def lost_rows(profile: TokenProfile, max_length: int, what: str) -> list[int]:
+    """Numbers of all rows that are "cut", whose "answers_cut" or that are "untrained" under the limit."""
+    return _counts(profile.key, _digest(profile)).lost(max_length)[what].tolist()
+
+
+def telling_rows(profile: TokenProfile) -> list[tuple[str, int]]:
+    """Why a row says much about the whole set, and its number."""
+    return [(str(why), int(index)) for why, index in profile.stats.get("telling", [])]
+
+
+def seen_row(profile: TokenProfile, index: int) -> dict[str, Any] | None:
+    """A row as the base sees it, when it has been rendered: with the counts, or because somebody asked."""
+    stored = _stored(profile.key, _digest(profile)).get(index)
+    if stored is not None:
+        return stored
+    row = seen_job(profile.version, profile.base, index)
+    return row.seen if row is not None and row.is_ready else None
+
+
+def seen_job(version: DatasetVersion, base: BaseModelVersion, index: int) -> SeenRow | None:
+    return SeenRow.objects.filter(version=version, base=base, index=index).first()
+
+
+# Counts never change once they are stored, so a process keeps the last few.
+
+
+def _digest(profile: TokenProfile) -> str:
+    return str(artefacts.read_manifest(profile.key)["digest"])
+
+
+@lru_cache(maxsize=4)
+def _counts(key: str, digest: str) -> Any:
+    from datasets_app.engine.token_counts import Counts
+
+    return Counts.load(artefacts.fetch_directory(key))
+
+
+@lru_cache(maxsize=64)
+def _under(key: str, digest: str, max_length: int) -> dict[str, Any]:
+    return dict(_counts(key, digest).under(max_length))
+
+
+@lru_cache(maxsize=8)
+def _stored(key: str, digest: str) -> dict[int, dict[str, Any]]:
+    rows = json.loads((artefacts.fetch_directory(key) / SEEN_FILE).read_text(encoding="utf-8"))
+    return {row["index"]: row for row in rows}
