@@ -1,6 +1,7 @@
 """Files that leave: bad rows with their reasons, and versions in the shapes of other tools, always streamed."""
 
 import csv
+import json
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -87,7 +88,8 @@ def _with_faults(upload: Upload, entries: list[dict[str, Any]]) -> bytes:
     lines = [entry["line"] for entry in entries]
     for row in upload.bad_rows.filter(line__in=lines).order_by("line", "pk").values(*FIELDS):
         told.setdefault(row.pop("line"), []).append(row)
-    return b"".join(orjson.dumps({**entry, "faults": told.get(entry["line"], [])}) + b"\n" for entry in entries)
+    # Halves of pairs, which stand for bytes that are not UTF-8, are escaped.
+    return "".join(json.dumps({**one, "faults": told.get(one["line"], [])}) + "\n" for one in entries).encode()
 
 
 def as_bare_rows(upload: Upload) -> Iterator[bytes]:
@@ -215,3 +217,12 @@ def _parquet_row(row: Row) -> dict[str, Any]:
 def _parquet_turn(turn: dict[str, Any]) -> dict[str, Any]:
     calls = turn.get("tool_calls")
     return {**turn, "tool_calls": orjson.dumps(calls).decode()} if calls else turn
+
+
+def answer_csv(lines: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """The answer to a deletion request: what holds the text or was made of it, one line each."""
+    writer = csv.writer(_Echo())
+    names = ("kind", "name", "rows", "state", "url")
+    yield BOM + writer.writerow(names)
+    for line in lines:
+        yield writer.writerow([safe_cell(str(line[name])) for name in names])

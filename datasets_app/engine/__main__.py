@@ -47,6 +47,10 @@ def _run(spec: dict[str, Any], bounds: limits.Limits) -> dict[str, Any]:
         from datasets_app.engine.upload import Upload
 
         return Upload(spec, bounds).run()
+    if spec["task"] == "mend":
+        from datasets_app.engine.mend import Mend
+
+        return Mend(spec, bounds).run()
     module, name = TASKS[spec["task"]]
     return getattr(importlib.import_module(f"datasets_app.engine.{module}"), name)(spec)
 

@@ -89,7 +89,8 @@ class Reading:
     ) -> Iterator[Batch]:
         grouper = grouping.grouper_of(converter.format)
         if grouper is not None:
-            rows = self._told(_taken(converter, _grouped(chain(head, items), grouper)), note_samples)
+            said, converter.mapping = converter.mapping, {}  # what is put together has been renamed before
+            rows = self._told(_taken(converter, _grouped(chain(head, items), grouper, said)), note_samples)
             yield from _batched(rows, self.first)
             return
         taken = list(self._told(_taken(converter, head), note_samples))
@@ -150,14 +151,14 @@ def _head(items: Items) -> list[Item]:
     return first
 
 
-def _grouped(items: Iterable[Item], grouper: grouping.Grouper) -> Items:
+def _grouped(items: Iterable[Item], grouper: grouping.Grouper, mapping: dict[str, Any]) -> Items:
     """Records made of several, where the format has rows that belong together."""
     try:
         for item in items:
             if item.record is None:
                 yield item
             else:
-                yield from (Item(*one) for one in grouper.take(item.line, item.record))
+                yield from (Item(*one) for one in grouper.take(item.line, mapped(item.record, mapping)))
         yield from (Item(*one) for one in grouper.finish())
     except grouping.TooMuchHeld as held:
         raise FileRefused(Code.CHAINS_TOO_LARGE, str(held)) from held

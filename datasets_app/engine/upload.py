@@ -10,6 +10,7 @@ from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import Format
 from datasets_app.engine import events, limits
 from datasets_app.engine.aside import Aside
+from datasets_app.engine.batch import Batch
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.pipeline import Pipeline, Plan
 from datasets_app.engine.reading import Bad, Reading
@@ -57,9 +58,8 @@ class Upload:
             reading.close()
 
     def _read(self, reading: Reading) -> dict[str, Any]:
-        batches = reading.batches(self._note_bad, self._note_samples)
         with Pipeline(self.out, self.plan) as pipeline:
-            for batch in batches:
+            for batch in self.batches(reading):
                 pipeline.feed(batch)
                 if pipeline.rows + self.bad_codes.total() > self.limits.rows:
                     raise FileRefused(Code.TOO_MANY_ROWS, f"more than {self.limits.rows} rows")
@@ -81,6 +81,9 @@ class Upload:
             "file_type": reading.type_name,
             "cpu_s": pipeline.seconds(),
         }
+
+    def batches(self, reading: Reading) -> Iterator[Batch]:
+        return reading.batches(self._note_bad, self._note_samples)
 
     def _note_samples(self, rows: Iterator[dict[str, Any]]) -> None:
         """The first rows, as soon as they are known."""

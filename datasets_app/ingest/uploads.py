@@ -33,7 +33,11 @@ def prepare_upload(upload: Upload, workdir: Path) -> list[str]:
         "mapping": upload.mapping,
         "provenance": upload.provenance,
         "purpose": upload.dataset.purpose,
-        "hold": upload.hold,
+        "golden": [
+            {"id": version.pk, "path": str(selectors.version_path(version))}
+            for version in selectors.golden_versions(upload.project).exclude(dataset=upload.dataset)
+        ],
+        "policy": selectors.origin_policy(upload.project),
     }
     if upload.mends is not None:
         spec |= _mending(upload, upload.mends, workdir)

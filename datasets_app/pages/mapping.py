@@ -72,7 +72,7 @@ def _converted(records: list[dict[str, Any]], fmt: Format) -> Iterator[Row | lis
         return
     taken = [one for line, record in enumerate(records) for one in grouper.take(line, record)]
     for one in [*taken, *grouper.finish()]:
-        yield convert_all(one.record, fmt) if one.record is not None else [one.bad] if one.bad else []
+        yield [one.bad] if one.bad else convert_all(one.record or {}, fmt)
 
 
 def _shown(made: Row | list[BadRecord]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from django.db import transaction
 
 from datasets_app import selectors
 from datasets_app.models import BadRow, Build, Upload
+from datasets_app.services.builds import queue_build
 from datasets_app.services.options import read_fixes, refuse_made
 from datasets_app.services.uploads import queue_reading
-from projects import artefacts, leases
+from projects import artefacts
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
@@ -47,11 +48,8 @@ def make_version(upload: Upload, *, by: User) -> Build:
     refuse_made(upload)
     refuse_busy(upload)
     menders = selectors.menders(upload)
-    build = Build.objects.create(project=upload.project, dataset=upload.dataset, steps=[], created_by=by)
-    build.staged.set([upload, *menders])
-    left = selectors.lines_left(upload)
-    record(build, "build.created", actor=by.email, upload=upload.pk, mended=len(menders), left_out=left)
-    leases.queue_job(build, actor=by.email)
+    title = f"Rows of {upload.file_name}, {len(menders)} times mended" if menders else f"Rows of {upload.file_name}"
+    build = queue_build(upload.dataset, by=by, steps=[], staged=[upload, *menders], title=title)
     return build
 
 

@@ -136,7 +136,7 @@ def test_judged_answers_to_one_prompt_become_a_pair_and_lone_ones_are_told():
     rows = [judged("2+2?", "5", False), judged("1+1?", "2", True), judged("2+2?", "4", True), {"prompt": "x"}]
 
     out = grouped(grouper_of(Format.KTO_PAIRS), rows)
-    pairs = [convert(g.record, Format.KTO_PAIRS) for g in out if g.record]
+    pairs = [convert(g.record, Format.KTO_PAIRS) for g in out if not g.bad]
 
     assert detect(rows[:3]).format == Format.KTO_PAIRS
     assert [(p.messages, p.chosen, p.rejected) for p in pairs] == [([USER], [ANSWER], [WORSE])]
@@ -167,7 +167,7 @@ def test_chained_rows_become_conversations():
             linked("a", None, "again", "!")]  # fmt: skip
 
     out = grouped(Chaining(), rows)
-    made = [convert(g.record, Format.CHAINED) for g in out if g.record]
+    made = [convert(g.record, Format.CHAINED) for g in out if not g.bad]
 
     assert detect(rows).format == Format.CHAINED
     assert [[t["content"] for t in row.messages] for row in made] == [

@@ -18,7 +18,7 @@ HELD_BYTES = 64 * 1024 * 1024
 
 
 class Grouped(NamedTuple):
-    """A record made of several, at the line of its last one; or why this one line could not be used."""
+    """A record made of several, at the line of its last one; or a record that could not be used, and why."""
 
     line: int
     record: dict[str, Any] | None
@@ -46,7 +46,7 @@ class Pairing:
         try:
             prompt, verdict, row = as_half(record)
         except BadRecord as bad:
-            yield Grouped(line, None, bad)
+            yield Grouped(line, dict(record), bad)
             return
         others = self._waiting.get((prompt, not verdict))
         if not others:
@@ -65,15 +65,15 @@ class Pairing:
     def finish(self) -> Iterator[Grouped]:
         left = sorted((one for waiting in self._waiting.values() for one in waiting), key=lambda one: one[0])
         self._waiting.clear()
-        for line, _ in left:
-            yield Grouped(line, None, _alone())
+        for line, record in left:
+            yield Grouped(line, dict(record), _alone())
 
     def _shed(self) -> Iterator[Grouped]:
         while self._held > self._most and self._waiting:
             (prompt, _), waiting = self._waiting.popitem(last=False)
-            for line, _ in waiting:
+            for line, record in waiting:
                 self._held -= 2 * len(prompt) + 500
-                yield Grouped(line, None, _alone())
+                yield Grouped(line, dict(record), _alone())
             self._held = max(0, self._held if self._waiting else 0)
 
 
@@ -101,7 +101,7 @@ class Chaining:
             _said(record)
             _identifier(record, "parent_id")
         except BadRecord as bad:
-            yield Grouped(line, None, bad)
+            yield Grouped(line, dict(record), bad)
             return
         self._rows[name] = (line, record)
         self._held += sum(len(v) for v in record.values() if isinstance(v, str)) + 600
@@ -117,13 +117,13 @@ class Chaining:
             try:
                 chain = self._chain(name)
             except BadRecord as bad:
-                yield Grouped(line, None, bad)
+                yield Grouped(line, dict(record), bad)
                 continue
             used.update(chain)
             yield Grouped(line, self._conversation(record, chain))
-        for name, (line, _) in self._rows.items():  # only rows in a circle are nobody's end
+        for name, (line, record) in self._rows.items():  # only rows in a circle are nobody's end
             if name in parents and name not in used:
-                yield Grouped(line, None, self._why(name))
+                yield Grouped(line, dict(record), self._why(name))
 
     def _why(self, name: str) -> BadRecord:
         try:
