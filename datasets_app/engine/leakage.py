@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from datasets_app.engine.batch import COLUMNS, PADDING, Batch, Bytes, Ints, segments_of
 from datasets_app.engine.table import as_row
-from datasets_app.engine.words_native import Handle, Tokens, View, address, kernels
+from datasets_app.engine.words_native import Handle, Tokens, View, address, copied, kernels
 
 KINDS = ("exact", "normalised", "near", "ngram")  # closest first; numbered as in words_golden.c
 SHOWN_ROWS = 1000
@@ -53,7 +53,7 @@ class Golden:
     def __del__(self) -> None:
         if getattr(self, "_made", None):
             if self._kept.pointer:
-                self._lib.words_golden_set(self._kept.pointer, None)
+                self._lib.words_golden_unset(self._kept.pointer, self._made)
             self._lib.words_golden_drop(self._made)
             self._made = None
 
@@ -67,7 +67,7 @@ class Golden:
         pointer = self._lib.words_golden_leaks(self._made, n, ctypes.byref(many))
         if not many.value:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        both = np.frombuffer((ctypes.c_char * (8 * many.value)).from_address(pointer), dtype=np.int64)
+        both = copied(ctypes.c_void_p(pointer), many.value, np.int64)
         return both >> 2, both & 3
 
     def save(self, folder: Path) -> None:
@@ -75,6 +75,11 @@ class Golden:
         for n, number in enumerate(self.ids):
             rows, kinds = self.found(n)
             np.save(folder / FILE.format(number), np.stack([rows, kinds], axis=1), allow_pickle=False)
+
+
+def golden_of(kept: Handle, golden: Sequence[tuple[int, Path]], workdir: Path | None = None) -> list[Golden]:
+    """Any number of golden sets, as many objects as they need."""
+    return [Golden(kept, golden[at : at + MOST_SETS], workdir) for at in range(0, len(golden), MOST_SETS)]
 
 
 def compare(
@@ -85,11 +90,8 @@ def compare(
     For golden sets that came after the version. Paraphrases are out of reach.
     """
     found: dict[int, dict[str, Any]] = {}
-    for at in range(0, len(golden), MOST_SETS):
-        kept = Handle(workdir, light=True)
-        looked_up = Golden(kept, golden[at : at + MOST_SETS], workdir)
-        take_stored(version, kept)
-        found |= looked_up.overlaps()
+    for part in _passed(version, golden, workdir):
+        found |= part.overlaps()
     return found
 
 
@@ -97,13 +99,15 @@ def rows_found(
     version: Path, golden: Sequence[tuple[int, Path]], workdir: Path | None = None
 ) -> list[tuple[Ints, Ints]]:
     """For each golden set all (rows, kinds numbered as in KINDS), for a step that drops them."""
-    found: list[tuple[Ints, Ints]] = []
-    for at in range(0, len(golden), MOST_SETS):
-        kept = Handle(workdir, light=True)
-        looked_up = Golden(kept, golden[at : at + MOST_SETS], workdir)
-        take_stored(version, kept)
-        found += [tuple(part.copy() for part in looked_up.found(n)) for n in range(len(looked_up.ids))]  # type: ignore[misc]
-    return found
+    parts = _passed(version, golden, workdir)
+    return [part.found(n) for part in parts for n in range(len(part.ids))]
+
+
+def _passed(version: Path, golden: Sequence[tuple[int, Path]], workdir: Path | None) -> list[Golden]:
+    kept = Handle(workdir, light=True)
+    parts = golden_of(kept, golden, workdir)
+    take_stored(version, kept)
+    return parts
 
 
 def _counted(rows: Ints, kinds: Ints) -> dict[str, Any]:

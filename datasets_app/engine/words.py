@@ -21,7 +21,7 @@ from datasets_app.engine import index, near, triggers
 from datasets_app.engine.batch import Batch, Bytes, Ints
 from datasets_app.engine.diversity import Diversity
 from datasets_app.engine.facts import Facts
-from datasets_app.engine.leakage import Golden
+from datasets_app.engine.leakage import golden_of
 from datasets_app.engine.words_native import Handle, Tokens, View, address, checked, kernels, words_of
 
 LANGUAGE_FILE, CLUSTERS_FILE = "words.language.npy", "words.clusters.npy"
@@ -48,7 +48,7 @@ class Words:
         self._parents = parents
         self.kept = Handle(workdir)
         self._lib, self.handle = kernels(), self.kept.pointer
-        self._golden = Golden(self.kept, golden, workdir) if golden else None
+        self._golden = golden_of(self.kept, golden, workdir)
         self._tell_languages()
         self._phrases = injection.listed()
         self._tell_phrases()
@@ -93,8 +93,8 @@ class Words:
         self._note_languages(facts, info)
         self._note_phrases(facts)
         triggers.note_triggers(self, facts)
-        if self._golden is not None:
-            facts.stats["overlaps"] = self._golden.overlaps()
+        for part in self._golden:
+            facts.stats.setdefault("overlaps", {}).update(part.overlaps())
         middle = time.thread_time()
         self._diversity.finish(self, facts, self._parents)
         self.cpu["diversity"] += time.thread_time() - middle
@@ -107,8 +107,8 @@ class Words:
         np.save(folder / CLUSTERS_FILE, self.clusters, allow_pickle=False)
         np.save(folder / LANGUAGE_FILE, languages(info), allow_pickle=False)
         index.write(self, folder)
-        if self._golden is not None:
-            self._golden.save(folder)
+        for part in self._golden:
+            part.save(folder)
         self.cpu["near"] += time.thread_time() - began
 
     def _tokens(self, batch: Batch, view: View) -> Tokens:

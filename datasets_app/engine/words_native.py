@@ -48,6 +48,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "words_golden_new": (_P, [_P, _P]),
     "words_golden_drop": (None, [_P]),
     "words_golden_set": (None, [_P, _P]),
+    "words_golden_unset": (None, [_P, _P]),
     "words_golden_cut": (ctypes.c_int, [_P]),
     "words_golden_leaks": (_P, [_P, ctypes.c_int, _P]),
     "words_drop_keys": (None, [_P]),

@@ -16,11 +16,12 @@ typedef struct {
 
 /* Golden sets were taken in as rows of a Words of their own; this only looks things up in it. */
 struct Golden {
+    Golden *next; /* further sets, when there are more than fit into one */
     Words *of;
     uint8_t *set;                       /* of each golden row */
     Table exact, normalised, runs;      /* value: bits of the sets */
     Table bands[2];                     /* value: 1 + first entry of a list */
-    uint32_t *next[2];                  /* 1 + next golden row with the same key, BANDS of each row */
+    uint32_t *after[2];                 /* 1 + next golden row with the same key, BANDS of each row */
     uint8_t *filter;                    /* bits: may be a run */
     uint64_t filter_mask;
     Table common[SETS];                 /* shingles that stand all over a golden set */
@@ -56,7 +57,12 @@ static inline uint64_t run_key(uint64_t h) {
     return h ? h : 1;
 }
 
-/* Runs of one set: those in more than a twentieth of its rows, and in at least three, are the task's own wording. */
+static int is_common(const Golden *g, uint32_t set, uint32_t shingle) {
+    return get(&g->common[set], shingle | 1ULL << 32) != 0;
+}
+
+/* Runs of one set. Those in more than a twentieth of its rows, and in at least three, are the task's own wording; so
+ * are those made mostly of shingles that stand all over the set. */
 static int runs_of_set(Golden *g, uint32_t set, const int64_t *rows, size_t n) {
     Table count, stamp; /* rows that hold a run, and the last of them */
     int ok = table_make(&count, 1 << 12) & table_make(&stamp, 1 << 12);
@@ -71,10 +77,13 @@ static int runs_of_set(Golden *g, uint32_t set, const int64_t *rows, size_t n) {
         }
         ok = !words_read(g->of, &g->read, rows[i], 0, info->words);
         uint64_t h = 0;
+        int theirs = 0; /* shingles of the run that stand all over the set */
         for (size_t k = 0; k < g->read.n && ok; k++) {
             h = h * BASE + g->read.word[k];
             if (k >= RUN) h -= g->read.word[k - RUN] * top;
-            if (k + 1 < RUN) continue;
+            if (k + 1 >= SHINGLE) theirs += is_common(g, set, g->read.shingle[k + 1 - SHINGLE]);
+            if (k >= RUN) theirs -= is_common(g, set, g->read.shingle[k - RUN]);
+            if (k + 1 < RUN || theirs > (RUN - SHINGLE + 1) / 2) continue;
             uint64_t key = run_key(h);
             if (get(&stamp, key) == i + 1) continue;
             size_t at = table_slot(&stamp, key);
@@ -139,15 +148,15 @@ static int filter_runs(Golden *g) {
 
 static int list_bands(Golden *g, int which) {
     size_t n = g->of->rows;
-    g->next[which] = calloc(n * BANDS + 1, sizeof **g->next);
-    if (!g->next[which] || !table_make(&g->bands[which], n * BANDS)) return 0;
+    g->after[which] = calloc(n * BANDS + 1, sizeof **g->after);
+    if (!g->after[which] || !table_make(&g->bands[which], n * BANDS)) return 0;
     for (size_t row = 0; row < n; row++) {
         const RowInfo *info = g->of->row + row;
         if (!(which ? info->prompt_words : info->words)) continue;
         for (size_t b = 0; b < BANDS; b++) {
             uint64_t key = (uint64_t)(b + 1) << 32 | g->of->keys[which][row * BANDS + b];
             size_t at = table_slot(&g->bands[which], key);
-            g->next[which][row * BANDS + b] = g->bands[which].key[at] ? g->bands[which].value[at] : 0;
+            g->after[which][row * BANDS + b] = g->bands[which].key[at] ? g->bands[which].value[at] : 0;
             g->bands[which].key[at] = key;
             g->bands[which].value[at] = (uint32_t)row + 1;
         }
@@ -163,7 +172,7 @@ EXPORT void words_golden_drop(Golden *g) {
     table_free(&g->runs);
     for (int which = 0; which < 2; which++) {
         table_free(&g->bands[which]);
-        free(g->next[which]);
+        free(g->after[which]);
     }
     for (int set = 0; set < SETS; set++) {
         table_free(&g->common[set]);
@@ -197,10 +206,10 @@ EXPORT Golden *words_golden_new(Words *of, const uint8_t *set) {
         if (ok && of->row[row].norm) ok = put(&g->normalised, of->row[row].norm, 1u << set[row]);
     }
     for (uint32_t s = 0; s < SETS && ok; s++) {
-        size_t n = 0;
+        size_t n = 0; /* sets without rows keep empty tables */
         for (size_t row = 0; row < of->rows; row++)
             if (set[row] == s) rows[n++] = (int64_t)row;
-        if (n) ok = runs_of_set(g, s, rows, n) && common_of_set(g, s, rows, n);
+        if (n) ok = common_of_set(g, s, rows, n) && runs_of_set(g, s, rows, n);
     }
     ok = ok && filter_runs(g);
     free(rows);
@@ -209,7 +218,18 @@ EXPORT Golden *words_golden_new(Words *of, const uint8_t *set) {
     return NULL;
 }
 
-EXPORT void words_golden_set(Words *w, Golden *g) { w->golden = g; }
+EXPORT void words_golden_set(Words *w, Golden *g) {
+    g->next = w->golden;
+    w->golden = g;
+}
+
+EXPORT void words_golden_unset(Words *w, Golden *g) {
+    for (Golden **at = &w->golden; *at; at = &(*at)->next)
+        if (*at == g) {
+            *at = g->next;
+            return;
+        }
+}
 
 EXPORT int words_golden_cut(const Golden *g) { return g->cut; }
 
@@ -236,8 +256,7 @@ static uint32_t shared_runs(const Golden *g, const uint32_t *word, size_t n, uin
 }
 
 /* Sets with a row near to this one; `which` 0 compares whole rows, 1 prompts. */
-static uint32_t near_sets(Words *w, size_t number, int which, uint32_t wanted) {
-    Golden *g = w->golden;
+static uint32_t near_sets(Words *w, Golden *g, size_t number, int which, uint32_t wanted) {
     const RowInfo *info = w->row + number;
     size_t words = which ? info->prompt_words : info->words, n = 0;
     uint32_t found = 0;
@@ -246,7 +265,7 @@ static uint32_t near_sets(Words *w, size_t number, int which, uint32_t wanted) {
     for (size_t b = 0; b < BANDS; b++) {
         uint64_t key = (uint64_t)(b + 1) << 32 | w->keys[which][number * BANDS + b];
         uint32_t at = get(&g->bands[which], key);
-        for (int hop = 0; at && hop < 32; at = g->next[which][(size_t)(at - 1) * BANDS + b], hop++) {
+        for (int hop = 0; at && hop < 32; at = g->after[which][(size_t)(at - 1) * BANDS + b], hop++) {
             uint32_t row = at - 1, bit = 1u << g->set[row];
             if (!(wanted & bit) || found & bit) continue;
             uint32_t seen = 0;
@@ -285,9 +304,7 @@ static int note(Golden *g, uint32_t sets, size_t number, int kind) {
     return 1;
 }
 
-/* Which golden sets the row that was just signed leaks from, each under the closest kind; 0 when memory ran out. */
-int words_leak(Words *w, size_t number) {
-    Golden *g = w->golden;
+static int leak(Words *w, Golden *g, size_t number) {
     const RowInfo *info = w->row + number;
     if (info->words + 16 > g->shingle_room) {
         uint32_t *shingle = realloc(g->shingle, (2 * (size_t)info->words + 64) * sizeof *shingle);
@@ -298,10 +315,17 @@ int words_leak(Words *w, size_t number) {
     uint32_t exact = info->prompt ? get(&g->exact, info->prompt) : 0;
     uint32_t normalised = (info->norm ? get(&g->normalised, info->norm) : 0) & ~exact;
     uint32_t left = ~(exact | normalised);
-    uint32_t near = near_sets(w, number, 1, left) & left;
-    near |= near_sets(w, number, 0, left & ~near) & left;
+    uint32_t near = near_sets(w, g, number, 1, left) & left;
+    near |= near_sets(w, g, number, 0, left & ~near) & left;
     left &= ~near;
     uint32_t runs = shared_runs(g, w->scratch, info->words, left) & left;
     return note(g, exact, number, EXACT) && note(g, normalised, number, NORMALISED) && note(g, near, number, NEAR) &&
            note(g, runs, number, NGRAM);
+}
+
+/* Which golden sets the row that was just signed leaks from, each under the closest kind; 0 when memory ran out. */
+int words_leak(Words *w, size_t number) {
+    for (Golden *g = w->golden; g; g = g->next)
+        if (!leak(w, g, number)) return 0;
+    return 1;
 }
