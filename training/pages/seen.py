@@ -37,6 +37,7 @@ def seen_page(version: DatasetVersion, base: BaseModelVersion | None, limit: int
         "base": base,
         "bases": list(selectors.ready_bases(version.project)),
         "limit": limit,
+        "row": row,
     }
     profile = selectors.profile_for(version, base) if base else None
     context["profile"] = profile
