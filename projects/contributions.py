@@ -41,6 +41,15 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Tab:
+    """A page beside others about the same thing; `count` is what waits on it, None for nothing to count."""
+
+    label: str
+    url: str
+    count: int | None = None
+
+
+@dataclass(frozen=True)
 class Figure:
     """A Plotly figure as a dict, and the same as a table: {"head": [...], "rows": [[...]]}."""
 
@@ -56,4 +65,6 @@ lineage: list[Callable[[Project], tuple[list[Node], list[Edge]]]] = []
 storage: list[Callable[[Project], list[tuple[str, int]]]] = []
 # Called with every sweep of the reconciler: what an app throws away when its time is over.
 sweeps: list[Callable[[], int]] = []
+# Called with a dataset version: pages about it that belong to apps above.
+version_tabs: list[Callable[[Any], list[Tab]]] = []
 overview_figures: list[Callable[[Project], list[Figure]]] = []

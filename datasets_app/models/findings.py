@@ -43,6 +43,11 @@ class Overlap(models.Model):
         return f"{self.version} and {self.golden_version}"
 
     @property
+    def shared(self) -> int:
+        """Rows that a golden row has leaked into, one way or another."""
+        return self.exact + self.normalised + self.ngram + self.near
+
+    @property
     def total(self) -> int:
         return self.exact + self.normalised + self.ngram + self.near
 
@@ -72,6 +77,10 @@ class Dismissal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} of {self.dataset} dismissed"
+
+    @property
+    def project(self) -> Project:
+        return self.dataset.project
 
 
 class Comparison(LeasedJob):

@@ -1,5 +1,7 @@
 """Rows as tables and cards show them."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -20,11 +22,11 @@ def rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
         if _is_leak(code)
         else None
     )
-    listed = finding.rows if finding else leak.rows if leak else None
-    wanted = _page_number(query)
+    listed = selectors.found_rows(version, code) if finding else leak.rows if leak else None
+    wanted = page_number(query)
     if listed is not None:
         page = Paginator(listed, ROWS_A_PAGE).get_page(wanted)
-        rows = selectors.read_rows_at(version, page.object_list)
+        rows = selectors.read_rows_at(version, [int(n) for n in page.object_list])
     else:
         offset = (wanted - 1) * ROWS_A_PAGE
         rows, total = selectors.read_rows(version, offset, ROWS_A_PAGE, text)
@@ -35,6 +37,7 @@ def rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
         "page": page,
         "q": text,
         "finding_title": title,
+        "finding": code,
         "has_labels": any(row["label"] for row in rows),
     }
 
@@ -44,7 +47,7 @@ def _is_leak(code: str) -> bool:
     return code != number_of and number_of.isascii() and number_of.isdigit() and len(number_of) < 19
 
 
-def _page_number(query: QueryDict) -> int:
+def page_number(query: QueryDict) -> int:
     text = query.get("page", "1")
     return max(1, min(int(text), 10**6)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
 
@@ -53,7 +56,7 @@ def row_page(version: DatasetVersion, index: int) -> dict[str, Any] | None:
     rows = selectors.read_rows_at(version, [index])
     if not rows:
         return None
-    hits = [f for f in selectors.findings(version) if index in f.rows]
+    hits = [f for f in selectors.findings(version) if _holds(selectors.found_rows(version, f.code), index)]
     return {
         "version": version,
         "dataset": version.dataset,
@@ -63,6 +66,12 @@ def row_page(version: DatasetVersion, index: int) -> dict[str, Any] | None:
         "previous": index - 1 if index else None,
         "next": index + 1 if index + 1 < version.rows else None,
     }
+
+
+def _holds(rows: Sequence[int], index: int) -> bool:
+    """Whether a row is among the sorted rows of a finding."""
+    at = bisect_left(rows, index)
+    return at < len(rows) and int(rows[at]) == index
 
 
 def shown_row(row: dict[str, Any]) -> dict[str, Any]:

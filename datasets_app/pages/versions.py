@@ -12,7 +12,7 @@ from datasets_app.pages.rows import rows_page
 from datasets_app.pages.words import format_name, rows_in_words
 
 
-def version_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
+def version_page(version: DatasetVersion) -> dict[str, Any]:
     return {
         "version": version,
         "dataset": version.dataset,
@@ -23,8 +23,11 @@ def version_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
         "children": list(version.children.select_related("dataset__project")),
         "steps": recipe_lines(version),
         **judged(version),
-        **rows_page(version, query),
     }
+
+
+def version_rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
+    return {"version": version, "dataset": version.dataset, **rows_page(version, query)}
 
 
 def recipe_lines(version: DatasetVersion) -> list[str]:

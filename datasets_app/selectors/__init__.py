@@ -10,12 +10,9 @@ from datasets_app.selectors.findings import (
     finding,
     findings,
     found_rows,
-    golden_versions,
-    overlaps,
-    shared_prompts,
     verdict,
 )
-from datasets_app.selectors.overlaps import missing_comparisons
+from datasets_app.selectors.overlaps import golden_versions, missing_comparisons, overlaps
 from datasets_app.selectors.proposals import is_stale, proposals, same_rows
 from datasets_app.selectors.rows import JSON_COLUMNS, ROWS_FILE, TEXT_COLUMNS, read_rows, read_rows_at, version_path
 from datasets_app.selectors.search import answer_lines, descendants, matches
@@ -95,7 +92,6 @@ __all__ = [
     "row_groups",
     "same_rows",
     "saved_recipes",
-    "shared_prompts",
     "standing",
     "storage_of",
     "stored",

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import Count, OuterRef, Q, Subquery
 
 from datasets_app.models import Dataset, DatasetVersion
+from datasets_app.selectors.dismissals import Decided, standing
 from datasets_app.selectors.findings import verdict
 from projects.domain.states import JobState
 from projects.models import Project
@@ -35,8 +36,9 @@ def dataset_list(project: Project, purpose: str = "") -> list[dict[str, Any]]:
         .prefetch_related("findings")
         .in_bulk()
     )
-    return [_listed(dataset, versions.get(dataset.latest_id)) for dataset in listed]
+    decided = standing(listed)
+    return [_listed(dataset, versions.get(dataset.latest_id), decided) for dataset in listed]
 
 
-def _listed(dataset: Any, version: DatasetVersion | None) -> dict[str, Any]:
-    return {"dataset": dataset, "version": version, "verdict": verdict(dataset, version)}
+def _listed(dataset: Any, version: DatasetVersion | None, decided: Decided) -> dict[str, Any]:
+    return {"dataset": dataset, "version": version, "verdict": verdict(dataset, version, decided)}

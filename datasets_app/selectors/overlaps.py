@@ -1,10 +1,20 @@
-"""Which golden sets a version has not been compared with."""
+"""What versions share with golden sets, and which golden sets a version has not been compared with."""
 
 from django.db.models import QuerySet
 
 from datasets_app.domain.purposes import Purpose
-from datasets_app.models import DatasetVersion
-from datasets_app.selectors.findings import golden_versions
+from datasets_app.models import DatasetVersion, Overlap
+from projects.models import Project
+
+
+def overlaps(version: DatasetVersion) -> QuerySet[Overlap]:
+    """What the version shares with golden sets, measured when versions are made."""
+    return version.overlaps.select_related("golden_version__dataset").order_by("-normalised")
+
+
+def golden_versions(project: Project) -> QuerySet[DatasetVersion]:
+    golden = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose=Purpose.GOLDEN)
+    return golden.select_related("dataset")
 
 
 def missing_comparisons(version: DatasetVersion) -> QuerySet[DatasetVersion]:

@@ -16,22 +16,21 @@ class VersionPage(ProjectPage):
     room = "datasets"
 
     def version(self, pk) -> DatasetVersion:
-        versions = DatasetVersion.objects.select_related("dataset__project", "created_by")
+        versions = DatasetVersion.every.select_related("dataset__project", "created_by")
         return get_object_or_404(versions, dataset__project=self.project, pk=pk)
 
 
 class VersionDetail(VersionPage):
     def get(self, request, project, pk):
-        return self.render("datasets/version_detail.html", pages.version_page(self.version(pk), request.GET))
+        return self.render("datasets/version_detail.html", pages.version_page(self.version(pk)))
 
 
 class VersionRows(VersionPage):
-    """The table of rows by itself, for search and paging."""
+    """The rows, searched and paged; by themselves for htmx."""
 
     def get(self, request, project, pk):
-        version = self.version(pk)
-        context = {"version": version, **pages.rows_page(version, request.GET)}
-        return self.render("datasets/_version_rows.html", context)
+        template = "datasets/_version_rows.html" if request.htmx else "datasets/version_rows.html"
+        return self.render(template, pages.version_rows_page(self.version(pk), request.GET))
 
 
 class RowDetail(VersionPage):
