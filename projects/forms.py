@@ -88,6 +88,19 @@ def _short(price: Decimal) -> str:
     return f"{cents if cents == price else price.normalize():f}"
 
 
+class GigabytesField(forms.DecimalField):
+    """Typed in gigabytes, kept in bytes."""
+
+    GIGABYTE = 1_000_000_000
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{Decimal(value) / self.GIGABYTE:f}" if isinstance(value, int) else value
+
+    def clean(self, value: Any) -> Any:
+        amount = super().clean(value)
+        return None if amount is None else int(amount * self.GIGABYTE)
+
+
 class SettingsForm(ProjectForm):
     gpu_hour_price = _price("An hour of a GPU")
     cpu_hour_price = _price("An hour of a CPU host")
@@ -99,6 +112,14 @@ class SettingsForm(ProjectForm):
         decimal_places=2,
         label="Budget of a month",
         help_text="Leave empty for none. Compared with what the ledger says, on the overview and under Costs.",
+    )
+    storage_quota_bytes = GigabytesField(
+        required=False,
+        min_value=Decimal(0),
+        max_digits=12,
+        decimal_places=3,
+        label="Storage",
+        help_text="Leave empty for no limit. Files that would go beyond it are refused before they are sent.",
     )
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow.parquet as pq
 
 from datasets_app.domain import fixes, provenance
 from datasets_app.domain.codes import Code
@@ -18,6 +19,7 @@ from datasets_app.engine.limits import Limits
 from datasets_app.engine.readers.base import Item
 from datasets_app.engine.reading import Bad, Reading
 from datasets_app.engine.refusal import FileRefused
+from datasets_app.engine.table import ROWS_FILE
 from datasets_app.engine.upload import Upload
 
 Entry = dict[str, Any]  # {"line", "text", …}: a row as it was kept aside, or as a person has mended it
@@ -31,7 +33,7 @@ class Mend(Upload):
         super().__init__(spec, bounds)
         self.still_bad: list[int] = orjson.loads(Path(spec["lines"]).read_bytes())
         self.line_of: dict[int, int] = {}
-        self.after = max(self.still_bad, default=0)
+        self.after = max(max(self.still_bad, default=0), _last_line(Path(spec["bad"]).with_name(ROWS_FILE)))
         self.aside = _Relined(self.out, self)
         self.workdir = self.out.parent
 
@@ -109,6 +111,11 @@ class _Relined(Aside):
 
     def keep(self, item: Item, member: str, faults: Sequence[BadRecord]) -> None:
         super().keep(item._replace(line=self._mend.original(item.line)), member, faults)
+
+
+def _last_line(path: Path) -> int:
+    """The line of the last good row."""
+    return max(pq.read_table(path, columns=["line"], use_threads=False).column("line").to_pylist(), default=0)
 
 
 def _fixed(path: Path, still_bad: set[int], wanted: list[fixes.Fix]) -> Iterator[tuple[Entry, str]]:

@@ -18,7 +18,7 @@ from projects.models import Membership, Project
 from projects.models.people import ROLES
 from projects.services import projects as services
 
-PRICES = ["gpu_hour_price", "cpu_hour_price", "people_hour_price", "monthly_budget"]
+PRICES = ["gpu_hour_price", "cpu_hour_price", "people_hour_price", "monthly_budget", "storage_quota_bytes"]
 
 
 class ProjectSerializer(StrictModelSerializer):

@@ -21,6 +21,7 @@ CHANGEABLE = (
     "cpu_hour_price",
     "people_hour_price",
     "monthly_budget",
+    "storage_quota_bytes",
 )
 
 

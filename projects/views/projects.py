@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.generic import View
 
-from projects import forms
+from projects import contributions, forms
 from projects.domain.errors import Refused
 from projects.pages import ProjectPage
 from projects.selectors import people as people_selectors
@@ -41,7 +41,8 @@ class SettingsDetail(ProjectPage):
         return self.page(forms.SettingsForm.of(self.project))
 
     def page(self, form: forms.SettingsForm, status: int = 200) -> HttpResponse:
-        return self.render("projects/settings.html", {"form": form}, status=status)
+        stored = [pair for read in contributions.storage for pair in read(self.project)]
+        return self.render("projects/settings.html", {"form": form, "stored": stored}, status=status)
 
     def post(self, request: HttpRequest, project: str) -> HttpResponse:
         form = forms.SettingsForm.of(self.project, request.POST)

@@ -276,3 +276,24 @@ def test_a_page_discards_ones_own_unfinished_upload(sender, dataset, project):
     answer = sender.client.post(f"/projects/{project.slug}/incoming/{begun['id']}/discard/")
     assert answer["Location"] == dataset.get_absolute_url()
     assert Incoming.objects.count() == 0
+
+
+def test_an_owner_sets_the_limit_in_gigabytes_and_sees_what_is_stored(sender, dataset, project, client):
+    sender.send(dataset, CONTENT)
+    owner = make_member(project, Role.OWNER)
+    client = Client()
+    client.force_login(owner)
+    url = f"/projects/{project.slug}/settings/"
+    form = client.get(url).context["form"]
+    told = {name: form[name].value() if form[name].value() is not None else "" for name in form.fields}
+
+    answer = client.post(url, told | {"storage_quota_bytes": "2.5"})
+    project.refresh_from_db()
+    page = client.get(url).content.decode()
+
+    assert answer.status_code == 302
+    assert project.storage_quota_bytes == 2_500_000_000
+    assert 'value="2.5"' in page
+    assert "Uploaded files" in page
+    listed = client.get(f"/projects/{project.slug}/datasets/").content.decode()
+    assert "2.5" in listed and "left" in listed
