@@ -39,13 +39,19 @@ class Archive:
             self._zip = zipfile.ZipFile(self._path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise FileRefused(Code.ARCHIVE_DAMAGED, str(error)[:160]) from error
-        members = self._zip.infolist()
-        if len(members) > limits.members:
+        try:
+            self._look_through(self._zip.infolist())
+        except FileRefused:
+            self.close()
+            raise
+        self._kinds: list[str] = []
+
+    def _look_through(self, members: list[zipfile.ZipInfo]) -> None:
+        if len(members) > self._limits.members:
             raise FileRefused(Code.ARCHIVE_TOO_MANY, f"{len(members)} entries")
         self._members = [one for one in _checked(members) if not one.is_dir()]
         self._info = self._read_info()
         self._tables = self._chosen()
-        self._kinds: list[str] = []
 
     @property
     def consumed(self) -> int:
@@ -60,14 +66,14 @@ class Archive:
 
     def pieces(self) -> Iterator[Piece]:
         for member in self._tables:
-            yield self._piece(member)
+            with self._open(member) as stream:
+                yield self._piece(member, stream)
 
     def close(self) -> None:
         self._zip.close()
         self._joined.unlink(missing_ok=True)
 
-    def _piece(self, member: zipfile.ZipInfo) -> Piece:
-        stream = self._open(member)
+    def _piece(self, member: zipfile.ZipInfo, stream: IO[bytes]) -> Piece:
         head = self._read_head(stream)
         if sniff.compression(head):
             raise FileRefused(Code.NESTED_ARCHIVE, f"“{member.filename[:120]}” is compressed once more")
@@ -147,7 +153,8 @@ class Archive:
         if member is None or member.file_size > INFO_BYTES:
             return {}
         try:
-            entries = orjson.loads(self._open(member).read(INFO_BYTES))
+            with self._open(member) as stream:
+                entries = orjson.loads(stream.read(INFO_BYTES))
         except (orjson.JSONDecodeError, zipfile.BadZipFile, zlib.error, EOFError, OSError):
             return {}
         found = entries.values() if isinstance(entries, dict) else []

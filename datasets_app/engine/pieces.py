@@ -98,8 +98,12 @@ class Single:
 
 def opened(paths: list[Path], name: str, limits: Limits, workdir: Path) -> Upload:
     source = Source(paths, limits)
-    if source.is_archive:
-        from datasets_app.engine.archive import Archive
+    try:
+        if source.is_archive:
+            from datasets_app.engine.archive import Archive
 
-        return Archive(source, limits, workdir)
-    return Single(source, name, workdir)
+            return Archive(source, limits, workdir)
+        return Single(source, name, workdir)
+    except BaseException:
+        source.close()
+        raise

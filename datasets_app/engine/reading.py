@@ -1,7 +1,7 @@
 """From the bytes of an upload to batches: type, format, records, rows; what does not fit goes to `note_bad`."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -64,7 +64,7 @@ class Reading:
     def close(self) -> None:
         self.upload.close()
 
-    def batches(self, note_bad: NoteBad, note_samples: NoteSamples) -> Iterator[Batch]:
+    def batches(self, note_bad: NoteBad, note_samples: NoteSamples) -> Generator[Batch, None, None]:
         converter: Converter | None = None
         for piece in self.upload.pieces():
             said = piece.mapping or self.mapping

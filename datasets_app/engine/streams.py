@@ -60,7 +60,11 @@ class Source:
         self.is_archive = sniff.is_zip(start)
         self._read = self._reader()
         self.produced = 0
-        self.head = self._fill(sniff.HEAD)
+        try:
+            self.head = self._fill(sniff.HEAD)
+        except BaseException:
+            self.close()
+            raise
         self._pending = self.head
         if self.compression and sniff.compression(self.head):
             raise FileRefused(Code.NESTED_ARCHIVE, "a compressed file inside the compressed file")
