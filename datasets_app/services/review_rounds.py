@@ -164,7 +164,7 @@ def close_round(review: ReviewRound, *, by: User) -> ReviewRound:
     book_round(review)
     steps = recipe_of(review)
     if steps:
-        review.build = clean_version(review.version, by=by, steps=steps)
+        review.build = clean_version(review.version, by=by, steps=steps, title=f"Review: {review}")
         review.save(update_fields=["build"])
     return review
 

@@ -19,7 +19,7 @@
   const announce = (text) => {
     const place = document.getElementById("announcer");
     place.textContent = "";
-    requestAnimationFrame(() => { place.textContent = text; });
+    requestAnimationFrame(() => { place.textContent = text.trim(); });
   };
   const number = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
   const rowsLeft = (n) => (n === 1 ? "1 row waits" : `${number(n)} rows wait`);
@@ -69,23 +69,23 @@
     const row = rows[at];
     if (!row || row.verdict || !alive || document.hidden) return;
     alive = false;
+    const known = new Set(rows.filter((one) => !one.verdict)); /* what comes meanwhile is not in the answer */
     try {
       const answer = await outbox.post(`${api}${row.id}/show/`, {});
-      if (answer.status === 200) letGo(new Set(answer.data.held));
+      if (answer.status === 200) letGo(known, new Set(answer.data.held));
     } catch { /* the next one may get through */ }
   };
   setInterval(beat, 30000);
   /* After a long pause others may have got what was held. */
-  const letGo = (held) => {
+  const letGo = (known, held) => {
     const mine = new Set(outbox.items().map(String));
-    const lost = rows.filter((row) => !row.verdict && !held.has(Number(row.id)) && !mine.has(row.id));
+    const lost = rows.filter((row) => known.has(row) && !row.verdict && !held.has(Number(row.id)) && !mine.has(row.id));
     if (!lost.length) return;
     const current = rows[at];
     for (const row of lost) { row.node.remove(); rows.splice(rows.indexOf(row), 1); }
     if (lost.includes(current)) {
-      announce("Somebody else has got this row meanwhile. Here is another.");
       at = -1;
-      forward();
+      forward("Somebody else has got that row meanwhile.");
     } else at = rows.indexOf(current);
   };
 
@@ -111,8 +111,9 @@
       return;
     }
     asking = false;
-    if (undecided() && (!rows[at] || rows[at].verdict)) return forward();
+    if (undecided() && (!rows[at] || (rows[at].verdict && !again && at === rows.length - 1))) forward();
     draw();
+    if (!dry && undecided() < Number(ahead)) return bring();
     if (!end.hidden) { end.focus({ preventScroll: true }); announce("Nothing is left for you."); }
   };
   const receive = (page) => {
@@ -149,40 +150,41 @@
     count.textContent = `${rowsLeft(left)} for you`;
     const nothing = !rows[at];
     end.hidden = !nothing || asking || Boolean(part("waiting"));
-    end.querySelector("[data-do=skipped]").hidden = !skipped;
+    end.querySelector("[data-do=skipped]").hidden = !skipped && !rows.some((row) => row.verdict === "skip");
     root.classList.toggle("is-empty", nothing);
     for (const name of ["accept", "fix", "swap", "reject", "skip", "comment"]) {
       const one = root.querySelector(`[data-do=${name}]`);
       if (one) one.disabled = nothing;
     }
     root.querySelector("[data-do=undo]").disabled = !order.length;
-    root.querySelector("[data-do=previous]").disabled = at <= 0 && !(nothing && rows.length);
+    root.querySelector("[data-do=previous]").disabled = nothing ? !rows.length : at === 0;
     root.querySelector("[data-do=next]").disabled = nothing || at >= rows.length - 1;
   };
-  const show = (index, quiet = false) => {
+  const show = (index, before = "") => {
     touch();
     close();
     if (rows[at]) rows[at].node.hidden = true;
-    at = index;
+    at = rows[index] ? index : -1;
     const row = rows[at];
     draw();
     if (!row) {
       bring();
-      if (!end.hidden) { end.focus({ preventScroll: true }); announce("Nothing is left for you."); }
+      announce(`${before} ${end.hidden ? "The next row is on its way." : "Nothing is left for you."}`);
+      if (!end.hidden) end.focus({ preventScroll: true });
       return;
     }
     row.node.hidden = false;
     mark(row);
     window.scrollTo({ top: Math.max(0, root.getBoundingClientRect().top + scrollY - 12) });
     row.node.focus({ preventScroll: true });
-    if (!quiet) announce(`${row.node.querySelector("h2").textContent}. ${row.verdict ? `You: ${DONE[row.verdict]}.` : `${rowsLeft(left)}.`}`);
+    announce(`${before} ${row.node.querySelector("h2").textContent}. ${row.verdict ? `You: ${DONE[row.verdict]}.` : `${rowsLeft(left)}.`}`);
     if (!row.verdict) { alive = true; beat(); }
     bring();
   };
-  const forward = () => {
+  const forward = (before = "") => {
     let next = rows.findIndex((row, index) => index > at && !row.verdict);
     if (next < 0) next = rows.findIndex((row) => !row.verdict);
-    show(next < 0 ? rows.length : next);
+    show(next, before);
   };
   const mark = (row) => {
     const place = row.node.querySelector("[data-mine]");
@@ -200,12 +202,10 @@
     row.verdict = verdict;
     row.body = { verdict, ...more };
     if (fresh) left = Math.max(0, left - 1);
-    if (verdict === "skip") skipped++;
     order.push(row.id);
     outbox.put(row.id, `${api}${row.id}/decide/`, { verdict, comment: row.comment, seconds: Math.round(row.seconds * 10) / 10, ...more, ...(next ? { showing: Number(next.id) } : {}) });
     row.seconds = 0;
-    announce(`${DONE[verdict]}. ${rowsLeft(left)}.`);
-    forward();
+    forward(`${DONE[verdict]}.`);
     while (rows.length > 60 && rows[0].verdict && at > 0) { rows.shift().node.remove(); at--; }
   };
   const undo = () => {
@@ -213,13 +213,11 @@
     const index = rows.findIndex((row) => row.id === id);
     if (index < 0) return announce("There is nothing to undo on this page.");
     const row = rows[index];
-    if (row.verdict === "skip") skipped = Math.max(0, skipped - 1);
     row.verdict = "";
     row.body = null;
     left++;
     outbox.put(id, `${api}${id}/undo/`, {});
-    show(index, true);
-    announce(`Undone. ${row.node.querySelector("h2").textContent} is open again.`);
+    show(index, "Undone.");
   };
 
   /* ---- Panels below the answer ---- */
@@ -278,8 +276,8 @@
     accept: () => decide("accept"), swap: () => "pairs" in root.dataset && decide("swap"), skip: () => decide("skip"),
     fix: () => open("fix"), reject: () => open("reject"), comment: () => open("comment"), undo,
     close: () => { close(); rows[at]?.node.focus({ preventScroll: true }); },
-    next: () => at < rows.length - 1 && show(at + 1),
-    previous: () => rows.length && at !== 0 && show(Math.min(at, rows.length) - 1),
+    next: () => at >= 0 && at < rows.length - 1 && show(at + 1),
+    previous: () => rows.length && at !== 0 && show(at < 0 ? rows.length - 1 : at - 1),
     skipped: () => bring(true), more: () => bring(false, true),
   };
   root.addEventListener("click", (event) => {
