@@ -6,15 +6,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pyarrow as pa
+
+from datasets_app.domain import provenance
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import Format
 from datasets_app.engine import events, limits
 from datasets_app.engine.aside import Aside
-from datasets_app.engine.batch import Batch
+from datasets_app.engine.batch import COLUMNS, Batch, dumped
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.pipeline import Pipeline, Plan
 from datasets_app.engine.reading import Bad, Reading
 from datasets_app.engine.refusal import FileRefused
+from datasets_app.engine.table import loaded
 
 SAMPLES = 3
 BAD_AT_ONCE = 200
@@ -83,7 +87,9 @@ class Upload:
         }
 
     def batches(self, reading: Reading) -> Iterator[Batch]:
-        return reading.batches(self._note_bad, self._note_samples)
+        for batch in reading.batches(self._note_bad, self._note_samples):
+            stamp(batch, self.plan.provenance)
+            yield batch
 
     def _note_samples(self, rows: Iterator[dict[str, Any]]) -> None:
         """The first rows, as soon as they are known."""
@@ -110,3 +116,15 @@ class Upload:
             self._tell_bad()
             counts = {"rows": rows, "bad": self.bad_codes.total(), "bad_codes": dict(self.bad_codes)}
             events.emit("progress", phase="reading", done=reading.consumed, total=reading.size, **counts)
+
+
+def stamp(batch: Batch, said: dict[str, Any]) -> None:
+    """What was said once for the whole file stands in every row, behind what the row says of itself."""
+    if not provenance.cleaned(said):
+        return
+    own = batch.table.column("provenance").combine_chunks().dictionary_encode()
+    own = own.combine_chunks() if isinstance(own, pa.ChunkedArray) else own
+    texts = [dumped(provenance.merged(said, loaded(text))) for text in [*own.dictionary.to_pylist(), None]]
+    column = pa.array(texts, pa.string()).take(own.indices.fill_null(len(texts) - 1))
+    at = COLUMNS.get_field_index("provenance")
+    batch.table = batch.table.set_column(at, COLUMNS.field(at), column)

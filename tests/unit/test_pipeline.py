@@ -17,11 +17,13 @@ from datasets_app.domain.formats.base import Format, Row
 from datasets_app.domain.purposes import Kind
 from datasets_app.engine import events, pipeline
 from datasets_app.engine.aside import Aside
+from datasets_app.engine.batch import COLUMNS
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.pipeline import Lane, Pipeline, Plan
 from datasets_app.engine.reading import Reading
 from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.scan import batched, batches_of
+from datasets_app.engine.upload import stamp
 
 
 def chat(n: int, **about) -> dict:
@@ -382,6 +384,18 @@ def test_a_mapping_renames_columns_and_roles(read):
 
     assert (len(rows), bad, one.format_name) == (3, [], "openai_chat")
     assert rows[0][1][1] == {"role": "assistant", "content": "b"}
+
+
+def test_what_is_said_of_the_whole_file_stands_in_every_row_behind_what_the_row_says():
+    rows = [Row(Kind.TEXT, [], text="a"), Row(Kind.TEXT, [], text="b", provenance={"origin": "human"})]
+    (batch,) = batched([(1, rows[0]), (2, rows[1])])
+
+    stamp(batch, {"origin": "synthetic", "licence": "CC-BY-4.0"})
+
+    said = [json.loads(text) for text in batch.table.column("provenance").to_pylist()]
+    assert [one["origin"] for one in said] == ["synthetic", "human"]
+    assert [one.get("licence") for one in said] == ["CC-BY-4.0", "CC-BY-4.0"]
+    assert batch.table.schema == COLUMNS
 
 
 def test_the_text_of_every_bad_row_is_kept_even_what_is_no_utf8(read, tmp_path):
