@@ -70,13 +70,13 @@ def _body(version: DatasetVersion, found: FindingView, wanted: int) -> dict[str,
     grouped = GROUPED.get(found.code)
     if grouped is not None:
         page = Paginator(grouped(version, found), GROUPS_A_PAGE).get_page(wanted)
-        return {"page": page, "groups": _groups(version, list(page.object_list), found)}
-    page = Paginator(_Rows(selectors.found_rows(version, found.code)), ROWS_A_PAGE).get_page(wanted)
-    rows = selectors.read_rows_at(version, page.object_list)
-    return {"page": page, "rows": [_row(row, found) for row in rows]}
+        return {"page": page, "groups": _groups(version, list(page.object_list))}
+    page_of_rows = Paginator(_Rows(selectors.found_rows(version, found.code)), ROWS_A_PAGE).get_page(wanted)
+    rows = selectors.read_rows_at(version, list(page_of_rows.object_list))
+    return {"page": page_of_rows, "rows": [_row(row, found) for row in rows]}
 
 
-class _Rows:
+class _Rows(Sequence[int]):
     """Indices in a file, sliced into plain numbers."""
 
     def __init__(self, rows: Sequence[int]) -> None:
@@ -85,8 +85,8 @@ class _Rows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, part: slice) -> list[int]:
-        return [int(row) for row in self._rows[part]]
+    def __getitem__(self, part: Any) -> Any:
+        return [int(row) for row in self._rows[part]] if isinstance(part, slice) else int(self._rows[part])
 
 
 def _row(row: dict[str, Any], found: FindingView) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _violations(row: dict[str, Any], found: FindingView) -> list[str]:
     return [violation_text(violation.as_dict()) for violation in broken[:8]]
 
 
-def _groups(version: DatasetVersion, groups: list[dict[str, Any]], found: FindingView) -> list[dict[str, Any]]:
+def _groups(version: DatasetVersion, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of each group side by side with its first: which words differ."""
     wanted = [n for group in groups for n in group["rows"]]
     rows = {row["index"]: row for row in selectors.read_rows_at(version, wanted)}
@@ -144,17 +144,15 @@ def _groups(version: DatasetVersion, groups: list[dict[str, Any]], found: Findin
     for group in groups:
         listed = [rows[n] for n in group["rows"] if n in rows]
         if listed:
-            members = [_member(listed[0], other, group, found) for other in listed[1:]]
+            members = [_member(listed[0], other, group) for other in listed[1:]]
             shown.append({**group, "first": shown_row(listed[0]), "members": members})
     return shown
 
 
-def _member(first: dict[str, Any], other: dict[str, Any], group: dict[str, Any], found: FindingView) -> dict[str, Any]:
-    parts = diffing.rows(first, other)
-    if found.code in (Found.CONFLICTING_ANSWERS, Found.NEAR_CONFLICTS):
-        parts = [part for part in parts if part.changed]
+def _member(first: dict[str, Any], other: dict[str, Any], group: dict[str, Any]) -> dict[str, Any]:
+    parts = [_shortened(part) for part in diffing.rows(first, other) if part.changed]
     alike = group.get("alike", {}).get(other["index"])
-    return {"index": other["index"], "line": other["line"], "alike": alike, "parts": [_shortened(p) for p in parts]}
+    return {"index": other["index"], "line": other["line"], "alike": alike, "parts": parts}
 
 
 def _shortened(part: diffing.Part) -> dict[str, Any]:
@@ -163,7 +161,7 @@ def _shortened(part: diffing.Part) -> dict[str, Any]:
         {"kind": piece.kind, "text": _middle(piece.text) if piece.kind == diffing.SAME else piece.text[:2000]}
         for piece in part.pieces
     ]
-    return {"where": part.where, "pieces": pieces, "changed": part.changed}
+    return {"where": part.where, "pieces": pieces}
 
 
 def _middle(text: str) -> str:

@@ -1,23 +1,32 @@
 """The pages about one version, side by side."""
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from datasets_app import selectors
 from datasets_app.models import DatasetVersion
 from projects import contributions
 from projects.contributions import Tab
 
-# Pages of this app about a version; one that an installation does not have is left out.
-OWN = (("Rows", "version-rows"), ("Changes", "version-changes"), ("Review", "version-reviews"))
-
 
 def version_tabs(version: DatasetVersion) -> list[Tab]:
     """Findings first, then what this app and the apps above have to show about the version."""
     open_findings = sum(found.decided is None for found in selectors.findings(version))
-    tabs = [Tab("Findings", version.get_absolute_url(), open_findings)]
-    for label, name in OWN:
-        try:
-            tabs.append(Tab(label, reverse(name, args=[version.project.slug, version.pk])))
-        except NoReverseMatch:
-            continue
+    here = [version.project.slug, version.pk]
+    tabs = [
+        Tab("Findings", version.get_absolute_url(), open_findings),
+        Tab("Rows", reverse("version-rows", args=here)),
+    ]
+    before = _before(version)
+    if before is not None:
+        tabs.append(Tab("Changes", reverse("diff-detail", args=[version.project.slug, before, version.pk])))
+    tabs.append(Tab("Review", reverse("version-reviews", args=here)))
     return [*tabs, *(tab for contribute in contributions.version_tabs for tab in contribute(version))]
+
+
+def _before(version: DatasetVersion) -> int | None:
+    """What the changes are shown against: the version it was made from, else the one before it in the dataset."""
+    parent = version.parents.order_by("pk").values_list("pk", flat=True).first()
+    if parent is not None:
+        return parent
+    older = DatasetVersion.objects.filter(dataset=version.dataset_id, number__lt=version.number).order_by("-number")
+    return older.values_list("pk", flat=True).first()

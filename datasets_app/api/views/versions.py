@@ -9,18 +9,19 @@ from rest_framework.response import Response
 
 from datasets_app import selectors, services
 from datasets_app.api import serializers
+from datasets_app.api.views import findings
 from datasets_app.api.views.reading import KEY, MOST_ROWS_A_PAGE, ROW_FILTERS, ROWS_A_PAGE, Listed, link, number
 from datasets_app.models import Build, DatasetVersion
 from projects.api.views import Idempotent
 
 
 @extend_schema_view(list=extend_schema(description="Versions of all datasets of the project, newest first."))
-class VersionViewSet(Idempotent, Listed):
+class VersionViewSet(findings.FindingActions, Idempotent, Listed):
     queryset = DatasetVersion.objects.select_related("dataset__project", "created_by").prefetch_related(
         "parents", "findings", "overlaps"
     )
     serializer_class = serializers.VersionSerializer
-    services = {"clean": services.clean_version}
+    services = {"clean": services.clean_version, **findings.SERVICES}
     path_to_project = "dataset__project"
     known_filters = ("q",)
 
@@ -30,7 +31,14 @@ class VersionViewSet(Idempotent, Listed):
         """Rows in their order, a page at a time."""
         start = number(request, "cursor", 0, 0, 2**31)
         size = number(request, "page_size", ROWS_A_PAGE, 1, MOST_ROWS_A_PAGE)
-        rows, total = selectors.read_rows(self.get_object(), start, size, request.query_params.get("q", "")[:200])
+        version, text = self.get_object(), request.query_params.get("q", "").strip()[:200]
+        if text:
+            hits = selectors.search_rows(version, text, start, size)
+            found = serializers.RowSerializer(hits.rows, many=True).data
+            total = len(hits.rows) if hits.done and not start else None
+            more = None if hits.after is None else link(request, hits.after)
+            return Response({"next": more, "previous": None, "total": total, "results": found})
+        rows, total = selectors.read_rows(version, start, size)
         return Response(
             {
                 "next": link(request, start + size) if start + size < total else None,
