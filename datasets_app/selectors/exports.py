@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from datasets_app.domain.exports import LOSSES, SHAPES, Loss, Shape, losses
@@ -13,7 +12,8 @@ from datasets_app.models import DatasetVersion
 from datasets_app.selectors.rows import version_path
 
 NAMED = 20  # rows that a warning names
-KEPT = 256  # versions whose counts are remembered; they never change
+KEPT = 256  # contents whose counts are remembered; they never change
+_known: dict[tuple[str, frozenset[Loss]], "Lost"] = {}
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,17 @@ def lost_in(version: DatasetVersion, shape: Shape) -> Lost:
     wanted = SHAPES[shape].loses
     if not wanted:
         return Lost(0, (), {})
-    return _lost(version.pk, tuple(sorted(wanted)))
+    if len(_known) > KEPT:
+        _known.clear()
+    mark = (version.content_hash, wanted)
+    if mark not in _known:
+        _known[mark] = _lost(version, wanted)
+    return _known[mark]
 
 
-@lru_cache(maxsize=KEPT)
-def _lost(pk: int, wanted: tuple[Loss, ...]) -> Lost:
+def _lost(version: DatasetVersion, wanted: frozenset[Loss]) -> Lost:
     import pyarrow.parquet as pq
 
-    version = DatasetVersion.every.get(pk=pk)
     file = pq.ParquetFile(version_path(version))
     rows, counts = 0, Counter[Loss]()
     first: list[int] = []
@@ -59,7 +62,7 @@ def _lost(pk: int, wanted: tuple[Loss, ...]) -> Lost:
         columns = ["index", "kind", "messages", "chosen", "rejected", "tools"]
         table = file.read_row_group(group, columns=columns, use_threads=False)
         for index, found in _losing(table):
-            hit = found & set(wanted)
+            hit = found & wanted
             counts.update(hit)
             rows += bool(hit)
             if hit and len(first) < NAMED:
@@ -84,7 +87,10 @@ def _losing(table: Any) -> Iterator[tuple[int, set[Loss]]]:
     from datasets_app.engine.table import loaded
 
     turns = pc.binary_join_element_wise(
-        *(pc.fill_null(table.column(name).combine_chunks(), "") for name in ("messages", "chosen", "rejected")),
+        *(
+            pc.fill_null(table.column(name).combine_chunks().cast(pa.large_string()), "")
+            for name in ("messages", "chosen", "rejected")
+        ),
         pa.scalar("", pa.large_string()),
     )
     answers = 3 if table.column("kind")[0].as_py() == Kind.PREFERENCE else 2
