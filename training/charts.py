@@ -13,6 +13,7 @@ from training.domain import metrics
 Curve = tuple[Sequence[int], Sequence[float]]
 LOSS = charting.LIVE
 SHOWN_ROWS = 12
+FEW_LENGTHS = 12  # so few that each gets its own tick
 
 
 def loss(curve: Curve, *, total: int = 0) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def lengths(histogram: Mapping[str, Sequence[int]], limit: int) -> dict[str, Any
     if limit <= edges[-1]:
         figure.add_vline(x=limit, line={"color": charting.TONES["failed"], "dash": "dash", "width": 1.5})
     figure.update_layout(hovermode="closest", bargap=0)
-    figure.update_xaxes(title={"text": "Tokens in a row"})
+    figure.update_xaxes(title={"text": "Tokens in a row"}, dtick=1 if edges[-1] - edges[0] <= FEW_LENGTHS else None)
     figure.update_yaxes(title={"text": "Rows"})
     return charting.figure_dict(figure)
 

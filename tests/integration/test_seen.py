@@ -94,8 +94,7 @@ def test_telling_rows_are_there_at_once(counted, client):
 
 def test_any_row_is_rendered_by_a_worker_and_kept(counted, client):
     _, _, base, version = counted
-    known = {index for _, index in selectors.telling_rows(TokenProfile.objects.get())}
-    index = next(n for n in range(20) if n not in known)
+    index = _untold()
     here = address("version-seen-row", version, base=base.pk, max_length=64, row=index)
     assert 'hx-trigger="load"' in client.get(here).content.decode()
     waiting = client.post(here, {"base": base.pk, "max_length": 64, "row": index}).content.decode()
@@ -198,3 +197,41 @@ def test_plain_text_is_trained_whole(client):
 
 def _first(version, base) -> int:
     return selectors.telling_rows(selectors.profile_for(version, base))[0][1]
+
+
+def test_the_api_counts_shows_and_drops(counted, client):
+    _, _, base, version = counted
+    root = f"/api/v1/projects/{version.project.slug}/versions/{version.pk}"
+    stats = client.get(f"{root}/tokens/?base={base.pk}&max_length=64").json()
+    assert (stats["answers_cut"], stats["answers_cut_rows"], stats["remedy"]["needed"]) == (1, [20], 106)
+    assert client.post(f"{root}/tokens/", {"base": base.pk}, "application/json").status_code == 202
+
+    row = client.get(f"{root}/seen/?base={base.pk}&row=20&max_length=64").json()
+    assert row["sequences"][0]["cut"] == 106 - 64 and row["sequences"][0]["kept_trained"] == 0
+    assert len(row["sequences"][0]["ids"]) == len(row["sequences"][0]["texts"]) == 106
+    index = _untold()
+    early = client.get(f"{root}/seen/?base={base.pk}&row={index}")
+    assert (early.status_code, early.json()["code"]) == (409, "row_not_rendered")
+    assert client.post(f"{root}/seen/", {"base": base.pk, "row": index}, "application/json").status_code == 202
+    run_jobs()
+    assert client.get(f"{root}/seen/?base={base.pk}&row={index}").json()["index"] == index
+
+    asked = {"base": base.pk, "max_length": 64, "what": "cut"}
+    assert client.post(f"{root}/drop-lost/", asked, "application/json").json() == {"build": Build.objects.get().pk}
+
+
+def test_the_api_names_what_is_wrong_with_a_question(counted, client):
+    _, _, base, version = counted
+    root = f"/api/v1/projects/{version.project.slug}/versions/{version.pk}"
+    for query, code in (("", 400), ("?base=x", 400), ("?base=99999", 404), (f"?base={base.pk}&max_length=3", 400)):
+        assert client.get(f"{root}/tokens/{query}").status_code == code
+    other = factory.make_base(version.project, version.created_by)
+    answer = client.get(f"{root}/tokens/?base={other.pk}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "tokens_not_counted")
+    assert client.post(f"{root}/seen/", {"base": base.pk, "row": 21}, "application/json").status_code == 400
+
+
+def _untold() -> int:
+    """A row that is not among the telling ones."""
+    known = {index for _, index in selectors.telling_rows(TokenProfile.objects.get())}
+    return next(n for n in range(20) if n not in known)

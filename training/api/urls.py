@@ -1,12 +1,30 @@
 """Addresses of the training API, below a project."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from training.api import views
+from training.api import seen, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("bases", views.BaseViewSet, basename="api-base")
 router.register("runs", views.RunViewSet, basename="api-run")
 router.register("adapters", views.AdapterViewSet, basename="api-adapter")
 
-urlpatterns = router.urls
+urlpatterns = [
+    *router.urls,
+    path(
+        "versions/<int:version>/tokens/",
+        seen.TokensViewSet.as_view({"get": "retrieve", "post": "create"}),
+        name="api-version-tokens",
+    ),
+    path(
+        "versions/<int:version>/seen/",
+        seen.SeenViewSet.as_view({"get": "retrieve", "post": "create"}),
+        name="api-version-seen",
+    ),
+    path(
+        "versions/<int:version>/drop-lost/",
+        seen.DropLostViewSet.as_view({"post": "create"}),
+        name="api-version-drop-lost",
+    ),
+]

@@ -107,12 +107,10 @@ def losses(stats: dict[str, Any]) -> list[dict[str, Any]]:
             "more": stats[name] - LISTED,
         }
         for name, loss in LOSSES.items()
-        if stats[name]
+        if stats[name] and not (name == "cut" and stats["cut"] == stats["answers_cut"])
     ]
-    if remedy := stats["remedy"]:
-        for loss in found:
-            if loss["name"] != "untrained" or stats["untrained"] > stats["untrained_short"]:
-                loss["remedy"] = remedy | {"share": _share(remedy["more_tokens"], stats["kept_tokens"])}
+    if (remedy := stats["remedy"]) and found and stats["cut"]:
+        found[0]["remedy"] = remedy | {"share": _share(remedy["more_tokens"], stats["kept_tokens"])}
     return found
 
 
@@ -122,11 +120,8 @@ def _share(more: int, kept: int) -> str:
 
 def row_page(version: DatasetVersion, base: BaseModelVersion, limit: int, row: int, *, whole: bool) -> dict[str, Any]:
     """One row token by token, or the state of its rendering."""
-    profile = selectors.profile_for(version, base)
-    seen = selectors.seen_row(profile, row) if profile is not None and profile.is_ready else None
+    seen = selectors.seen_anywhere(version, base, row)
     job = selectors.seen_job(version, base, row)
-    if seen is None and job is not None and job.is_ready:
-        seen = job.seen
     context = {"version": version, "base": base, "limit": limit, "row": row, "job": job, "seen": seen, "whole": whole}
     context |= {"previous": row - 1 if row else None, "next": row + 1 if row + 1 < version.rows else None}
     if seen:

@@ -28,7 +28,7 @@ from training.selectors.runs import (
     runs,
     training_costs,
 )
-from training.selectors.tokens import lost_rows, profile_for, seen_job, seen_row, telling_rows, token_stats
+from training.selectors.tokens import lost_rows, profile_for, seen_anywhere, seen_job, telling_rows, token_stats
 
 __all__ = [
     "AttemptCost",
@@ -58,8 +58,8 @@ __all__ = [
     "rank_summary",
     "ready_bases",
     "runs",
+    "seen_anywhere",
     "seen_job",
-    "seen_row",
     "telling_rows",
     "token_stats",
     "trainable_versions",

@@ -29,13 +29,14 @@ def telling_rows(profile: TokenProfile) -> list[tuple[str, int]]:
     return [(str(why), int(index)) for why, index in profile.stats.get("telling", [])]
 
 
-def seen_row(profile: TokenProfile, index: int) -> dict[str, Any] | None:
+def seen_anywhere(version: DatasetVersion, base: BaseModelVersion, index: int) -> dict[str, Any] | None:
     """A row as the base sees it, when it has been rendered: with the counts, or because somebody asked."""
-    stored = _stored(profile.key, _digest(profile)).get(index)
+    profile = profile_for(version, base)
+    stored = _stored(profile.key, _digest(profile)).get(index) if profile is not None and profile.is_ready else None
     if stored is not None:
         return stored
-    row = seen_job(profile.version, profile.base, index)
-    return row.seen if row is not None and row.is_ready else None
+    row = seen_job(version, base, index)
+    return dict(row.seen) if row is not None and row.is_ready else None
 
 
 def seen_job(version: DatasetVersion, base: BaseModelVersion, index: int) -> SeenRow | None:
