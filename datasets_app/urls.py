@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from datasets_app.views import datasets, exports, findings, review, uploads, versions
+from datasets_app.views import builds, datasets, diff, exports, findings, proposals, review, search, uploads, versions
 
 urlpatterns = [
     path("datasets/", datasets.DatasetList.as_view(), name="dataset-list"),
@@ -30,6 +30,25 @@ urlpatterns = [
     path("versions/<int:pk>/findings/<slug:code>/dismiss/", findings.FindingDismiss.as_view(), name="finding-dismiss"),
     path("versions/<int:pk>/findings/<slug:code>/reopen/", findings.FindingReopen.as_view(), name="finding-reopen"),
     path("versions/<int:pk>/clean/", versions.VersionClean.as_view(), name="version-clean"),
+    path("versions/<int:pk>/recipe/", builds.RecipeBuilder.as_view(), name="recipe-builder"),
+    path("versions/<int:pk>/restore/", builds.VersionRestore.as_view(), name="version-restore"),
+    path("versions/<int:pk>/compare/", builds.VersionCompare.as_view(), name="version-compare"),
+    path("versions/<int:before>/to/<int:after>/", diff.DiffDetail.as_view(), name="diff-detail"),
+    path("recipes/", builds.RecipeList.as_view(), name="recipe-list"),
+    path("recipes/apply/", builds.RecipeApply.as_view(), name="recipe-apply"),
+    path("recipes/<int:pk>/delete/", builds.RecipeDelete.as_view(), name="recipe-delete"),
+    path("recipes/previews/<int:pk>/", builds.RecipePreview.as_view(), name="recipe-preview"),
+    path("changes/", proposals.ProposalList.as_view(), name="proposal-list"),
+    path("changes/<int:pk>/", proposals.ProposalDetail.as_view(), name="proposal-detail"),
+    path("changes/<int:pk>/merge/", proposals.ProposalMerge.as_view(), name="proposal-merge"),
+    path("changes/<int:pk>/close/", proposals.ProposalClose.as_view(), name="proposal-close"),
+    path("changes/<int:pk>/bring-up-to-date/", proposals.ProposalUpdate.as_view(), name="proposal-update"),
+    path("changes/<int:pk>/comment/", proposals.ProposalCommented.as_view(), name="proposal-comment"),
+    path("text-searches/", search.SearchList.as_view(), name="text-search-list"),
+    path("text-searches/<int:pk>/", search.SearchDetail.as_view(), name="text-search-detail"),
+    path("text-searches/<int:pk>/answer.csv", search.SearchAnswer.as_view(), name="text-search-answer"),
+    path("text-searches/<int:pk>/erase/", search.SearchErase.as_view(), name="text-search-erase"),
+    path("text-searches/<int:pk>/forget/", search.SearchForget.as_view(), name="text-search-forget"),
     path("reviews/", review.ReviewList.as_view(), name="review-list"),
     path("versions/<int:pk>/reviews/", review.VersionReviews.as_view(), name="version-reviews"),
     path("versions/<int:pk>/reviews/new/", review.ReviewCreate.as_view(), name="review-create"),

@@ -53,6 +53,10 @@ class Step:
     def golden(self) -> tuple[int, ...]:
         return tuple(self.args.get("golden", ()))
 
+    @property
+    def words(self) -> str:
+        return describe(self)
+
     def as_dict(self) -> dict[str, Any]:
         return {"op": self.op.value, **self.args}
 

@@ -28,6 +28,7 @@ def dataset_page(dataset: Dataset) -> dict[str, Any]:
         "purpose_help": PURPOSE_HELP[Purpose(dataset.purpose)],
         "verdict": selectors.verdict(dataset, latest),
         "versions": versions,
+        "changes": selectors.proposals(dataset.project).filter(dataset=dataset),
         "version": latest,
         "uploads": uploads,
         "work": [

@@ -27,9 +27,10 @@ def rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
     if listed is not None:
         page = Paginator(listed, ROWS_A_PAGE).get_page(wanted)
         rows = selectors.read_rows_at(version, [int(n) for n in page.object_list])
+    elif text:
+        return _searched(version, text, query)
     else:
-        offset = (wanted - 1) * ROWS_A_PAGE
-        rows, total = selectors.read_rows(version, offset, ROWS_A_PAGE, text)
+        rows, total = selectors.read_rows(version, (wanted - 1) * ROWS_A_PAGE, ROWS_A_PAGE)
         page = Paginator(range(total), ROWS_A_PAGE).get_page(wanted)
     title = about(finding.code).title if finding else f"Also in {leak.golden_version}" if leak else ""
     return {
@@ -42,14 +43,28 @@ def rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, Any]:
     }
 
 
+def _searched(version: DatasetVersion, text: str, query: QueryDict) -> dict[str, Any]:
+    """The next rows that hold the text; where more may follow, the page says so and goes on from there."""
+    start, before = page_number(query, "after", 0), page_number(query, "seen", 0)
+    hits = selectors.search_rows(version, text, start, ROWS_A_PAGE)
+    return {
+        "rows": [shown_row(row) for row in hits.rows],
+        "q": text,
+        "seen": before + len(hits.rows),
+        "after": hits.after,
+        "searched": True,
+        "has_labels": any(row["label"] for row in hits.rows),
+    }
+
+
 def _is_leak(code: str) -> bool:
     number_of = code.removeprefix("overlap-")
     return code != number_of and number_of.isascii() and number_of.isdigit() and len(number_of) < 19
 
 
-def page_number(query: QueryDict) -> int:
-    text = query.get("page", "1")
-    return max(1, min(int(text), 10**6)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+def page_number(query: QueryDict, name: str = "page", usual: int = 1) -> int:
+    text = query.get(name, "")
+    return max(usual, min(int(text), 10**7)) if text.isascii() and text.isdigit() and len(text) < 9 else usual
 
 
 def row_page(version: DatasetVersion, index: int) -> dict[str, Any] | None:

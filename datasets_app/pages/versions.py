@@ -5,9 +5,9 @@ from typing import Any
 from django.http import QueryDict
 
 from datasets_app import selectors
-from datasets_app.domain.recipes import describe, read_steps
-from datasets_app.models import DatasetVersion
+from datasets_app.models import DatasetVersion, Stage
 from datasets_app.pages.findings import figures, judged
+from datasets_app.pages.origins import origins_card
 from datasets_app.pages.rows import rows_page
 from datasets_app.pages.words import format_name, rows_in_words
 
@@ -22,7 +22,25 @@ def version_page(version: DatasetVersion) -> dict[str, Any]:
         "parents": list(version.parents.select_related("dataset__project")),
         "children": list(version.children.select_related("dataset__project")),
         "steps": recipe_lines(version),
+        "origins": origins_card(version),
+        **moves(version),
         **judged(version),
+    }
+
+
+def moves(version: DatasetVersion) -> dict[str, Any]:
+    """Where one can go from a version: to others to compare with, back to it, to its proposal."""
+    others = version.dataset.versions.filter(kind=version.kind).exclude(pk=version.pk).order_by("-number")
+    latest = selectors.latest_version(version.dataset)
+    released = version.stage == Stage.RELEASED
+    return {
+        "comparable": others[:20],
+        "restorable": released and latest is not None and latest.pk != version.pk,
+        "proposal": getattr(version, "proposal", None),
+        "released": released,
+        "targets": selectors.usable_versions(version.project).exclude(pk=version.pk)[:50] if version.recipe else [],
+        "not_compared": list(selectors.missing_comparisons(version)[:5]),
+        "failed_comparison": version.comparisons.filter(state="failed").order_by("-pk").first(),
     }
 
 
@@ -31,10 +49,14 @@ def version_rows_page(version: DatasetVersion, query: QueryDict) -> dict[str, An
 
 
 def recipe_lines(version: DatasetVersion) -> list[str]:
-    steps = (
-        read_steps([{k: v for k, v in step.items() if k != "rows"} for step in version.recipe])
-        if version.recipe
-        else []
-    )
-    counted = zip(steps, version.recipe, strict=True)
-    return [f"{describe(step)}: {rows_in_words(entry.get('rows', 0))}" for step, entry in counted]
+    """The steps that made the version, each with what it did."""
+    words = selectors.recipe_steps(version.recipe)
+    return [f"{text}: {_done(entry)}" for text, entry in zip(words, version.recipe, strict=True)]
+
+
+def _done(step: dict[str, Any]) -> str:
+    dropped, changed = step.get("dropped"), step.get("changed", 0)
+    if dropped is None:
+        return rows_in_words(step.get("rows", 0))
+    parts = [f"{rows_in_words(n)} {what}" for n, what in ((dropped, "dropped"), (changed, "changed")) if n]
+    return ", ".join(parts) or "nothing to do"

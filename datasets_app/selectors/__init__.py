@@ -14,7 +14,16 @@ from datasets_app.selectors.findings import (
 )
 from datasets_app.selectors.overlaps import golden_versions, missing_comparisons, overlaps
 from datasets_app.selectors.proposals import is_stale, proposals, same_rows
-from datasets_app.selectors.rows import JSON_COLUMNS, ROWS_FILE, TEXT_COLUMNS, read_rows, read_rows_at, version_path
+from datasets_app.selectors.rows import (
+    JSON_COLUMNS,
+    ROWS_FILE,
+    TEXT_COLUMNS,
+    Hits,
+    read_rows,
+    read_rows_at,
+    search_rows,
+    version_path,
+)
 from datasets_app.selectors.search import answer_lines, descendants, matches
 from datasets_app.selectors.storage import Storage, refuse_full, storage_of, stored
 from datasets_app.selectors.uploads import (
@@ -49,6 +58,7 @@ __all__ = [
     "BadCode",
     "Decided",
     "FindingView",
+    "Hits",
     "Lost",
     "Making",
     "Offer",
@@ -92,6 +102,7 @@ __all__ = [
     "row_groups",
     "same_rows",
     "saved_recipes",
+    "search_rows",
     "standing",
     "storage_of",
     "stored",

@@ -1,17 +1,22 @@
 """Rows of a version, page by page, straight from its file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import orjson
 
 from datasets_app.models import DatasetVersion
+from datasets_app.selectors import searching
 from projects import artefacts
 
 ROWS_FILE = "rows.parquet"
 TEXT_COLUMNS = ("messages", "chosen", "rejected", "text", "label", "tags", "source_id")
-JSON_COLUMNS = ("messages", "chosen", "rejected", "tools", "tags")
+JSON_COLUMNS = ("messages", "chosen", "rejected", "tools", "tags", "extras", "provenance")
+ABOUT_COLUMNS = ("label", "tags", "source_id")
+PATIENCE = 1.5  # seconds more for the first row
 _checked: set[tuple[str, int, int]] = set()
 
 
@@ -28,22 +33,66 @@ def version_path(version: DatasetVersion) -> Path:
     return path
 
 
-def read_rows(
-    version: DatasetVersion, offset: int = 0, limit: int = 50, query: str = ""
-) -> tuple[list[dict[str, Any]], int]:
-    """Rows from `offset` on and how many there are in all; with a query, of those that hold its text."""
-    if not query:
-        wanted = range(offset, min(offset + limit, version.rows))
-        return read_rows_at(version, wanted), version.rows
-    rows: list[dict[str, Any]] = []
-    total = 0
-    for table in _groups(version):
-        hits = table.filter(_holds(table, query))
-        start = max(0, offset - total)
-        if len(rows) < limit and start < hits.num_rows:
-            rows += hits.slice(start, limit - len(rows)).to_pylist()
-        total += hits.num_rows
-    return [_unpacked(row) for row in rows], total
+def read_rows(version: DatasetVersion, offset: int = 0, limit: int = 50) -> tuple[list[dict[str, Any]], int]:
+    """Rows from `offset` on and how many there are in all."""
+    return read_rows_at(version, range(offset, min(offset + limit, version.rows))), version.rows
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Rows that hold what was looked for. `after` is where to go on; None when everything was looked through."""
+
+    rows: list[dict[str, Any]]
+    after: int | None
+
+    @property
+    def done(self) -> bool:
+        return self.after is None
+
+
+def search_rows(version: DatasetVersion, query: str, start: int = 0, limit: int = 50, seconds: float = 0.2) -> Hits:
+    """The next rows from index `start` on with all words of the query, whole and in any case; "in quotes" as it stands.
+
+    Only groups that the index names are read. It stops at `limit` rows, or after `seconds`, a little later
+    when nothing was found by then.
+    """
+    terms = searching.terms(query)
+    path = version_path(version)
+    file = pq_file(path)
+    wanted = _groups_with(version, path, terms, searching.words_of(terms))
+    found: list[dict[str, Any]] = []
+    until, first = monotonic() + seconds, 0
+    for group in range(file.num_row_groups):
+        size = file.metadata.row_group(group).num_rows
+        last, first = first + size, first + size
+        thousands = range((last - size) // 1000, (last - 1) // 1000 + 1)
+        if last <= start or (wanted is not None and wanted.isdisjoint(thousands)):
+            continue
+        if monotonic() > until + (0 if found else PATIENCE):
+            return Hits(found, last - size)
+        table = file.read_row_group(group, use_threads=False)
+        hits = table.filter(searching.holds(table, terms, TEXT_COLUMNS, JSON_COLUMNS)).to_pylist()
+        for row in hits:
+            if row["index"] >= start:
+                if len(found) == limit:
+                    return Hits(found, row["index"])
+                found.append(_unpacked(row))
+    return Hits(found, None)
+
+
+def _groups_with(version: DatasetVersion, path: Path, terms: list[searching.Term], words: str) -> set[int] | None:
+    """Thousands of rows that may hold the words, in their text or in what is said about them; None: anywhere."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from datasets_app.engine import index
+
+    groups = index.candidates(path.parent, words) if words else None
+    if groups is None:
+        return None
+    table = pq.read_table(path, columns=list(ABOUT_COLUMNS), use_threads=False)
+    told = np.flatnonzero(searching.holds(table, terms, ABOUT_COLUMNS, JSON_COLUMNS))
+    return set(groups.tolist()) | set((told // 1000).tolist())
 
 
 def read_rows_at(version: DatasetVersion, indices: Iterable[int]) -> list[dict[str, Any]]:
@@ -66,29 +115,13 @@ def read_rows_at(version: DatasetVersion, indices: Iterable[int]) -> list[dict[s
     return [found[n] for n in wanted if n in found]
 
 
-def _groups(version: DatasetVersion) -> Iterator[Any]:
+def pq_file(path: Path) -> Any:
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(version_path(version))
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group, use_threads=False)
-
-
-def _holds(table: Any, query: str) -> Any:
-    """Which rows hold the text in any column. Turns are stored as JSON, so the text is looked for as JSON spells it."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    spelt = orjson.dumps(query).decode()[1:-1]
-    hit = pa.array([False] * table.num_rows)
-    for name in TEXT_COLUMNS:
-        needle = spelt if name in JSON_COLUMNS else query
-        found = pc.match_substring(table.column(name).combine_chunks(), needle, ignore_case=True)
-        hit = pc.or_(hit, pc.fill_null(found, False))
-    return hit
+    return pq.ParquetFile(path)
 
 
 def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
     for name in JSON_COLUMNS:
-        row[name] = orjson.loads(row[name]) if row[name] else None
+        row[name] = orjson.loads(row[name]) if row.get(name) else None
     return row

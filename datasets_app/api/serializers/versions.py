@@ -88,5 +88,7 @@ class RowSerializer(serializers.Serializer):
 class RowPageSerializer(serializers.Serializer):
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)
-    total = serializers.IntegerField()
+    total = serializers.IntegerField(
+        allow_null=True, help_text="Null for a search: go on with `next` until it is null."
+    )
     results = RowSerializer(many=True)
