@@ -19,19 +19,17 @@ SYSTEM = "luthier"
 
 
 def keep_overlaps(version: DatasetVersion, found: Any) -> None:
-    """Store what the reading child said: [{"golden", "exact", "normalised", "ngram", "near", "rows"}]."""
+    """Store what the child said: {golden set: {"exact", "normalised", "ngram", "near", "rows": {kind: rows}}}."""
     if version.dataset.purpose == Purpose.GOLDEN or not found:
         return
     known = {golden.pk for golden in selectors.golden_versions(version.project)}
-    for one in found:
-        if int(one["golden"]) in known:
+    for number, one in found.items():
+        if int(number) in known:
+            rows = sorted({int(row) for listed in one.get("rows", {}).values() for row in listed})
             Overlap.objects.update_or_create(
                 version=version,
-                golden_version_id=int(one["golden"]),
-                defaults={
-                    **{kind: int(one.get(kind, 0)) for kind in KINDS},
-                    "rows": list(one.get("rows", []))[:SHOWN_ROWS],
-                },
+                golden_version_id=int(number),
+                defaults={**{kind: int(one.get(kind, 0)) for kind in KINDS}, "rows": rows[:SHOWN_ROWS]},
             )
 
 
