@@ -1,7 +1,9 @@
 """What this app adds to shared pages: dataset versions in the ancestry, uploads that wait for a person."""
 
-from datasets_app.models import DatasetVersion, Upload
+from datasets_app.models import DatasetVersion, Proposal, Upload
+from projects.access import may
 from projects.contributions import Edge, Need, Node
+from projects.domain.permissions import Permission
 from projects.domain.states import JobState
 from projects.models import Project, User
 
@@ -54,15 +56,28 @@ def needs(project: Project, user: User) -> list[Need]:
             waiting.append(
                 Need(text, upload.get_absolute_url(), "attention", upload.finished_at or upload.created_at, "upload")
             )
-    return waiting[:SHOWN]
+    return [*changes(project, user), *waiting][:SHOWN]
+
+
+def changes(project: Project, user: User) -> list[Need]:
+    """Proposed changes that somebody else made, and one's own that have fallen behind."""
+    found = []
+    waiting = Proposal.objects.filter(project=project, state=Proposal.State.OPEN).select_related("dataset", "project")
+    for proposal in waiting.order_by("-pk")[:SHOWN]:
+        if proposal.proposed_by_id != user.pk and may(user, Permission.DATASET_MERGE, project):
+            text = f"“{proposal.title}” of {proposal.dataset} waits for a second person"
+            found.append(Need(text, proposal.get_absolute_url(), "attention", proposal.created_at, "change"))
+        elif proposal.proposed_by_id == user.pk and newest_of(proposal.dataset_id) != proposal.base_id:
+            text = f"Your change “{proposal.title}” has to be brought up to date: {proposal.dataset} has moved on"
+            found.append(Need(text, proposal.get_absolute_url(), "void", proposal.created_at, "change"))
+    return found
 
 
 def is_newest(upload: Upload) -> bool:
     """A dataset that has gone on since does not wait for anybody."""
-    newest = (
-        DatasetVersion.objects.filter(dataset=upload.dataset_id)
-        .order_by("-number")
-        .values_list("pk", flat=True)
-        .first()
-    )
+    newest = newest_of(upload.dataset_id)
     return newest is not None and newest == upload.version_id
+
+
+def newest_of(dataset: int) -> int | None:
+    return DatasetVersion.objects.filter(dataset=dataset).order_by("-number").values_list("pk", flat=True).first()

@@ -47,6 +47,13 @@ class RunForm(forms.Form):
     """Which data, which base, which recipe."""
 
     name = forms.CharField(max_length=120, help_text="For people: “router, second try with more rows”.")
+    leak_reason = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Why train on rows of a golden set",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="It is kept with the run. Better: drop these rows first.",
+    )
     dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Training data", empty_label="Choose a version"
     )

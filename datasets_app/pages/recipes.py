@@ -5,7 +5,8 @@ from typing import Any
 from datasets_app import selectors
 from datasets_app.domain import diffing
 from datasets_app.models import DatasetVersion, Preview
-from datasets_app.pages.drafts import Draft, grouped_offers
+from datasets_app.pages.drafts import Draft
+from datasets_app.pages.offers import grouped_offers
 from projects.models import Project
 
 

@@ -4,6 +4,7 @@ from datasets_app.services.builds import queue_build
 from datasets_app.services.datasets import create_dataset, delete_dataset, remove_rows
 from datasets_app.services.diff import compare_versions
 from datasets_app.services.findings import dismiss_finding, reopen_finding
+from datasets_app.services.fitness import compare_soon, refuse_unfit, refuse_unreleased
 from datasets_app.services.incoming import abort_upload, begin_upload, finish_upload, store_part
 from datasets_app.services.making import discard_making, make_version, mend_rows
 from datasets_app.services.options import refuse_format
@@ -28,6 +29,7 @@ __all__ = [
     "clean_version",
     "close_proposal",
     "comment_proposal",
+    "compare_soon",
     "compare_version",
     "compare_versions",
     "create_dataset",
@@ -47,6 +49,8 @@ __all__ = [
     "queue_reading",
     "refuse_foreign_golden",
     "refuse_format",
+    "refuse_unfit",
+    "refuse_unreleased",
     "remove_rows",
     "reopen_finding",
     "reread_upload",

@@ -158,9 +158,10 @@ def uncontaminated(facts: Facts) -> Finding:
     if overlap is None:
         return _unknown("not compared", "Training data and golden set have not been compared.")
     exact, normalised = int(overlap["exact"]), int(overlap["normalised"])
-    if exact or normalised:
+    similar = int(overlap.get("similar", 0))
+    if exact or normalised or similar:
         return _failed(
-            f"{exact} exact, {normalised} normalised",
+            f"{exact} exact, {normalised} normalised" + (f", {similar} similar" if similar else ""),
             "Golden rows were in the training data, so the score flatters the adapter. "
             "Clean the dataset and train again.",
         )

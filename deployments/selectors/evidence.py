@@ -167,6 +167,7 @@ def _contamination(adapter: Any, evaluation: Any | None) -> dict[str, int] | Non
     return {
         "exact": sum(overlap.exact for overlap in overlaps),
         "normalised": sum(overlap.normalised for overlap in overlaps),
+        "similar": sum(overlap.ngram + overlap.near for overlap in overlaps),
     }
 
 

@@ -220,10 +220,12 @@ def test_rows_shared_with_a_golden_set_are_told_at_the_start():
     datasets.make_version(project=project, by=by, purpose="golden", rows=datasets.tickets(3))
 
     run = factory.make_draft(project, by, version=version)
-    services.start_run(run, by=by)
+    with pytest.raises(Refused, match="3 rows of .* also stand in the golden set"):
+        services.start_run(run, by=by)
+    services.start_run(run, by=by, leak_reason="A test of memory.")
 
     (overlap,) = run.launched_with["overlaps"]
-    assert overlap["exact"] == 3
+    assert (overlap["exact"], run.launched_with["leak_reason"]) == (3, "A test of memory.")
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.REVIEWER])

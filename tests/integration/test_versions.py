@@ -144,7 +144,8 @@ def test_the_builder_adds_moves_removes_previews_and_makes(web, version):
 
 
 def test_every_step_of_the_builder_is_read_as_it_was_shown(version):
-    from datasets_app.pages.drafts import OFFERS, Draft
+    from datasets_app.pages.drafts import Draft
+    from datasets_app.pages.offers import OFFERS
     from datasets_app.services.builds import readable
 
     filled = {

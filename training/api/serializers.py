@@ -142,6 +142,13 @@ class StartRunSerializer(StrictSerializer):
     """`cut` is the decision about rows that are too long, when the recipe has not made it."""
 
     cut = serializers.ChoiceField(["refuse", "drop", "cut"], required=False, allow_null=True, default=None)
+    leak_reason = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=2000,
+        help_text="Why rows of golden sets are trained on.",
+    )
 
 
 class MetricSerializer(serializers.Serializer):

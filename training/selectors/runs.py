@@ -114,4 +114,4 @@ def predicted_against_actual(run: Run, now: datetime) -> list[dict[str, Any]]:
 def overlaps(version: DatasetVersion) -> list[Overlap]:
     """Golden sets that share prompts with the version; those that share nothing are left out."""
     rows = version.overlaps.select_related("golden_version__dataset").order_by("-exact", "-normalised")
-    return [row for row in rows if row.exact or row.normalised]
+    return [row for row in rows if row.total]

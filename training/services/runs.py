@@ -52,13 +52,17 @@ def create_run(
     transitions.record(run, "run.created", actor=by.email)
     if base.is_ready:
         ensure_profile(version, base, by=by)
+    datasets.compare_soon(version, actor=by.email)
     return run
 
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
-    """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed."""
+def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = "") -> Run:
+    """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed;
+
+    `leak_reason` says why rows of golden sets are trained on, if there are any.
+    """
     run.refresh_from_db()  # prices and settings as they are now, not as whoever holds the row once read them
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
@@ -66,7 +70,7 @@ def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
     profile = _counted(run)
     stats = selectors.token_stats(profile, recipe.max_length)
     _check_rows(stats, recipe)
-    datasets.ensure_overlaps(run.dataset_version)
+    datasets.refuse_unfit(run.dataset_version, leak_reason=leak_reason)
     projection = selectors.projection(run.project, run.base, profile, recipe)
     leases.queue_job(
         run,
@@ -75,7 +79,7 @@ def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
         spec=_freeze(run, recipe).frozen(),
         projection=projection.as_dict(),
         total_steps=projection.steps,
-        launched_with=_known_at_start(run, stats, recipe),
+        launched_with=_known_at_start(run, stats, recipe) | ({"leak_reason": leak_reason} if leak_reason else {}),
         started_by=by,
     )
     return run
@@ -83,9 +87,9 @@ def start_run(run: Run, *, by: User, cut: str | None = None) -> Run:
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def launch_run(project: Project, *, by: User, cut: str | None = None, **parts: Any) -> Run:
+def launch_run(project: Project, *, by: User, cut: str | None = None, leak_reason: str = "", **parts: Any) -> Run:
     """Create and start in one go: when the start is refused, no draft is left behind."""
-    return start_run(create_run(project, by=by, **parts), by=by, cut=cut)
+    return start_run(create_run(project, by=by, **parts), by=by, cut=cut, leak_reason=leak_reason)
 
 
 @requires(Permission.RUN_CANCEL)
@@ -135,6 +139,7 @@ def _check_parts(
             raise Invalid(
                 f"There is no {type(thing).__name__} of that number in this project.", code="not_found", field=field
             )
+    datasets.refuse_unreleased(version)
     if version.dataset.purpose != "training":
         raise Invalid(
             f"{version} is a {version.dataset.get_purpose_display().lower()}. What a run is judged by must never be "
@@ -228,7 +233,7 @@ def _known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[
         "rows_left_out": tokens.rows_lost(stats, recipe.cut),
         "unshowable": stats["unshowable"],
         "overlaps": [
-            {"golden": str(row.golden_version), "exact": row.exact, "normalised": row.normalised}
+            {"golden": str(row.golden_version), "exact": row.exact, "normalised": row.normalised, "total": row.total}
             for row in selectors.overlaps(run.dataset_version)
         ],
         "at": timezone.now().isoformat(),

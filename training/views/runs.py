@@ -51,9 +51,12 @@ class RunCreate(ProjectPage):
     def post(self, request: HttpRequest, project: str) -> HttpResponse:
         form = forms.RunForm(request.POST, project=self.project)
         if form.is_valid():
-            service = self.service if request.POST.get("then") == "draft" else services.launch_run
+            draft = request.POST.get("then") == "draft"
             try:
-                return redirect(service(self.project, by=request.user, **form.parts))
+                if draft:
+                    return redirect(self.service(self.project, by=request.user, **form.parts))
+                reason = form.cleaned_data["leak_reason"]
+                return redirect(services.launch_run(self.project, by=request.user, leak_reason=reason, **form.parts))
             except Refused as refused:
                 add_refusal(form, refused)
         return self.page(form, status=400)
@@ -133,7 +136,8 @@ class RunStart(RunPage):
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         form = forms.CutForm(request.POST)
         cut = form.cleaned_data["cut"] if form.is_valid() else None
-        return redirect(self.service(self.run(pk), by=request.user, cut=cut or None))
+        reason = request.POST.get("leak_reason", "")[:2000]
+        return redirect(self.service(self.run(pk), by=request.user, cut=cut or None, leak_reason=reason))
 
 
 class RunCancel(RunPage):
