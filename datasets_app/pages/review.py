@@ -61,11 +61,13 @@ def queue_page(review: ReviewRound, user: User) -> dict[str, Any]:
     }
 
 
-def items_page(review: ReviewRound, user: User, items: Sequence[ReviewItem]) -> dict[str, Any]:
+def items_page(
+    review: ReviewRound, user: User, items: Sequence[ReviewItem], pending: Sequence[int] = ()
+) -> dict[str, Any]:
     return {
         "review": review,
         "entries": [shown_item(item, row, hits) for item, row, hits in reads.shown_items(items)],
-        "left": reads.waiting_for(review, user),
+        "left": reads.waiting_for(review, user, pending),
         "skipped": reads.skipped_by(review, user),
     }
 

@@ -1,6 +1,6 @@
 """Which rows a review is about, what the queue shows of them, and who may look."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -129,20 +129,23 @@ def findings_at(version: DatasetVersion, indices: Sequence[int]) -> dict[int, li
     return hits
 
 
-def waiting_for(review: ReviewRound, user: User) -> int:
-    """How many rows of the round this person may still look at, those that were not laid out yet included."""
+def waiting_for(review: ReviewRound, user: User, without: Collection[int] = ()) -> int:
+    """How many rows of the round this person may still look at, those not laid out yet included.
+
+    `without` are items whose decision is still on its way.
+    """
     if not review.people:
-        return review.planned - review.laid + _open_items(review, user, None)
+        return review.planned - review.laid + _open_items(review, user, None, without)
     if user.pk not in review.people:
-        return _open_items(review, user, None)
+        return _open_items(review, user, None, without)
     at, people = review.people.index(user.pk), len(review.people)
     later = share_of(review.planned, people, at) - share_of(review.laid, people, at)
-    return later + _open_items(review, user, user) + _open_items(review, user, None)
+    return later + _open_items(review, user, user, without) + _open_items(review, user, None, without)
 
 
-def _open_items(review: ReviewRound, user: User, assigned: User | None) -> int:
+def _open_items(review: ReviewRound, user: User, assigned: User | None, without: Collection[int]) -> int:
     items = review.items.filter(decided__lt=F("needs"), assigned_to=assigned)
-    return items.exclude(decisions__reviewer=user).count()
+    return items.exclude(pk__in=without).exclude(decisions__reviewer=user).count()
 
 
 def skipped_by(review: ReviewRound, user: User) -> int:

@@ -100,18 +100,24 @@ class ReviewTake(ReviewPage):
     def post(self, request, project, pk):
         review = self.review(pk)
         items = self.service(review, by=request.user, **wanted(request))
-        return self.render("datasets/_review_items.html", queue_pages.items_page(review, request.user, items))
+        pending = numbers(request, "pending")
+        return self.render("datasets/_review_items.html", queue_pages.items_page(review, request.user, items, pending))
 
 
 def wanted(request: HttpRequest) -> dict:
     """How many items the page asks for, and which it has."""
-    number, having = request.POST.get("number", "4"), request.POST.get("having", "")
-    keys = [key for key in having.split(",") if key]
+    number = request.POST.get("number", "4")
     if not (number.isascii() and number.isdigit() and 1 <= int(number[:3]) <= 10):
         raise Invalid("Between 1 and 10 rows are given at once.", code="bad_number", field="number")
+    return {"number": int(number), "having": numbers(request, "having"), "skipped": "skipped" in request.POST}
+
+
+def numbers(request: HttpRequest, name: str) -> list[int]:
+    """Items by their numbers, with commas between."""
+    keys = [key for key in request.POST.get(name, "").split(",") if key]
     if len(keys) > 500 or not all(key.isascii() and key.isdigit() and len(key) < 19 for key in keys):
-        raise Invalid("Items are named by their numbers, at most 500 of them.", code="bad_items", field="having")
-    return {"number": int(number), "having": [int(key) for key in keys], "skipped": "skipped" in request.POST}
+        raise Invalid("Items are named by their numbers, at most 500 of them.", code="bad_items", field=name)
+    return [int(key) for key in keys]
 
 
 class ReviewAssign(ReviewPage):

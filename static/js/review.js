@@ -4,7 +4,7 @@
   if (!root) return;
   const { round, person, take, items: api, ahead } = root.dataset;
   const part = (name) => root.querySelector(`[data-${name}]`);
-  const [list, end, saving, trouble, count] = ["list", "end", "saving", "trouble", "count"].map(part);
+  const [list, end, saving, trouble, blocked, count] = ["list", "end", "saving", "trouble", "blocked", "count"].map(part);
   const panels = { fix: part("fix"), reject: part("reject"), comment: part("comment") };
   const DONE = { accept: "Accepted", fix: "Fixed", swap: "Turned round", reject: "Rejected", skip: "Skipped" };
   const IDLE = 120000;
@@ -13,6 +13,7 @@
   let at = -1;
   let left = Number(root.dataset.left);
   let skipped = Number(root.dataset.skipped);
+  let since = 0; /* rows decided here since the server was asked how many are left */
   let asking = false;
   let dry = false; /* the server had nothing more when it was last asked */
 
@@ -97,6 +98,8 @@
     const known = [...rows.filter((row) => !row.verdict).map((row) => row.id), ...outbox.items()];
     const body = new URLSearchParams({ number: Math.max(1, Number(ahead) - undecided()), having: [...new Set(known)].join(",") });
     if (again) body.set("skipped", "yes");
+    body.set("pending", outbox.items().join(","));
+    since = 0;
     try {
       const answer = await fetch(take, { method: "POST", body, headers: { "X-CSRFToken": outbox.token(), "HX-Request": "true" }, signal: AbortSignal.timeout(20000) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -104,8 +107,8 @@
       else closed(page, answer.redirected ? 403 : answer.status);
     } catch {
       if (!undecided()) {
-        trouble.hidden = false;
-        trouble.replaceChildren(line("No connection: the next rows come when the line is back."));
+        blocked.hidden = false;
+        blocked.replaceChildren(line("No connection: the next rows come when the line is back."));
       }
       setTimeout(() => { asking = false; bring(again); }, 5000);
       return;
@@ -119,9 +122,9 @@
   const receive = (page) => {
     const found = page.querySelector("[data-left]");
     if (!found) return closed(page, 200);
-    const pending = new Set(outbox.items().map(String));
     const before = rows.length;
-    left = Math.max(0, Number(found.dataset.left) - pending.size);
+    blocked.hidden = true;
+    left = Math.max(0, Number(found.dataset.left) - since);
     skipped = Number(found.dataset.skipped);
     for (const node of found.querySelectorAll("[data-item]")) {
       const id = node.dataset.item;
@@ -139,10 +142,10 @@
   const closed = (page, status) => {
     part("waiting")?.remove();
     const text = page.querySelector(".refusal, .notice")?.textContent.replace(/\s+/g, " ").trim();
-    trouble.hidden = false;
+    blocked.hidden = false;
     dry = true;
-    trouble.replaceChildren(line(status === 403 ? "You are signed out, or may not review here. Reload the page." : text || "The next rows could not be brought. Reload the page."));
-    announce(trouble.textContent);
+    blocked.replaceChildren(line(status === 403 ? "You are signed out, or may not review here. Reload the page." : text || "The next rows could not be brought. Reload the page."));
+    announce(blocked.textContent);
   };
 
   /* ---- Moving between rows ---- */
@@ -201,7 +204,10 @@
     const fresh = !row.verdict;
     row.verdict = verdict;
     row.body = { verdict, ...more };
-    if (fresh) left = Math.max(0, left - 1);
+    if (fresh) {
+      left = Math.max(0, left - 1);
+      since++;
+    }
     order.push(row.id);
     outbox.put(row.id, `${api}${row.id}/decide/`, { verdict, comment: row.comment, seconds: Math.round(row.seconds * 10) / 10, ...more, ...(next ? { showing: Number(next.id) } : {}) });
     row.seconds = 0;
@@ -216,6 +222,7 @@
     row.verdict = "";
     row.body = null;
     left++;
+    since--;
     outbox.put(id, `${api}${id}/undo/`, {});
     show(index, "Undone.");
   };
