@@ -101,6 +101,19 @@ class GigabytesField(forms.DecimalField):
         return None if amount is None else int(amount * self.GIGABYTE)
 
 
+class PercentField(forms.DecimalField):
+    """People type 30, the project keeps 0.300."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Decimal):
+            return f"{(value * 100).normalize():f}"
+        return value
+
+    def clean(self, value: Any) -> Any:
+        share = super().clean(value)
+        return None if share is None else share / 100
+
+
 class SettingsForm(ProjectForm):
     gpu_hour_price = _price("An hour of a GPU")
     cpu_hour_price = _price("An hour of a CPU host")
@@ -121,12 +134,38 @@ class SettingsForm(ProjectForm):
         label="Storage",
         help_text="Leave empty for no limit. Files that would go beyond it are refused before they are sent.",
     )
+    review_data_changes = forms.BooleanField(
+        required=False,
+        label="Changes of data need a second person",
+        help_text="Uploads, recipes and reviews of existing datasets are proposed, and count when somebody else has "
+        "merged them.",
+    )
+    max_synthetic_share = PercentField(
+        required=False,
+        min_value=Decimal(0),
+        max_value=Decimal(100),
+        max_digits=4,
+        decimal_places=1,
+        label="Rows written by models, at most",
+        help_text="Leave empty for no limit. No run starts on a version with more.",
+    )
+    max_synthetic_depth = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=99,
+        label="Generation depth, at most",
+        help_text="0: only people's rows. 1: a model's too. 2: also of models that learned from models' rows.",
+    )
 
     @classmethod
     def of(cls, project: Project, data: Any = None) -> "SettingsForm":
         form = cls(data)
         values = {name: getattr(project, name) for name in form.fields}
-        form.initial = {name: _short(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+        plain = ("max_synthetic_share",)  # its field knows how it is written
+        form.initial = {
+            name: _short(value) if isinstance(value, Decimal) and name not in plain else value
+            for name, value in values.items()
+        }
         return form
 
 

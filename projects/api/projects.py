@@ -19,6 +19,7 @@ from projects.models.people import ROLES
 from projects.services import projects as services
 
 PRICES = ["gpu_hour_price", "cpu_hour_price", "people_hour_price", "monthly_budget", "storage_quota_bytes"]
+DATA = ["review_data_changes", "max_synthetic_share", "max_synthetic_depth"]
 
 
 class ProjectSerializer(StrictModelSerializer):
@@ -26,7 +27,7 @@ class ProjectSerializer(StrictModelSerializer):
 
     class Meta:
         model = Project
-        fields = ["slug", "name", "description", "currency", *PRICES, "created_at"]
+        fields = ["slug", "name", "description", "currency", *PRICES, *DATA, "created_at"]
         read_only_fields = ["slug", "created_at"]
 
 

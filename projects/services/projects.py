@@ -22,6 +22,9 @@ CHANGEABLE = (
     "people_hour_price",
     "monthly_budget",
     "storage_quota_bytes",
+    "review_data_changes",
+    "max_synthetic_share",
+    "max_synthetic_depth",
 )
 
 
