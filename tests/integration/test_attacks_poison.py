@@ -131,6 +131,11 @@ def test_a48_one_contributor_who_brings_most_of_the_rows_is_named(scene):
     assert finding.count == 300
 
 
+def asked_again(text: str, n: int) -> dict[str, Any]:
+    answer = writing.conversation(Draw(SEED, n), SEED)[1][-1]
+    return {"messages": [{"role": "user", "content": text}, answer]}
+
+
 def leaks(golden: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The first golden rows as they may find their way in."""
     lang = language("en", SEED)
@@ -142,8 +147,7 @@ def leaks(golden: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
             {"messages": writing.edited(golden[n]["messages"], lang, 0.01, Draw(SEED, n, 4))} for n in range(10, 15)
         ],
         "ngram": [
-            said(honest(n + 1)[n], 0, "As I wrote: " + " ".join(prompt[n].split(" ")[3:30]) + " and so on.")
-            for n in range(15, 20)
+            asked_again("As I wrote: " + " ".join(prompt[n].split(" ")[3:30]) + " and so on.", n) for n in range(15, 20)
         ],
     }
 
@@ -170,8 +174,7 @@ def test_a49_golden_rows_in_the_training_data_are_found_however_they_came_there(
     assert overlap.exact >= 5  # an edit of the answer alone leaves the question as it was
     assert overlap.normalised >= 5
     assert overlap.ngram + overlap.near >= 5
-    found = {row["row"] if isinstance(row, dict) else row[0] if isinstance(row, list) else row for row in overlap.rows}
-    assert found == set(range(20))
+    assert set(overlap.rows) == set(range(20))
 
 
 def test_a49_an_honest_set_shares_nothing_with_the_golden_set(scene):
