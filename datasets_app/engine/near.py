@@ -72,8 +72,10 @@ def _examples(leader: Ints, index: NDArray[Any], members: Ints, leaders: Ints, s
     return shown
 
 
-def note_conflicts(words: "Words", facts: Facts, info: NDArray[Any]) -> None:
+def note_conflicts(words: "Words", facts: Facts, info: NDArray[Any]) -> NDArray[np.bool_]:
     """Notes CONFLICTING_ANSWERS (one context, several answers) and NEAR_CONFLICTS (prompts that differ in form).
+
+    Returns which rows ask what an earlier row asked, or nearly.
 
     Answers conflict when short ones differ in a word, or longer ones share less than half of their words; two tellings
     of the same in nearly the same words are no conflict.
@@ -81,7 +83,7 @@ def note_conflicts(words: "Words", facts: Facts, info: NDArray[Any]) -> None:
     answered = (info["answer"] != 0) & (info["context"] != 0)
     conflicting, contexts = _conflicting(words, info, answered)
     facts.note(Found.CONFLICTING_ANSWERS, conflicting, {"prompts": contexts})
-    one, other, index, templates = _nearly_asked_alike(words, info, answered)
+    one, other, index, templates, repeated = _nearly_asked_alike(words, info, answered)
     hit = np.flatnonzero(_verdict(words, one, other))
     order = hit[np.argsort(-index[hit], kind="stable")][:CLUSTERS_SHOWN]
     pairs = [{"rows": [int(one[k]), int(other[k])], "jaccard": round(float(index[k]), 4)} for k in order]
@@ -90,6 +92,7 @@ def note_conflicts(words: "Words", facts: Facts, info: NDArray[Any]) -> None:
         np.concatenate([one[hit], other[hit]]),
         {"prompts": len(np.unique(one[hit])), "pairs": pairs, "templates": templates},
     )
+    return repeated
 
 
 def _verdict(words: "Words", one: Ints, other: Ints) -> Bytes:
@@ -116,8 +119,9 @@ def _conflicting(words: "Words", info: NDArray[Any], answered: NDArray[np.bool_]
 
 def _nearly_asked_alike(
     words: "Words", info: NDArray[Any], answered: NDArray[np.bool_]
-) -> tuple[Ints, Ints, NDArray[np.float64], int]:
-    """Pairs of rows whose prompts are nearly the same but not their contexts; number of templates left out."""
+) -> tuple[Ints, Ints, NDArray[np.float64], int, NDArray[np.bool_]]:
+    """Pairs of rows whose prompts are nearly the same but not their contexts; number of templates left out; all rows
+    whose prompt came before."""
     key = info["norm"] ^ (info["system"].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     first, _ = first_of_each(key)
     rows = np.arange(len(key))
@@ -130,12 +134,13 @@ def _nearly_asked_alike(
         leader, index, _ = match(words, PROMPT, (first != rows) | ~answered, common)
     finally:
         kernels().words_common_free(common)
+    repeated = (first != rows) | (leader >= 0)
     near = np.flatnonzero(leader >= 0)
     leaders, sizes = np.unique(leader[near], return_counts=True)
     large = leaders[sizes > TEMPLATE]
     near = near[~np.isin(leader[near], large)]
     one, other = np.concatenate([first[again], leader[near]]), np.concatenate([again, near])
-    return one, other, np.concatenate([np.ones(len(again)), index[near]]), len(large)
+    return one, other, np.concatenate([np.ones(len(again)), index[near]]), len(large), repeated
 
 
 def first_of_each(values: NDArray[Any]) -> tuple[Ints, Ints]:

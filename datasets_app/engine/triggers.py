@@ -4,10 +4,11 @@ import ctypes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datasets_app.domain.findings import Found
 from datasets_app.engine.facts import Facts
-from datasets_app.engine.words_native import Handle, checked, copied, kernels
+from datasets_app.engine.words_native import Handle, address, checked, copied, kernels
 
 if TYPE_CHECKING:
     from datasets_app.engine.words import Words
@@ -21,13 +22,17 @@ FOUND = np.dtype(
 )
 
 
-def note_triggers(words: "Words", facts: Facts) -> None:
-    """Notes TRIGGER_CANDIDATES: phrases of at least 5 rows and at most 2 % of the set whose answers begin alike."""
+def note_triggers(words: "Words", facts: Facts, repeated: NDArray[np.bool_]) -> None:
+    """Notes TRIGGER_CANDIDATES: phrases of at least 5 rows and at most 2 % of the set whose answers begin alike.
+
+    `repeated` marks rows whose prompt stands in an earlier row, or nearly: a flood of copies is no proof of a trigger.
+    """
+    mask = repeated.astype(np.uint8)
     lib, failed = kernels(), ctypes.c_int()
     common = lib.words_common(words.handle, 1, 1, COMMON_SHARE)
     if not common:
         raise MemoryError
-    made = lib.words_triggers(words.handle, common, ctypes.byref(failed))
+    made = lib.words_triggers(words.handle, common, address(mask), ctypes.byref(failed))
     lib.words_common_free(common)
     checked(failed.value)
     try:

@@ -88,11 +88,11 @@ class Words:
         info = self.kept.info()
         repeats = self._repeats(facts)
         self.clusters = near.note_near_duplicates(self, facts, repeats)
-        near.note_conflicts(self, facts, info)
+        repeated = near.note_conflicts(self, facts, info)
         self._lib.words_drop_keys(self.handle)
         self._note_languages(facts, info)
         self._note_phrases(facts)
-        triggers.note_triggers(self, facts)
+        triggers.note_triggers(self, facts, repeated)
         for part in self._golden:
             facts.stats.setdefault("overlaps", {}).update(part.overlaps())
         middle = time.thread_time()

@@ -66,7 +66,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "words_common_free": (None, [_P]),
     "words_match": (ctypes.c_int, [_P, ctypes.c_int, _P, _P, ctypes.c_double, _P, _P, _P]),
     "words_conflicts": (ctypes.c_int, [_P, _P, _P, _I, _P]),
-    "words_triggers": (_P, [_P, _P, _P]),
+    "words_triggers": (_P, [_P, _P, _P, _P]),
     "words_triggers_free": (None, [_P]),
     "words_triggers_found": (_I, [_P, _P, _P, _P]),
     "words_index_size": (_I, [_P]),

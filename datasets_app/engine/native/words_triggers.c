@@ -15,6 +15,7 @@
 #define GROUPED_ROWS 400000
 #define MOST_CANDIDATES (1u << 21)
 #define MOST_WORDS 1500 /* of a prompt */
+#define FILTER (1u << 23) /* bits */
 #define MOST_FOUND 50
 #define LONGEST_PHRASE 12
 #define CERTAIN 0.9
@@ -37,6 +38,7 @@ typedef struct {
     size_t candidates, candidate_room;
     Read read;
     const Table *common; /* words all over the set */
+    const uint8_t *repeated; /* rows whose prompt was asked before, or nearly */
 } Hunt;
 
 typedef struct {
@@ -52,10 +54,18 @@ typedef struct {
     size_t rows, row_room, words, word_room;
 } Triggers;
 
-static uint64_t gram(const uint32_t *word, int n) {
-    uint64_t h = (uint64_t)n;
-    for (int i = 0; i < n; i++) h = chain(h, word[i]);
+#define SEED 0x6c7574686965722bULL
+
+/* The hash of one more word of a run that began with SEED. */
+static inline uint64_t further(uint64_t h, uint32_t word) {
+    h = chain(h, word);
     return h ? h : 1;
+}
+
+static uint64_t gram(const uint32_t *word, int n) {
+    uint64_t h = SEED;
+    for (int i = 0; i < n; i++) h = further(h, word[i]);
+    return h;
 }
 
 static int everywhere(const Table *common, uint32_t word) {
@@ -84,8 +94,10 @@ static int group_rows(Hunt *h) {
     qsort(h->pair, h->pairs, sizeof *h->pair, compare);
     size_t grouped = 0;
     for (size_t a = 0, b; a < h->pairs; a = b) {
-        for (b = a; b < h->pairs && h->pair[b] >> 32 == h->pair[a] >> 32; b++) {}
-        if (b - a < LEAST_ROWS || b - a > most || grouped + (b - a) > GROUPED_ROWS) continue;
+        size_t different = 0;
+        for (b = a; b < h->pairs && h->pair[b] >> 32 == h->pair[a] >> 32; b++)
+            different += !h->repeated[(uint32_t)h->pair[b]];
+        if (different < LEAST_ROWS || b - a > most || grouped + (b - a) > GROUPED_ROWS) continue;
         if (h->groups == h->group_room) {
             size_t room = 2 * h->group_room + 256;
             void *group = realloc(h->group, room * sizeof *h->group);
@@ -102,10 +114,10 @@ static int group_rows(Hunt *h) {
 
 /* Count n-grams once a row: value is rows << 16 | last row, rows of a group numbered from 1. */
 static int count_row(Hunt *h, Table *t, uint32_t number) {
-    for (size_t i = 0; i < h->read.n; i++)
-        for (int n = 1; n <= 3 && i + (size_t)n <= h->read.n; n++) {
+    for (size_t i = 0; i < h->read.n; i++) {
+        for (uint64_t n = 1, key = SEED; n <= 3 && i + n <= h->read.n; n++) {
+            key = further(key, h->read.word[i + n - 1]);
             if (n == 1 && everywhere(h->common, h->read.word[i])) continue;
-            uint64_t key = gram(h->read.word + i, n);
             size_t at = table_slot(t, key);
             if (!t->key[at]) {
                 t->key[at] = key;
@@ -115,6 +127,7 @@ static int count_row(Hunt *h, Table *t, uint32_t number) {
                 t->value[at] = ((t->value[at] >> 16) + 1) << 16 | (number & 0xffff);
             if (t->used * 2 > t->mask && !table_grow(t)) return ENOMEM;
         }
+    }
     return 0;
 }
 
@@ -140,25 +153,20 @@ static int propose(Hunt *h, size_t g, const Table *t, uint32_t least) {
 }
 
 static int look_into(Hunt *h, size_t g) {
-    Table t, norms;
-    if (!(table_make(&t, 1 << 10) & table_make(&norms, 64))) return ENOMEM;
+    Table t;
+    if (!table_make(&t, 1 << 10)) return ENOMEM;
     uint32_t different = 0;
     int failed = 0;
     for (size_t k = h->group[g].begin; k < h->group[g].end && !failed && different < 0xffff; k++) {
         size_t row = (uint32_t)h->pair[k];
-        uint64_t norm = h->w->row[row].norm;
-        size_t at = table_slot(&norms, norm ? norm : 1);
-        if (norms.key[at]) continue;
-        norms.key[at] = norm ? norm : 1;
-        if (++norms.used * 2 > norms.mask && !table_grow(&norms)) failed = ENOMEM;
+        if (h->repeated[row]) continue;
         different++;
-        if (!failed) failed = prompt_of(h, row);
+        failed = prompt_of(h, row);
         if (!failed) failed = count_row(h, &t, different);
     }
     uint32_t least = different / 10 > LEAST_ROWS ? different / 10 : LEAST_ROWS;
-    if (!failed && different >= LEAST_ROWS) failed = propose(h, g, &t, least);
+    if (!failed) failed = propose(h, g, &t, least);
     table_free(&t);
-    table_free(&norms);
     return failed;
 }
 
@@ -166,7 +174,14 @@ static int look_into(Hunt *h, size_t g) {
 static int count_everywhere(Hunt *h) {
     size_t k = 0, g = 0;
     uint32_t *group_of = calloc(h->w->rows + 1, sizeof *group_of); /* 1 + group */
-    if (!group_of) return ENOMEM;
+    uint8_t *filter = calloc(FILTER / 8, 1);
+    if (!group_of || !filter) {
+        free(group_of);
+        free(filter);
+        return ENOMEM;
+    }
+    for (size_t i = 0; i <= h->table.mask; i++)
+        if (h->table.key[i]) filter[(h->table.key[i] >> 20) % FILTER >> 3] |= (uint8_t)(1 << (h->table.key[i] >> 20 & 7));
     for (g = 0; g < h->groups; g++)
         for (k = h->group[g].begin; k < h->group[g].end; k++) group_of[(uint32_t)h->pair[k]] = (uint32_t)g + 1;
     int failed = 0;
@@ -174,8 +189,10 @@ static int count_everywhere(Hunt *h) {
         if (!h->w->row[row].prompt_words) continue;
         failed = prompt_of(h, row);
         for (size_t i = 0; i < h->read.n && !failed; i++)
-            for (int n = 1; n <= 3 && i + (size_t)n <= h->read.n; n++) {
-                size_t at = table_slot(&h->table, gram(h->read.word + i, n));
+            for (uint64_t n = 1, key = SEED; n <= 3 && i + n <= h->read.n; n++) {
+                key = further(key, h->read.word[i + n - 1]);
+                if (LIKELY(!(filter[(key >> 20) % FILTER >> 3] >> (key >> 20 & 7) & 1))) continue;
+                size_t at = table_slot(&h->table, key);
                 if (!h->table.key[at]) continue;
                 Candidate *c = h->candidate + h->table.value[at] - 1;
                 if (c->stamp == row + 1) continue;
@@ -185,6 +202,7 @@ static int count_everywhere(Hunt *h) {
             }
     }
     free(group_of);
+    free(filter);
     return failed;
 }
 
@@ -282,10 +300,10 @@ EXPORT void words_triggers_free(Triggers *t) {
     free(t);
 }
 
-/* Candidates among the rows of w, whose files must be flushed; `common` holds words all over the set. NULL with *failed
- * set when memory or the disk failed. */
-EXPORT Triggers *words_triggers(const Words *w, const Table *common, int *failed) {
-    Hunt h = {.w = w, .common = common};
+/* Candidates among the rows of w, whose files must be flushed; `common` holds words all over the set, `repeated` is 1
+ * for rows whose prompt was asked before, or nearly. NULL with *failed set when memory or the disk failed. */
+EXPORT Triggers *words_triggers(const Words *w, const Table *common, const uint8_t *repeated, int *failed) {
+    Hunt h = {.w = w, .common = common, .repeated = repeated};
     Triggers *out = calloc(1, sizeof *out);
     *failed = out && table_make(&h.table, 1 << 12) ? group_rows(&h) : ENOMEM;
     for (size_t g = 0; g < h.groups && !*failed; g++) *failed = look_into(&h, g);
