@@ -11,6 +11,7 @@ from datasets_app.engine.batch import BATCH_BYTES, BATCH_ROWS, Batch
 from datasets_app.engine.converting import Converter
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.native import json as native
+from datasets_app.engine.readers import document
 from datasets_app.engine.readers.base import Item, checked, too_long
 from datasets_app.engine.streams import CHUNK, Read
 
@@ -104,6 +105,40 @@ class Lines:
     def _more(self) -> None:
         chunk = self._read(CHUNK)
         self._data, self._at, self._last = self._data[self._at :] + chunk, 0, not chunk
+
+
+class Elements:
+    """The elements of a JSON list in the place of lines."""
+
+    number = 0  # lines of the file are counted by the reader
+
+    def __init__(self, read: Read, limits: Limits) -> None:
+        self._elements = document.elements(read, limits, is_list=True)
+        self._limits = limits
+
+    def items(self) -> Iterator[Item]:
+        return (self._item(line, element) for line, element in self._elements)
+
+    def batches(self, rows: native.Rows, converter: Converter, first: int = 0) -> Iterator[Batch]:
+        count, size = rows.rows, 0
+        for line, element in self._elements:
+            if element is not None and rows.row(element, line):
+                count += 1
+            else:
+                taken = converter.row_of(self._item(line, element))
+                if taken is None:
+                    continue
+                rows.append(line, taken.row, taken.digest)
+                count += 1
+            size += len(element or b"")
+            if count >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield rows.take(first)
+                first, count, size = first + count, 0, 0
+        if count:
+            yield rows.take(first)
+
+    def _item(self, line: int, element: bytes | None) -> Item:
+        return document.item_of(line, element, self._limits, self._limits.line_bytes)
 
 
 def kernel_for(fmt: Format, kind: Kind | None, lines: int) -> native.Rows | None:

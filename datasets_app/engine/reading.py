@@ -16,7 +16,7 @@ from datasets_app.engine.aside import Aside
 from datasets_app.engine.batch import BATCH_BYTES, BATCH_ROWS, Batch, batch_of_rows
 from datasets_app.engine.converting import Bad, Converter, Taken, mapped, sample, suggested
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.lines import Lines, kernel_for
+from datasets_app.engine.lines import Elements, Lines, kernel_for
 from datasets_app.engine.pieces import Piece
 from datasets_app.engine.readers.base import Item, Items
 from datasets_app.engine.refusal import FileRefused
@@ -26,6 +26,7 @@ __all__ = ["Bad", "Reading"]
 
 LOOKED_AT, LOOKED_AT_CHARS = 50, 4_000_000
 SAMPLES = 3
+FAST: dict[FileType, type[Lines] | type[Elements]] = {FileType.JSONL: Lines, FileType.JSON_LIST: Elements}
 NoteBad: TypeAlias = Callable[[Bad], None]
 NoteSamples: TypeAlias = Callable[[Iterator[dict[str, Any]]], None]
 
@@ -68,7 +69,7 @@ class Reading:
         converter: Converter | None = None
         for piece in self.upload.pieces():
             said = piece.mapping or self.mapping
-            lines = Lines(piece.read, self.limits) if piece.kind == FileType.JSONL else None
+            lines = FAST[piece.kind](piece.read, self.limits) if piece.kind in FAST else None
             items = lines.items() if lines else piece.items(self.limits, self.ignored)
             head = _head(items)
             if converter is None:
@@ -85,7 +86,12 @@ class Reading:
                 yield batch
 
     def _piece(
-        self, converter: Converter, head: list[Item], items: Items, lines: Lines | None, note_samples: NoteSamples
+        self,
+        converter: Converter,
+        head: list[Item],
+        items: Items,
+        lines: Lines | Elements | None,
+        note_samples: NoteSamples,
     ) -> Iterator[Batch]:
         grouper = grouping.grouper_of(converter.format)
         if grouper is not None:

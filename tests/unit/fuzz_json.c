@@ -12,6 +12,8 @@ void luthier_json_digest(void *kernel);
 void luthier_json_view(void *kernel, int64_t *out);
 int64_t luthier_json_feed(void *kernel, const uint8_t *data, int64_t at, int64_t size, int last, int64_t rows,
                           int64_t bytes, int64_t longest, int64_t *stop);
+int luthier_json_row(void *kernel, const uint8_t *data, int64_t at, int64_t end, int64_t line);
+int64_t luthier_json_sign(const uint8_t *data, int64_t at, int64_t size, int64_t level, int64_t *state);
 int luthier_json_check(const uint8_t *data, int64_t size, int64_t *out);
 int64_t luthier_json_stored(void *kernel, int kind, int64_t rows, const uint8_t *const *data,
                             const int64_t *const *offsets, const uint8_t *const *there, const int64_t *lines,
@@ -76,6 +78,14 @@ int main(int argc, char **argv) {
             luthier_json_view(kernel, out);
             luthier_json_reset(kernel);
         }
+        int64_t walk[2] = {0, 0}, level = (int64_t)(next() % 2);
+        for (int64_t sign = 0; sign < n; sign++) {
+            sign = luthier_json_sign(data, sign, n, level, walk);
+            if (walk[0] < 0) walk[0] = 0;
+        }
+        luthier_json_row(kernel, data, 0, n, 1);
+        luthier_json_digest(kernel);
+        luthier_json_reset(kernel);
         const uint8_t *columns[5] = {data, data, NULL, NULL, data}, yes = 1, *there[5] = {&yes, &yes, NULL, NULL, &yes};
         int64_t offsets[2] = {0, n}, lines[1] = {1};
         const int64_t *places[5] = {offsets, offsets, NULL, NULL, offsets};

@@ -18,7 +18,7 @@ from datasets_app.engine import strict
 from datasets_app.engine.batch import batch_of_rows
 from datasets_app.engine.converting import Converter
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.lines import Lines, kernel_for
+from datasets_app.engine.lines import Elements, Lines, kernel_for
 from datasets_app.engine.native import json as native
 from datasets_app.engine.readers import jsonl
 
@@ -201,6 +201,28 @@ def test_more_unknown_fields_than_the_kernel_counts_are_counted_all_the_same():
     rows = [{"text": "a", **{f"f{n}_{m}": m for m in range(20)}} for n in range(30)]
 
     assert_equal(b"\n".join(map(orjson.dumps, rows)), Format.TEXT)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(list(RECORDS)), st.data(), st.integers(1, 300), st.integers(0, 5))
+def test_the_elements_of_a_list_are_read_as_lines_are(fmt, data, step, style):
+    record = st.fixed_dictionaries(RECORDS[fmt], optional=ABOUT)
+    elements = [spelled(one, style) for one in data.draw(st.lists(record, min_size=1, max_size=5))]
+    want, want_bad, want_ignored, kind = by_reference(b"\n".join(elements), fmt)
+    kernel = None if kind is None else kernel_for(fmt, kind, 0)
+    if kernel is None:
+        return
+    bad, ignored = [], Counter()
+    reader = converter(fmt, bad, ignored)
+    reader.kind = kind
+
+    (read,) = Elements(reading(b"[\n" + b",\n".join(elements) + b"]", step), LIMITS).batches(kernel, reader)
+
+    assert [one._replace(line=one.line - 1) for one in bad] == want_bad
+    assert ignored + Counter(kernel.unknown()) == want_ignored
+    assert (read.line - 1).tolist() == want.line.tolist()
+    assert read.digest.tobytes() == want.digest.tobytes()
+    assert read.table.equals(want.table)
 
 
 def no_constant(name):

@@ -437,6 +437,54 @@ EXPORT int64_t luthier_json_feed(Kernel *k, const uint8_t *data, int64_t at, int
     return at;
 }
 
+/* One row by itself, which may run over several lines. 1 when it is taken, 0 when it is for Python, -1 without memory. */
+EXPORT int luthier_json_row(Kernel *k, const uint8_t *data, int64_t at, int64_t end, int64_t line) {
+    Record r;
+    if (!read_record(k, &r, data + at, end - at) || !count_unknown(k, &r)) return k->scan.code == J_MEMORY ? -1 : 0;
+    return put_row(k, &r, line, end - at) ? 1 : -1;
+}
+
+/* The next sign in a document at which one of its elements begins or ends, strings and what is nested passed over:
+ * returns its place, or `size`. level: 1 for the elements of the outermost list, 0 for values that follow one another.
+ * state: {depth, inside a string}; a sign is followed in it before it is returned. */
+EXPORT int64_t luthier_json_sign(const uint8_t *data, int64_t at, int64_t size, int64_t level, int64_t *state) {
+    int64_t depth = state[0];
+    const uint8_t *p = data + at, *end = data + size;
+    if (state[1]) goto inside;
+    for (; p < end; p++) {
+        switch (*p) {
+        case '"':
+            p++;
+        inside:
+            while (p < end && *p != '"') {
+                const uint8_t *next = j_special(p, end);
+                if (next >= end) p = end;
+                else if (*next == '"') p = next;
+                else if (*next == '\\') p = next + 2; /* may point one byte behind the end: the reader goes on there */
+                else p = next + 1;
+            }
+            if (p >= end) {
+                state[0] = depth;
+                state[1] = 1;
+                return p - data;
+            }
+            state[1] = 0;
+            break;
+        case '{': case '[':
+            if (++depth == level && level == 1) return state[0] = depth, p - data;
+            break;
+        case '}': case ']':
+            if (--depth <= 0) return state[0] = depth, p - data;
+            break;
+        case ',':
+            if (depth == 1 && level == 1) return state[0] = depth, p - data;
+            break;
+        }
+    }
+    state[0] = depth;
+    return p - data;
+}
+
 /* A line was passed over. */
 EXPORT void luthier_json_skip(Kernel *k) { k->lines++; }
 

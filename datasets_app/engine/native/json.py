@@ -98,6 +98,9 @@ def _functions() -> ctypes.CDLL:
         one.argtypes, one.restype = [pointer], None
     lib.luthier_json_feed.restype = number
     lib.luthier_json_feed.argtypes = [pointer, ctypes.c_char_p, number, number, ctypes.c_int, *[number] * 3, pointer]
+    lib.luthier_json_row.argtypes = [pointer, ctypes.c_char_p, number, number, number]
+    lib.luthier_json_sign.restype = number
+    lib.luthier_json_sign.argtypes = [ctypes.c_char_p, number, number, number, pointer]
     lib.luthier_json_append.argtypes = [pointer, number, ctypes.c_char_p, pointer, number, ctypes.c_char_p, number]
     lib.luthier_json_view.argtypes = [pointer, pointer]
     lib.luthier_json_unknown.restype = number
@@ -140,6 +143,22 @@ def sha256(texts: Sequence[bytes], *, instructions: bool = True) -> list[bytes]:
     out = ctypes.create_string_buffer(32 * len(texts) + 1)
     _functions().luthier_sha256(b"".join(texts), sizes.ctypes.data, len(texts), out, instructions)
     return [out.raw[32 * n : 32 * n + 32] for n in range(len(texts))]
+
+
+class Walk:
+    """Goes through a document from one end of an element to the next, whatever pieces it comes in."""
+
+    def __init__(self, level: int) -> None:
+        """`level`: 1 for the elements of the outermost list, 0 for values that follow one another."""
+        self._lib, self._level = _functions(), level
+        self._state = (ctypes.c_int64 * 2)()
+
+    def next_sign(self, data: bytes, at: int) -> int:
+        """Where from `at` on an element begins or ends; the end of the data, or one byte behind it, for nowhere."""
+        return int(self._lib.luthier_json_sign(data, at, len(data), self._level, self._state))
+
+    def begin_anew(self) -> None:
+        self._state[0] = 0
 
 
 class Gathered:
@@ -212,6 +231,13 @@ class Rows(Gathered):
         if stop[0] == Why.NO_MEMORY:
             raise MemoryError
         return Stop(at, Why(stop[0]), stop[1], stop[2], stop[3])
+
+    def row(self, text: bytes, line: int) -> bool:
+        """One row by itself; False when it is for Python."""
+        taken = self._lib.luthier_json_row(self._kernel, text, 0, len(text), line)
+        if taken < 0:
+            raise MemoryError
+        return bool(taken)
 
     def skip_line(self) -> None:
         """One line was passed over elsewhere."""

@@ -1,6 +1,5 @@
 """JSON documents: a list of rows, rows one after another over several lines, or an object of columns."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,13 +7,11 @@ from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import BadRecord
 from datasets_app.engine import sniff, strict
 from datasets_app.engine.limits import Limits
+from datasets_app.engine.native import json as native
 from datasets_app.engine.readers.base import Item, Items, checked, too_long
 from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.streams import CHUNK, Read
 
-_STRUCTURE = re.compile(rb'["{}\[\]]')
-_STRUCTURE_AND_COMMA = re.compile(rb'["{}\[\],]')
-_IN_STRING = re.compile(rb'["\\]')
 _SPACE = b" \t\r\n"
 
 
@@ -26,62 +23,36 @@ class Scanner:
 
     def __init__(self, read: Read, level: int, longest: int) -> None:
         self.read, self.level, self.longest = read, level, longest
-        self.buffer, self.position = b"", 0
-        self.depth, self.in_string = 0, False
+        self.buffer, self.begin = b"", 0  # where the element begins
+        self.walk = native.Walk(level)
+        self.position = 0  # of the walk; an escape may point one byte past the end
         self.line, self.overlong, self.closed = 1, False, False
 
     def elements(self) -> Iterator[tuple[int, bytes | None]]:
         """(line of its first byte, bytes or None when it was too long)."""
         while True:
-            match = self._next_sign()
-            if match is None:
-                if not self._more():
-                    break
-                continue
-            element = self._step(match)
-            if element is not None:
-                yield from self._cut(element)
+            self.position = self.walk.next_sign(self.buffer, self.position)
+            if self.position < len(self.buffer):
+                yield from self._follow(self.position)
+            elif not self._more():
+                break
         yield from self._rest()
 
-    def _next_sign(self) -> re.Match[bytes] | None:
-        at_commas = self.depth == self.level == 1
-        pattern = _IN_STRING if self.in_string else _STRUCTURE_AND_COMMA if at_commas else _STRUCTURE
-        return pattern.search(self.buffer, self.position)
-
-    def _step(self, match: re.Match[bytes]) -> int | None:
-        """Follow one sign; returns where the element ends if it ends here."""
-        sign = match.group()
-        self.position = match.end()
-        if self.in_string:
-            self.position += sign == b"\\"
-            self.in_string = sign != b'"'
-        elif sign == b'"':
-            self.in_string = True
-        elif sign in b"{[":
-            self._open(match.end())
+    def _follow(self, at: int) -> Iterator[tuple[int, bytes | None]]:
+        """A sign at which an element begins or ends."""
+        sign = self.buffer[at : at + 1]
+        self.position = at + 1
+        if sign in b"{[":
+            self._drop(at + 1)
         elif sign == b",":
-            return match.start()
+            yield from self._cut(at)
         else:
-            return self._close(match)
-        return None
-
-    def _open(self, end: int) -> None:
-        self.depth += 1
-        if self.depth == self.level == 1:
-            self._drop(end)
-
-    def _close(self, match: re.Match[bytes]) -> int | None:
-        self.depth -= 1
-        if self.level == 0 and self.depth <= 0:
-            self.depth = 0
-            return match.end()
-        if self.level == 1 and self.depth <= 0:
-            self.closed, self.depth = True, 0
-            return match.start()
-        return None
+            self.closed = True
+            self.walk.begin_anew()
+            yield from self._cut(at + 1 if self.level == 0 else at)
 
     def _cut(self, end: int) -> Iterator[tuple[int, bytes | None]]:
-        element, overlong = self.buffer[:end], self.overlong
+        element, overlong = self.buffer[self.begin : end], self.overlong
         first = len(element) - len(element.lstrip(_SPACE))
         line = self.line + element.count(b"\n", 0, first)
         self._drop(self.position)
@@ -92,24 +63,22 @@ class Scanner:
             yield line, element.strip(_SPACE)
 
     def _drop(self, end: int) -> None:
-        self.line += self.buffer.count(b"\n", 0, end)
-        self.buffer = self.buffer[end:]
-        self.position = max(0, self.position - end)
+        self.line += self.buffer.count(b"\n", self.begin, end)
+        self.begin = end
 
     def _more(self) -> bool:
         """Read on; an element beyond the limit is thrown away as it comes."""
-        if self.overlong or len(self.buffer) > self.longest:
-            skipped = self.position - len(self.buffer)  # an escape may point one byte past the end
+        if self.overlong or len(self.buffer) - self.begin > self.longest:
             self._drop(len(self.buffer))
-            self.position, self.overlong = max(0, skipped), True
-        else:
-            self.position = max(self.position, len(self.buffer))
+            self.overlong = True
+        self.buffer, self.position = self.buffer[self.begin :], self.position - self.begin
+        self.begin = 0
         chunk = self.read(CHUNK)
         self.buffer += chunk
         return bool(chunk)
 
     def _rest(self) -> Iterator[tuple[int, bytes | None]]:
-        tail = self.buffer.strip(_SPACE + b",")
+        tail = self.buffer[self.begin :].strip(_SPACE + b",")
         if self.overlong:
             yield self.line, None
         elif tail:
@@ -121,20 +90,27 @@ class Scanner:
 def read(source: Read, limits: Limits, *, is_list: bool) -> Items:
     """Rows of a list, or of objects that follow one another; a lone object may hold columns or a list of rows."""
     longest = limits.line_bytes if is_list else limits.document_bytes
-    scanner = Scanner(_without_bom(source), 1 if is_list else 0, longest)
     first = True
-    for line, element in scanner.elements():
-        if element is None:
-            yield too_long(line, longest)
-            continue
-        try:
-            value = strict.loads(element, limits)
-        except BadRecord as bad:
-            yield Item(line, None, bad, element)
-            continue
-        rows = _rows_inside(value) if first and not is_list else None
-        first = False
-        yield from [checked(line, value, element)] if rows is None else (checked(line, row) for row in rows)
+    for line, element in elements(source, limits, is_list=is_list):
+        item = item_of(line, element, limits, longest)
+        rows = _rows_inside(item.record) if first and not is_list and item.bad is None else None
+        first = first and item.bad is not None
+        yield from [item] if rows is None else (checked(line, row) for row in rows)
+
+
+def elements(source: Read, limits: Limits, *, is_list: bool) -> Iterator[tuple[int, bytes | None]]:
+    """(line, bytes) of each element of a document; None for one that is too long to be held."""
+    longest = limits.line_bytes if is_list else limits.document_bytes
+    return Scanner(_without_bom(source), 1 if is_list else 0, longest).elements()
+
+
+def item_of(line: int, element: bytes | None, limits: Limits, longest: int) -> Item:
+    if element is None:
+        return too_long(line, longest)
+    try:
+        return checked(line, strict.loads(element, limits), element)
+    except BadRecord as bad:
+        return Item(line, None, bad, element)
 
 
 def _without_bom(source: Read) -> Read:
