@@ -97,7 +97,7 @@ class Pipeline:
         for lane in self._lanes:
             lane.stop()
         if error is not None:
-            self._writer.close()
+            self._writer.abandon()
 
     def feed(self, batch: Batch) -> None:
         """Hand a batch to everybody; waits while the slowest is behind, raises what went wrong in any of them."""

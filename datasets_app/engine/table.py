@@ -1,6 +1,7 @@
 """rows.parquet: the stored form of a version, written a group at a time and read back as rows."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -72,6 +73,12 @@ class RowWriter:
         if self._rows:
             self._flush(self._rows)
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Let go of a file that nobody will read; what went wrong before must not be hidden by what goes wrong now."""
+        self._waiting, self._rows = [], 0
+        with suppress(pa.ArrowException, OSError):
+            self._writer.close()
 
     def _flush(self, rows: int) -> None:
         whole = self._waiting[0] if len(self._waiting) == 1 else pa.concat_tables(self._waiting)

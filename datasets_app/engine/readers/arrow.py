@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from datasets_app.domain.codes import Code
 from datasets_app.engine.limits import Limits
@@ -11,7 +12,7 @@ from datasets_app.engine.readers.base import Items
 from datasets_app.engine.readers.parquet import chosen, item_of, records
 from datasets_app.engine.refusal import FileRefused
 
-STEP = 256
+STEP, STEP_BYTES = 256, 2_000_000
 MAGIC = b"ARROW1"
 EXTENSION = b"ARROW:extension:name"
 
@@ -47,8 +48,13 @@ class ArrowRows:
             decoded += batch.nbytes
             if decoded > self.cap:
                 raise FileRefused(Code.DECODED_TOO_LARGE, f"more than {self.cap // 1_000_000} MB decoded")
-            for start in range(0, batch.num_rows, STEP):
-                for record in records(batch.slice(start, STEP)):
+            step = _step(batch)
+            for start in range(0, batch.num_rows, step):
+                part = _spelt_out(batch.slice(start, step))
+                decoded += part.nbytes if step < STEP else 0
+                if decoded > self.cap:
+                    raise FileRefused(Code.DECODED_TOO_LARGE, f"more than {self.cap // 1_000_000} MB decoded")
+                for record in records(part):
                     number += 1
                     yield item_of(number, record, self.limits)
 
@@ -68,6 +74,26 @@ class ArrowRows:
     def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         batch.validate(full=True)
         return batch.select(self.columns)
+
+
+def _step(batch: pa.RecordBatch) -> int:
+    """Rows at a time: few where a dictionary holds large values, for each row may repeat the largest of them."""
+    largest = sum(_longest(c.dictionary) for c in batch.columns if pa.types.is_dictionary(c.type))
+    return max(1, min(STEP, STEP_BYTES // max(1, largest)))
+
+
+def _longest(values: pa.Array) -> int:
+    """Bytes of the largest value, or of all of them where their lengths are not told apart."""
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    if any(is_kind(values.type) for is_kind in kinds):
+        return pc.max(pc.binary_length(values)).as_py() or 1
+    return int(values.nbytes)
+
+
+def _spelt_out(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with the values of its dictionaries in their places, so that its size is that of its text."""
+    columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _refuse_extensions(field: pa.Field) -> None:
