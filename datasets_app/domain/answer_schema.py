@@ -101,7 +101,7 @@ def infer(signatures: Iterable[tuple[Signature, int]], values: Mapping[str, Mapp
     schema = {path: _said(path, place) for path, place in sorted(places.items()) if _known(place)}
     for path, counts in values.items():
         usual = usual_values(counts)
-        if path in schema and usual:
+        if usual and schema.get(path, {}).get("types") == ["string"]:
             schema[path]["values"] = usual
     return schema
 

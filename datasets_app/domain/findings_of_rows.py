@@ -127,7 +127,7 @@ OF_ROWS: dict[Found, About] = {
             "rules. Addresses at example domains are left alone."
         ),
         fix="redact",
-        fix_args={"group": "personal", "kinds": [], "style": "kind"},
+        fix_args={"group": "personal", "style": "kind"},
     ),
     Found.IP_ADDRESSES: About(
         Severity.INFO,

@@ -1,20 +1,19 @@
-"""One look at one row: the facts from which the findings of a whole set are made."""
+"""One look at one row: the traits that findings are made of, as the reference for native/look.c."""
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntFlag
 from itertools import pairwise
-from typing import Any
 
 import orjson
 
-from datasets_app.domain import sensitive
 from datasets_app.domain.endings import Ending, ending
 from datasets_app.domain.formats.base import Message, Row
 from datasets_app.domain.purposes import Kind
 
 
 class Trait(IntFlag):
+    """The bits are shared with look.c."""
+
     EMPTY_ANSWER = 1
     PLACEHOLDER = 2
     CUT = 4
@@ -25,9 +24,6 @@ class Trait(IntFlag):
     SYSTEM_NOT_FIRST = 128
     NO_USER = 256
     EMPTY_TURN = 512
-    SECRET = 1024
-    PERSONAL = 2048
-    DAMAGED = 4096
     SAME_PAIR = 8192
     UNTRAINED = 16384
     HAS_ANSWER = 32768
@@ -38,9 +34,16 @@ class Trait(IntFlag):
     MAYBE_STOPS = 1 << 20  # long, and ends in a letter: domain.endings decides
 
 
-PLACEHOLDERS = frozenset({"todo", "tbd", "undefined", "nan", "[object object]", "lorem ipsum", "<answer>", "[answer]"})
-# UTF-8 read as Latin-1 or Windows-1252, and the replacement character.
-DAMAGE = re.compile("\ufffd|Ã[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€[™œ\u009d“”¦˜\u0098\u0099]")
+# What `look` decides; the rest is for the kernel and its callers only.
+DECIDED = Trait((1 << 16) - 1)
+PLACEHOLDERS = frozenset(
+    {
+        "todo", "tbd", "tba", "fixme", "undefined", "nan", "[object object]", "lorem ipsum", "<answer>", "[answer]",
+        "placeholder", "<insert answer here>", "[insert answer here]", "insert answer here", "your answer here",
+        "[your answer here]", "answer goes here",
+    }
+)  # fmt: skip
+LOREM = "Lorem ipsum dolor"
 LONG_ANSWER = 40
 
 
@@ -50,65 +53,48 @@ class Look:
     prompt_chars: int
     answer_chars: int
     turns: int
-    answer: str
-    json_answer: Any = None
-    hits: list[sensitive.Hit] = field(default_factory=list)
 
 
 def look(row: Row) -> Look:
     if row.kind == Kind.TEXT:
-        return _text(row)
-    answers = row.answer_turns()
-    answer = "\n".join(turn["content"] for turn in answers if turn["role"] == "assistant")
-    seen = Look(
-        Trait(0),
+        text = row.text or ""
+        return Look(Trait(0) if text.strip() else Trait.EMPTY_ANSWER, 0, len(text), 1)
+    spoken = row.messages + (row.chosen or [])
+    answers = [turn for turn in row.answer_turns() if turn["role"] == "assistant"]
+    answer = "\n".join(turn["content"] for turn in answers)
+    return Look(
+        _answer(answer, answers) | _order(spoken) | _training(row),
         prompt_chars=sum(len(turn["content"]) for turn in row.prompt_turns()),
         answer_chars=len(answer),
-        turns=sum(turn["role"] != "system" for turn in row.messages + (row.chosen or [])),
-        answer=answer,
+        turns=sum(turn["role"] != "system" for turn in spoken),
     )
-    seen.traits |= _answer(answer, answers, seen) | _order(row.messages + (row.chosen or [])) | _training(row)
-    for part in _texts(row):
-        seen.traits |= _content(part, seen)
-    return seen
 
 
-def _text(row: Row) -> Look:
-    text = row.text or ""
-    seen = Look(Trait(0), 0, len(text), 1, text)
-    seen.traits |= _content(text, seen)
-    if not text.strip():
-        seen.traits |= Trait.EMPTY_ANSWER
-    return seen
-
-
-def _texts(row: Row) -> list[str]:
-    return [turn["content"] for turn in row.messages + (row.chosen or []) + (row.rejected or [])]
-
-
-def _answer(answer: str, turns: list[Message], seen: Look) -> Trait:
+def _answer(answer: str, turns: list[Message]) -> Trait:
     stripped = answer.strip()
     if not stripped:
         calls = any(turn.get("tool_calls") for turn in turns)
         return Trait(0) if calls else Trait.EMPTY_ANSWER
     traits = Trait.HAS_ANSWER
-    if stripped.casefold() in PLACEHOLDERS:
+    if stripped.lower() in PLACEHOLDERS or stripped.startswith(LOREM):
         traits |= Trait.PLACEHOLDER
-    if stripped[0] in "{[" and stripped[-1] in "}]":
-        traits |= _json(stripped, seen)
-    if not traits & Trait.JSON:
+    if _is_json(stripped):
+        traits |= Trait.JSON
+    else:
         traits |= (Trait(0), Trait.STOPS, Trait.CUT)[ending(stripped) - Ending.WHOLE]
     if len(stripped) >= LONG_ANSWER:
         traits |= Trait.LONG_ANSWER
     return traits
 
 
-def _json(text: str, seen: Look) -> Trait:
+def _is_json(text: str) -> bool:
+    if text[0] not in "{[" or text[-1] not in "}]":
+        return False
     try:
-        seen.json_answer = orjson.loads(text)
+        orjson.loads(text)
     except orjson.JSONDecodeError:
-        return Trait(0)
-    return Trait.JSON
+        return False
+    return True
 
 
 def _order(messages: list[Message]) -> Trait:
@@ -133,13 +119,3 @@ def _training(row: Row) -> Trait:
         return Trait.UNTRAINED
     same = row.kind == Kind.PREFERENCE and row.chosen == row.rejected
     return Trait.SAME_PAIR if same else Trait(0)
-
-
-def _content(text: str, seen: Look) -> Trait:
-    traits = Trait(0)
-    for hit in sensitive.find(text):
-        seen.hits.append(hit)
-        traits |= Trait.SECRET if hit.group == sensitive.SECRET else Trait.PERSONAL
-    if DAMAGE.search(text):
-        traits |= Trait.DAMAGED
-    return traits

@@ -62,7 +62,7 @@ def _named_pesel(match: Match[str]) -> bool:
     return "pesel" in _before(match, 40).lower()
 
 
-_VERSION = _ascii(r"(?i)(?:\bv|version|release|build|firmware|ver\.?|isbn)[ :=.-]*$")
+_VERSION = _ascii(r"(?i)\b(?:v|version|release|build|firmware|ver|isbn)[ :=.-]*$")
 _LINK = _ascii(r"(?:://|www\.)[^\s\"'<>]*$")
 _LINK_SECRET = _ascii(r"(?i)(?:token|key|secret|sig|signature|auth|password)=$")
 
