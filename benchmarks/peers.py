@@ -32,7 +32,7 @@ STEPS: dict[str, tuple[str, dict[str, tuple[str, bool]]]] = {
         "parse",
         {LIMIT: ("limit_lines", False), "datasets load + map": ("parse_hf", False), "duckdb": ("parse_duckdb", True)},
     ),
-    "exact": ("parse", {"datasets map + filter": ("exact_hf", False), "polars": ("exact_polars", True)}),
+    "exact": ("exact", {"datasets map + filter": ("exact_hf", False), "polars": ("exact_polars", True)}),
     "near": (
         "near",
         {LIMIT: ("limit_pass", False), "rensa": ("near_rensa", True), "datasketch": ("near_datasketch", True)},
@@ -154,7 +154,7 @@ def line_of(step: str, name: str, runs: list[Measured], truth: list[dict[str, st
 
 
 def our_line(step: str, runs: list[Measured]) -> Measured:
-    """Our figures of one step; the process is that of the whole profile, and exact duplicates are part of the parse."""
+    """Our figures of one step; the process is that of the whole profile."""
     last = runs[-1]
     found: Measured = {
         "step": step,
