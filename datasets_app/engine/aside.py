@@ -18,8 +18,10 @@ class Aside:
     def __init__(self, folder: Path) -> None:
         self._path = folder / BAD_FILE
         self._file: BinaryIO | None = None
+        self.kept = 0  # rows; one of them may have several faults
 
     def keep(self, item: Item, member: str, faults: Sequence[BadRecord]) -> None:
+        self.kept += 1
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb")

@@ -65,19 +65,19 @@ class Upload:
         with Pipeline(self.out, self.plan) as pipeline:
             for batch in self.batches(reading):
                 pipeline.feed(batch)
-                if pipeline.rows + self.bad_codes.total() > self.limits.rows:
+                if pipeline.rows + self.aside.kept > self.limits.rows:
                     raise FileRefused(Code.TOO_MANY_ROWS, f"more than {self.limits.rows} rows")
                 self._progress(reading, pipeline.rows)
             self._tell_bad()
             if not pipeline.rows:
-                found = f"0 of {self.bad_codes.total()} rows fit “{reading.format_name}”"
+                found = f"0 of {self.aside.kept} rows fit “{reading.format_name}”"
                 raise FileRefused(Code.NO_GOOD_ROWS if self.bad_codes else Code.EMPTY_FILE, found)
             events.emit("progress", phase="judging", done=reading.size, total=reading.size, rows=pipeline.rows)
             pipeline.book("exact", reading.digesting, of="parse")
             outcome = pipeline.finish(reading.ignored)
         return {
             **outcome.as_result(),
-            "rows_bad": self.bad_codes.total(),
+            "rows_bad": self.aside.kept,
             "bad_codes": dict(self.bad_codes),
             "bad_rows_told": self._told,
             "samples": self.samples,
@@ -114,7 +114,7 @@ class Upload:
         if monotonic() - self._said > SAY_EVERY:
             self._said = monotonic()
             self._tell_bad()
-            counts = {"rows": rows, "bad": self.bad_codes.total(), "bad_codes": dict(self.bad_codes)}
+            counts = {"rows": rows, "bad": self.aside.kept, "bad_codes": dict(self.bad_codes)}
             events.emit("progress", phase="reading", done=reading.consumed, total=reading.size, **counts)
 
 

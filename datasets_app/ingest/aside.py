@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets_app import selectors
 from datasets_app.ingest.children import Event
-from datasets_app.models import BadRow, Upload
+from datasets_app.models import BadRow, Build, DatasetVersion, Upload
 from projects import artefacts
 from projects.domain.errors import Refused
 from projects.transitions import record
@@ -51,6 +51,13 @@ def _refuse_foreign(base: Upload, result: Event) -> None:
     kind = base.staged_manifest.get("kind")
     if kind != result["kind"]:
         raise Refused(f"These are {result['kind']} rows; they were to join {kind} rows.", code="mixed_kinds")
+
+
+def note_version(build: Build, version: DatasetVersion) -> None:
+    """The upload whose rows waited has its version now; what mended it has none of its own."""
+    base = build.staged.filter(mends=None).first()
+    if base is not None:
+        Upload.objects.filter(pk=base.pk).update(version=version)
 
 
 def mark_mended(upload: Upload, base: Upload, path: Path) -> None:

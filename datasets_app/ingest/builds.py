@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from datasets_app import selectors
 from datasets_app.domain.recipes import Op
+from datasets_app.ingest.aside import note_version
 from datasets_app.ingest.children import Event, command
 from datasets_app.ingest.proposals import drop_proposal
 from datasets_app.ingest.versions import commit_version
@@ -60,6 +61,7 @@ def complete_build(build: Build, workdir: Path, result: Event) -> None:
     version = commit_version(build, workdir, result, source_format=source_format, steps=result["steps"])
     sources = [build.source] if build.source else []
     version.parents.set([*sources, *build.merged.all()])
+    note_version(build, version)
     leases.fenced_update(build, version=version)
 
 

@@ -72,7 +72,7 @@ def on_upload_event(upload: Upload, event: Event) -> None:
     elif event["event"] == "head":
         leases.fenced_update(upload, head={name: event.get(name) for name in ("columns", "turns", "roles", "records")})
     elif event["event"] == "progress" and "rows" in event:
-        leases.fenced_update(upload, rows_good=event["rows"])
+        leases.fenced_update(upload, rows_good=event["rows"], rows_bad=max(upload.rows_bad, event.get("bad", 0)))
     elif event["event"] == "bad_rows":
         keep_bad_rows(upload, event["rows"])
 
@@ -82,7 +82,8 @@ def keep_bad_rows(upload: Upload, rows: list[Event]) -> None:
     codes = dict(upload.bad_codes)
     for row in rows:
         codes[row["code"]] = codes.get(row["code"], 0) + 1
-    leases.fenced_update(upload, bad_codes=codes, rows_bad=sum(codes.values()))
+    # A row with several faults is one bad row; the child counts them in the end.
+    leases.fenced_update(upload, bad_codes=codes, rows_bad=upload.rows_bad + len({row["line"] for row in rows}))
     BadRow.objects.bulk_create(
         BadRow(
             upload=upload,

@@ -7,10 +7,8 @@ from django.db import models
 from django.urls import reverse
 
 from datasets_app.models.versions import Dataset, DatasetVersion
-from projects.domain.states import JobState
+from projects.domain.states import ACTIVE, JobState
 from projects.models import LeasedJob, Project
-
-ASSEMBLED = (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
 
 
 class Incoming(models.Model):
@@ -108,7 +106,7 @@ class Upload(LeasedJob):
         """Its good rows wait for the rows kept aside; mended ones can still join them."""
         if self.state != JobState.SUCCEEDED or not self.hold or not self.staged_key or self.mends_id:
             return False
-        return self.version_id is None and not self.assemblies.filter(state__in=ASSEMBLED).exists()
+        return self.version_id is None and not self.assemblies.filter(state__in=ACTIVE).exists()
 
 
 class BadRow(models.Model):

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from datasets_app.domain.codes import explain
+from datasets_app.domain import fixes
+from datasets_app.domain.codes import Code, explain
 from datasets_app.domain.formats import grouping
 from datasets_app.domain.formats import mapping as naming
 from datasets_app.domain.formats.base import BadRecord, Format, Record, Row
@@ -20,7 +21,7 @@ MOST_SHOWN = 60
 
 def mapping_rows(upload: Upload) -> list[dict[str, Any]]:
     """One line of the form for each column, unknown key of a turn and role of the file; none when they are unknown."""
-    head, said = upload.head or {}, upload.mapping
+    head, said = upload.head or {}, upload.mapping or guessed(upload)
     rows = []
     for theirs, example in (head.get("columns") or [])[:MOST_SHOWN]:
         chosen = (said.get("columns") or {}).get(theirs, theirs)
@@ -34,6 +35,22 @@ def mapping_rows(upload: Upload) -> list[dict[str, Any]]:
         if theirs not in naming.KNOWN_ROLES or chosen != theirs:
             rows.append(_row("role", theirs, chosen, _same(theirs, naming.ROLES), note="a role"))
     return rows
+
+
+def guessed(upload: Upload) -> dict[str, dict[str, str]]:
+    """A mapping to begin with, for a file whose columns are known by none of our names."""
+    if upload.error_code not in (Code.FORMAT_UNKNOWN, Code.PROMPT_ONLY):
+        return {}
+    head, columns = upload.head or {}, dict[str, str]()
+    for name, _ in head.get("columns") or []:
+        ours = naming.guess(name)
+        if ours and ours not in columns.values():
+            columns[name] = ours
+    turns = {key: naming.GUESSED_TURNS[key] for key in head.get("turns") or [] if key in naming.GUESSED_TURNS}
+    roles = {
+        name: fixes.ROLE_ALIASES[name.lower()] for name in head.get("roles") or [] if name.lower() in fixes.ROLE_ALIASES
+    }
+    return {"columns": columns, "turns": turns, "roles": roles}
 
 
 def _row(kind: str, theirs: str, chosen: str, choices: Choices, *, example: str = "", note: str = "") -> dict[str, Any]:

@@ -224,9 +224,10 @@ def test_columns_are_mapped_with_a_live_preview(engineer, dataset, tmp_path):
     visitor.page.wait_for_url(re.compile(r"/uploads/\d+/"))
     run_jobs()
     visitor.sees("Nothing of this file became a version")
-    visitor.page.get_by_label("What “ask” is here").select_option("prompt")
+    visitor.sees("would be read as “Prompt and completion”")  # guessed, and not yet done
+    visitor.page.get_by_label("What “reply” is here").select_option("chosen")
+    visitor.sees("does not fit")
     visitor.page.get_by_label("What “reply” is here").select_option("completion")
-    visitor.sees("would be read as “Prompt and completion”")
     visitor.sees("Reply 2.")
     visitor.press("Read the file again")
     run_jobs()

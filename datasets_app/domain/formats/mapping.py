@@ -42,6 +42,30 @@ MOST, LONGEST = 200, 200
 SHOWN_RECORDS, SHOWN_CHARS, SHOWN_VALUE = 3, 60_000, 120
 
 
+# What columns are often called where they are called none of ours: a guess to begin with, never applied unasked.
+GUESSES = {
+    **dict.fromkeys(
+        ("ask", "query", "request", "user", "user_message", "human", "customer", "q", "utterance"), "prompt"
+    ),
+    **dict.fromkeys(
+        ("reply", "a", "assistant", "bot", "model", "target", "agent_reply", "assistant_message", "gold", "solution"),
+        "completion",
+    ),
+    **dict.fromkeys(("good", "better", "preferred", "winner", "accepted"), "chosen"),
+    **dict.fromkeys(("worse", "dispreferred", "loser", "refused"), "rejected"),
+    **dict.fromkeys(("dialog", "dialogue", "conversation", "turns", "chat", "history_messages"), "messages"),
+    **dict.fromkeys(("context", "system_prompt", "persona"), "system"),
+    **dict.fromkeys(("content", "document", "body", "passage"), "text"),
+    **dict.fromkeys(("class", "intent", "topic"), "label"),
+}
+GUESSED_TURNS = {"speaker": "role", "author": "role", "said": "content", "text": "content", "message": "content"}
+
+
+def guess(name: str) -> str:
+    """Our name for a column, as far as its own name tells; nothing when it does not."""
+    return GUESSES.get(name.strip().lower().replace(" ", "_").replace("-", "_"), "")
+
+
 class BadMapping(ValueError):
     """What a mapping says that cannot be followed."""
 
