@@ -3,7 +3,8 @@
 from django.urls import reverse
 
 from datasets_app import selectors
-from datasets_app.models import DatasetVersion
+from datasets_app.models import DatasetVersion, ReviewRound
+from datasets_app.selectors import review as reviews
 from projects import contributions
 from projects.contributions import Tab
 
@@ -19,7 +20,8 @@ def version_tabs(version: DatasetVersion) -> list[Tab]:
     before = _before(version)
     if before is not None:
         tabs.append(Tab("Changes", reverse("diff-detail", args=[version.project.slug, before, version.pk])))
-    tabs.append(Tab("Review", reverse("version-reviews", args=here)))
+    rounds = reviews.rounds_of(version).filter(state=ReviewRound.State.OPEN).count()
+    tabs.append(Tab("Review", reverse("version-reviews", args=here), rounds))
     return [*tabs, *(tab for contribute in contributions.version_tabs for tab in contribute(version))]
 
 

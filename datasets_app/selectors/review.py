@@ -8,10 +8,12 @@ from django.db.models import F, QuerySet
 
 from datasets_app.domain.reviewing import MOST_FOUND, Scope, drawn, read_scope, share_of
 from datasets_app.models import DatasetVersion, ReviewItem, ReviewRound
-from datasets_app.selectors.findings import FindingView, findings
-from datasets_app.selectors.rows import JSON_COLUMNS, TEXT_COLUMNS, read_rows_at, version_path
+from datasets_app.selectors.findings import FindingView, findings, found_rows
+from datasets_app.selectors.rows import read_rows_at, search_rows, version_path
 from projects.domain.permissions import GRANTS, Permission
 from projects.models import Project, User
+
+SEARCH_SECONDS = 5.0  # for one step of a search that goes on until it is through
 
 if TYPE_CHECKING:
     from numpy import int64
@@ -53,7 +55,7 @@ def rows_of(version: DatasetVersion, scope: Scope) -> "NDArray[int64]":
     import numpy as np
 
     if scope.filter == "finding":
-        return found_rows(version, scope.value)
+        return np.array(found_rows(version, scope.value), dtype=np.int64)
     if scope.filter == "label":
         return _rows_where(version, "label", scope.value, whole=True)
     if scope.filter == "tag":
@@ -61,18 +63,6 @@ def rows_of(version: DatasetVersion, scope: Scope) -> "NDArray[int64]":
     if scope.filter == "text":
         return np.array(rows_holding(version, scope.value), dtype=np.int64)
     return np.arange(version.rows, dtype=np.int64)
-
-
-def found_rows(version: DatasetVersion, code: str) -> "NDArray[int64]":
-    """All rows of a finding, sorted; versions of older days know the first thousand."""
-    import numpy as np
-
-    finding = version.findings.filter(code=code).first()
-    if finding is None:
-        return np.array([], dtype=np.int64)
-    path = version_path(version).parent / "found" / f"{finding.code}.npy"
-    rows = np.load(path, allow_pickle=False) if path.is_file() else np.array(finding.rows, dtype=np.int64)
-    return np.unique(rows.astype(np.int64))
 
 
 def _rows_where(version: DatasetVersion, column: str, wanted: str, *, whole: bool) -> "NDArray[int64]":
@@ -86,23 +76,13 @@ def _rows_where(version: DatasetVersion, column: str, wanted: str, *, whole: boo
 
 
 def rows_holding(version: DatasetVersion, text: str, most: int = MOST_FOUND) -> list[int]:
-    """Indices of rows that hold the text in any column, any case; stops one after `most`."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    spelt = orjson.dumps(text).decode()[1:-1]
-    file, found, start = pq.ParquetFile(version_path(version)), list[int](), 0
-    for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=list(TEXT_COLUMNS), use_threads=False)
-        hit = None
-        for name in TEXT_COLUMNS:
-            needle = spelt if name in JSON_COLUMNS else text
-            here = pc.fill_null(pc.match_substring(table.column(name), needle, ignore_case=True), False)
-            hit = here if hit is None else pc.or_(hit, here)
-        found += [start + int(n) for n in pc.indices_nonzero(hit).to_pylist()]
-        if len(found) > most:
-            return found[: most + 1]
-        start += table.num_rows
+    """Indices of the rows that the search of the version's page finds; stops one after `most`."""
+    found: list[int] = []
+    start: int | None = 0
+    while start is not None and len(found) <= most:
+        hits = search_rows(version, text, start, most + 1 - len(found), seconds=SEARCH_SECONDS)
+        found += [row["index"] for row in hits.rows]
+        start = hits.after
     return found
 
 
@@ -117,15 +97,17 @@ def shown_items(items: Sequence[ReviewItem]) -> list[tuple[ReviewItem, dict[str,
 
 
 def findings_at(version: DatasetVersion, indices: Sequence[int]) -> dict[int, list[FindingView]]:
-    """What was found in each of these rows, worst first."""
+    """What was found in each of these rows and not dismissed, worst first."""
     import numpy as np
 
     hits: dict[int, list[FindingView]] = {index: [] for index in indices}
     for finding in findings(version):
-        if finding.count:
-            rows = found_rows(version, finding.code)
-            for index in np.array(indices)[np.isin(indices, rows)].tolist():
-                hits[index].append(finding)
+        if finding.count and finding.decided is None:
+            rows = np.asarray(found_rows(version, finding.code))
+            for index in indices:
+                at = int(np.searchsorted(rows, index))  # the rows of a finding are sorted
+                if at < len(rows) and rows[at] == index:
+                    hits[index].append(finding)
     return hits
 
 
