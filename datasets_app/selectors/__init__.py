@@ -1,7 +1,7 @@
 """Reads of datasets, versions, findings and uploads."""
 
 from datasets_app.selectors.datasets import dataset_list, latest_version
-from datasets_app.selectors.diff import changed_findings, changed_lengths, descends, diff_of, diff_rows
+from datasets_app.selectors.diff import CHANGES, changed_findings, changed_lengths, descends, diff_of, diff_rows
 from datasets_app.selectors.dismissals import Decided, history, standing
 from datasets_app.selectors.exports import Lost, lost_in, row_groups
 from datasets_app.selectors.findings import (
@@ -52,6 +52,7 @@ from datasets_app.selectors.versions import (
 
 __all__ = [
     "BAD_FILE",
+    "CHANGES",
     "JSON_COLUMNS",
     "ROWS_FILE",
     "TEXT_COLUMNS",

@@ -8,7 +8,7 @@ from datasets_app.models import DatasetVersion, VersionDiff
 from datasets_app.selectors.rows import read_rows_at
 from projects import artefacts
 
-KINDS = ("edited", "added", "removed")
+CHANGES = ("edited", "added", "removed")
 FURTHEST = 50  # generations that are walked back
 
 

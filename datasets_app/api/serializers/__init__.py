@@ -19,7 +19,6 @@ from datasets_app.api.serializers.versions import (
     OverlapSerializer,
     RowPageSerializer,
     RowSerializer,
-    StepSerializer,
     VersionSerializer,
 )
 
@@ -39,7 +38,6 @@ __all__ = [
     "RereadSerializer",
     "RowPageSerializer",
     "RowSerializer",
-    "StepSerializer",
     "UploadSerializer",
     "VersionSerializer",
 ]

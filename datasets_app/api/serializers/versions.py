@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from datasets_app.domain.recipes import Op
+from datasets_app.domain.recipes import INTERNAL, Op
 from datasets_app.models import Build, DatasetVersion, Finding, Overlap
 from projects.api.serializers import StrictModelSerializer, StrictSerializer
 
@@ -22,7 +22,7 @@ class FindingSerializer(serializers.ModelSerializer):
 class OverlapSerializer(serializers.ModelSerializer):
     class Meta:
         model = Overlap
-        fields = ["golden_version", "exact", "normalised"]
+        fields = ["golden_version", "exact", "normalised", "ngram", "near"]
         read_only_fields = fields
 
 
@@ -38,21 +38,27 @@ class VersionSerializer(StrictModelSerializer):
         model = DatasetVersion
         fields = [
             "id", "dataset", "number", "purpose", "kind", "rows", "size_bytes", "content_hash", "source_format",
-            "parents", "recipe", "findings", "overlaps", "created_by", "created_at",
+            "stage", "parents", "recipe", "findings", "overlaps", "created_by", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
 
-class StepSerializer(StrictSerializer):
+class StepSerializer(serializers.Serializer):
+    """A step that mends a finding, as it may be sent back."""
+
     op = serializers.ChoiceField(choices=[op.value for op in Op])
     code = serializers.CharField(required=False, help_text="Of drop_finding: whose rows.")
-    golden = serializers.ListField(
-        child=serializers.IntegerField(), required=False, help_text="Of drop_overlap: ids of golden versions."
-    )
+    golden = serializers.ListField(child=serializers.IntegerField(), required=False, help_text="Of drop_overlap.")
 
 
 class CleaningSerializer(StrictSerializer):
-    steps = StepSerializer(many=True)
+    steps = serializers.ListField(
+        child=serializers.DictField(),
+        min_length=1,
+        help_text="Each has an `op`, one of " + ", ".join(sorted(set(Op) - INTERNAL)) + ", and its arguments.",
+    )
+    title = serializers.CharField(required=False, default="", allow_blank=True, max_length=200)
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=4000)
 
 
 class BuildSerializer(serializers.ModelSerializer):
