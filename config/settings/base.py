@@ -197,6 +197,8 @@ SPECTACULAR_SETTINGS = {
         "JobStateEnum": "projects.models.jobs.STATES",
         "RequestStateEnum": "deployments.models.REQUEST_STATES",
         "RunMethodEnum": "training.models.METHODS",
+        "RowVerdictEnum": "datasets_app.api.serializers.review.VERDICTS",
+        "RulingVerdictEnum": "datasets_app.api.serializers.review.RULINGS",
     },
 }
 

@@ -10,14 +10,14 @@ from projects.api.serializers import StrictModelSerializer, StrictSerializer
 from projects.models import User
 
 VERDICTS = [(verdict.value, verdict.label) for verdict in ReviewDecision.Verdict]
-ROUND_STATES = ReviewRound.State.choices
+RULINGS = [pair for pair in VERDICTS if pair[0] != "skip"]
 SCOPE_HELP = (
     'Which rows: {"all": true}, or one of "finding", "label", "tag", "text" with its value; '
     'and for a sample of them "share" (0 to 1) or "number".'
 )
 
 
-class ReviewSerializer(StrictModelSerializer):
+class DataReviewSerializer(StrictModelSerializer):
     scope = serializers.SerializerMethodField(help_text=SCOPE_HELP)
     people = serializers.SerializerMethodField(help_text="Whom the rows are dealt out to; empty: who comes first.")
     rows = serializers.IntegerField(source="planned", read_only=True)
@@ -44,7 +44,7 @@ def emails(keys: list[int]) -> list[str]:
     return [known[pk] for pk in keys if pk in known]
 
 
-class NewReviewSerializer(StrictSerializer):
+class NewDataReviewSerializer(StrictSerializer):
     version = serializers.IntegerField(min_value=1)
     name = serializers.CharField(max_length=120)
     instructions = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
@@ -95,7 +95,7 @@ class DecideItemSerializer(StrictSerializer):
     )
 
 
-class DecisionSerializer(StrictModelSerializer):
+class RowDecisionSerializer(StrictModelSerializer):
     reviewer = serializers.EmailField(source="reviewer.email", read_only=True)
 
     class Meta:
@@ -113,7 +113,7 @@ class UndoneSerializer(serializers.Serializer):
 
 
 class RuleSerializer(StrictSerializer):
-    verdict = serializers.ChoiceField(choices=[pair for pair in VERDICTS if pair[0] != "skip"])
+    verdict = serializers.ChoiceField(choices=RULINGS)
     answer = serializers.CharField(required=False, default="", allow_blank=True, trim_whitespace=False)
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=300)
 
@@ -130,7 +130,7 @@ class RulingSerializer(StrictModelSerializer):
 class DisputeSerializer(serializers.Serializer):
     item = serializers.IntegerField()
     row = serializers.IntegerField()
-    decisions = DecisionSerializer(many=True)
+    decisions = RowDecisionSerializer(many=True)
 
 
 class PersonProgressSerializer(serializers.Serializer):

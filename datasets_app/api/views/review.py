@@ -43,7 +43,7 @@ class ReviewViewSet(Idempotent, Listed):
     queryset = ReviewRound.objects.exclude(state=ReviewRound.State.DISCARDED).select_related(
         "project", "version__dataset__project", "build", "created_by"
     )
-    serializer_class = shapes.ReviewSerializer
+    serializer_class = shapes.DataReviewSerializer
     services = {
         "create": review_rounds.open_round,
         "take": queue.take_items,
@@ -56,10 +56,12 @@ class ReviewViewSet(Idempotent, Listed):
     def answer(self, review: ReviewRound, code: int = 200) -> Response:
         return Response(self.get_serializer(reads.rounds(self.project).get(pk=review.pk)).data, status=code)
 
-    @extend_schema(parameters=[KEY], request=shapes.NewReviewSerializer, responses={201: shapes.ReviewSerializer})
+    @extend_schema(
+        parameters=[KEY], request=shapes.NewDataReviewSerializer, responses={201: shapes.DataReviewSerializer}
+    )
     def create(self, request: Any, **kwargs: Any) -> Response:
         """Open a review of a version."""
-        said = checked(shapes.NewReviewSerializer, request)
+        said = checked(shapes.NewDataReviewSerializer, request)
         versions = DatasetVersion.objects.select_related("dataset__project")
         version = get_object_or_404(versions, dataset__project=self.project, pk=said.pop("version"))
         said["people"] = people(self.project, said["people"])
@@ -101,7 +103,7 @@ class ReviewViewSet(Idempotent, Listed):
         shown = [{"item": item.pk, "row": item.row, "decisions": item.decisions.all()} for item in items]
         return Response(shapes.DisputeSerializer(shown, many=True).data)
 
-    @extend_schema(request=shapes.DealSerializer, responses=shapes.ReviewSerializer)
+    @extend_schema(request=shapes.DealSerializer, responses=shapes.DataReviewSerializer)
     @action(detail=True, methods=["post"])
     def assign(self, request: Any, **kwargs: Any) -> Response:
         """Deal the rows that wait out anew; an empty list means whoever comes first."""
@@ -109,7 +111,7 @@ class ReviewViewSet(Idempotent, Listed):
         chosen = people(self.project, said["people"])
         return self.answer(self.services["assign"](review, by=request.user, people=chosen))
 
-    @extend_schema(request=EmptySerializer, responses=shapes.ReviewSerializer)
+    @extend_schema(request=EmptySerializer, responses=shapes.DataReviewSerializer)
     @action(detail=True, methods=["post"])
     def close(self, request: Any, **kwargs: Any) -> Response:
         """End it: the time is booked and the version queued that carries out what was decided."""
@@ -117,7 +119,7 @@ class ReviewViewSet(Idempotent, Listed):
         checked(EmptySerializer, request)
         return self.answer(self.services["close"](review, by=request.user))
 
-    @extend_schema(request=EmptySerializer, responses=shapes.ReviewSerializer)
+    @extend_schema(request=EmptySerializer, responses=shapes.DataReviewSerializer)
     @action(detail=True, methods=["post"])
     def reopen(self, request: Any, **kwargs: Any) -> Response:
         """Go on looking, as long as no version was made of it."""
@@ -164,7 +166,7 @@ class ReviewItemViewSet(ProjectViewSet):
     """What is said of single rows. Saying the same twice changes nothing, so every call may be repeated."""
 
     queryset = ReviewItem.objects.select_related("round__project", "round__version__dataset__project")
-    serializer_class = shapes.DecisionSerializer
+    serializer_class = shapes.RowDecisionSerializer
     services = {
         "decide": queue.decide_item,
         "show": queue.show_item,
@@ -175,7 +177,7 @@ class ReviewItemViewSet(ProjectViewSet):
     def get_queryset(self) -> Any:
         return super().get_queryset().filter(round__project=getattr(self, "project", None))
 
-    @extend_schema(request=shapes.DecideItemSerializer, responses=shapes.DecisionSerializer)
+    @extend_schema(request=shapes.DecideItemSerializer, responses=shapes.RowDecisionSerializer)
     @action(detail=True, methods=["post"])
     def decide(self, request: Any, **kwargs: Any) -> Response:
         """Accept, fix, reject or skip a row. Your last word counts."""
