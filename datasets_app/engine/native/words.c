@@ -344,7 +344,9 @@ static int index_word(Words *w, uint32_t word, const uint8_t *text, size_t left)
     if (LIKELY(w->group[at] != 0)) return 1;
     w->group[at] = word;
     w->group_used++;
-    uint8_t folded[LONGEST_WORD + 96] = {0};
+    uint32_t *known = w->known + (word >> 1) % LAST_KNOWN;
+    __builtin_prefetch(known);
+    uint8_t folded[LONGEST_WORD + 96]; /* what lies behind the letters is masked away */
     size_t seen, n = words_fold(text, left, PREFIX, folded, &seen);
     uint32_t beginning = words_beginning(words_hash_folded(folded, n));
     at = group_slot(w->group, w->group_mask, beginning);
@@ -352,10 +354,8 @@ static int index_word(Words *w, uint32_t word, const uint8_t *text, size_t left)
         w->group[at] = beginning;
         w->group_used++;
     }
-    uint32_t *known = w->known + (word >> 1) % LAST_KNOWN;
     if (*known != word) {
         *known = word;
-        memset(folded, 0, sizeof folded);
         n = words_fold(text, left < 256 ? left : 256, 0, folded, &seen);
         uint8_t head[5];
         memcpy(head, &word, 4);

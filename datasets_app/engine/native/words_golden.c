@@ -135,13 +135,15 @@ static int common_of_set(Golden *g, uint32_t set, const int64_t *rows, size_t n)
 
 static int filter_runs(Golden *g) {
     uint64_t bits = 1 << 16;
-    while (bits < 16 * g->runs.used) bits *= 2;
+    while (bits < 24 * g->runs.used && bits < 1ULL << 28) bits *= 2;
     g->filter = calloc(bits / 8, 1);
     if (!g->filter) return 0;
     g->filter_mask = bits - 1;
     for (size_t i = 0; i <= g->runs.mask; i++) {
-        uint64_t bit = g->runs.key[i] >> 20 & g->filter_mask;
-        if (g->runs.key[i]) g->filter[bit >> 3] |= (uint8_t)(1 << (bit & 7));
+        if (!g->runs.key[i]) continue;
+        uint64_t one = g->runs.key[i] >> 20 & g->filter_mask, two = g->runs.key[i] >> 36 & g->filter_mask;
+        g->filter[one >> 3] |= (uint8_t)(1 << (one & 7));
+        g->filter[two >> 3] |= (uint8_t)(1 << (two & 7));
     }
     return 1;
 }
@@ -247,8 +249,9 @@ static uint32_t shared_runs(const Golden *g, const uint32_t *word, size_t n, uin
         h = h * BASE + word[k];
         if (k >= RUN) h -= word[k - RUN] * top;
         if (k + 1 < RUN) continue;
-        uint64_t key = run_key(h), bit = key >> 20 & g->filter_mask;
-        if (LIKELY(!(g->filter[bit >> 3] >> (bit & 7) & 1))) continue;
+        uint64_t key = run_key(h), one = key >> 20 & g->filter_mask, two = key >> 36 & g->filter_mask;
+        if (LIKELY(!(g->filter[one >> 3] >> (one & 7) & 1))) continue;
+        if (LIKELY(!(g->filter[two >> 3] >> (two & 7) & 1))) continue;
         found |= get(&g->runs, key);
         if ((found & wanted) == wanted) break;
     }
