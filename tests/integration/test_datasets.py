@@ -127,7 +127,7 @@ def test_a_format_that_does_not_fit_lists_every_row_and_makes_nothing():
     upload = make_upload(dataset, jsonl(tickets(7)), forced_format="alpaca")
 
     assert (upload.state, upload.error_code) == ("failed", "no_good_rows")
-    assert upload.bad_codes == {"missing_field": 7}
+    assert (upload.rows_bad, upload.bad_codes) == (7, {"missing_field": 14}), "instruction and output of each row"
     assert upload.bad_rows.filter(field="instruction").count() == 7
     assert dataset.versions.count() == 0
     assert artefacts.local_file(upload.key).exists(), "another format may still fit"
