@@ -86,8 +86,10 @@ class Words:
         began = time.thread_time()
         self.kept.end()
         info = self.kept.info()
-        repeats = self._repeats(facts)
+        first, repeats = self._repeats(facts)
         self.clusters = near.note_near_duplicates(self, facts, repeats)
+        followers = repeats & (self.clusters[first] >= 0) & (self.clusters[first] != first)
+        self.clusters[followers] = self.clusters[first[followers]]  # copies of a near duplicate go where it goes
         repeated = near.note_conflicts(self, facts, info)
         self._lib.words_drop_keys(self.handle)
         self._note_languages(facts, info)
@@ -147,21 +149,18 @@ class Words:
         flat = np.concatenate(phrases)
         checked(self._lib.words_set_phrases(self.handle, address(flat), address(at), len(phrases)))
 
-    def _repeats(self, facts: Facts) -> NDArray[np.bool_]:
-        """Rows that are exact copies of an earlier one; noted here unless that has been done."""
-        repeats: NDArray[np.bool_] = np.zeros(self.rows, dtype=bool)
-        if "distinct_rows" in facts.stats:
-            repeats[facts.rows_of(Found.EXACT_DUPLICATES)] = True
-            return repeats
+    def _repeats(self, facts: Facts) -> tuple[Ints, NDArray[np.bool_]]:
+        """The first equal row of each row, and which rows are exact copies; noted here unless that has been done."""
         hashes = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.int64)
         first, sizes = near.first_of_each(hashes)
         repeats = first != np.arange(len(first))
-        surplus = np.flatnonzero(repeats)
-        pairs = [[int(first[n]), int(n)] for n in surplus[: near.EXAMPLES]]
-        detail = {"sets": int((sizes > 1).sum()), "largest": int(sizes.max(initial=0)), "pairs": pairs}
-        facts.note(Found.EXACT_DUPLICATES, surplus, detail)
-        facts.stats["distinct_rows"] = len(sizes)
-        return repeats
+        if "distinct_rows" not in facts.stats:
+            surplus = np.flatnonzero(repeats)
+            pairs = [[int(first[n]), int(n)] for n in surplus[: near.EXAMPLES]]
+            detail = {"sets": int((sizes > 1).sum()), "largest": int(sizes.max(initial=0)), "pairs": pairs}
+            facts.note(Found.EXACT_DUPLICATES, surplus, detail)
+            facts.stats["distinct_rows"] = len(sizes)
+        return first, repeats
 
     def _note_phrases(self, facts: Facts) -> None:
         n = ctypes.c_int64()

@@ -73,7 +73,9 @@ def test_clusters_lead_every_row_found_to_one_that_stays(planted, tmp_path):
     leader = np.load(tmp_path / CLUSTERS_FILE)
 
     found = facts.rows_of(Found.NEAR_DUPLICATES)
-    assert np.array_equal(np.flatnonzero((leader >= 0) & (leader != np.arange(len(rows)))), found)
+    followers = np.flatnonzero((leader >= 0) & (leader != np.arange(len(rows))))
+    assert np.isin(found, followers).all()
+    assert np.isin(followers, np.union1d(found, facts.rows_of(Found.EXACT_DUPLICATES))).all()
     assert not np.isin(leader[found], found).any()
     assert all(likeness(rows[int(leader[row])], rows[int(row)]) >= near.NEAR for row in found)
 
@@ -87,6 +89,17 @@ def test_exact_copies_are_not_counted_as_near():
     assert facts.rows_of(Found.EXACT_DUPLICATES).tolist() == list(range(1, 40))
     assert facts.details[Found.EXACT_DUPLICATES]["largest"] == 40
     assert Found.NEAR_DUPLICATES not in facts.rows
+
+
+def test_copies_of_a_near_duplicate_belong_to_its_cluster():
+    writer = Writer("english")
+    asked, answer = writer.text(20), writer.text(50)
+    near_copy = chat(asked, answer + " indeed")
+
+    kept, facts = looked_at([chat(asked, answer), near_copy, near_copy, chat(asked, answer), chat("Else?", "No.")])
+
+    assert facts.rows_of(Found.NEAR_DUPLICATES).tolist() == [1]
+    assert kept.clusters.tolist() == [0, 0, 0, -1, -1]
 
 
 def test_rows_of_one_or_two_words_are_near_only_when_equal():
