@@ -83,7 +83,9 @@ def test_every_bad_row_is_listed(api, project):
     second = api.get(first["next"]).json()
 
     assert len(first["results"]) + len(second["results"]) == 60
-    assert first["results"][0].keys() == {"id", "line", "field", "code", "found", "expected"}
+    assert first["results"][0].keys() == {
+        "id", "line", "column", "field", "code", "found", "expected", "fix", "mended_by",
+    }  # fmt: skip
 
 
 def test_the_same_key_makes_one_upload(api, project):

@@ -102,7 +102,7 @@ def test_the_upload_page_polls_until_the_reading_is_over(client, project, engine
     run_jobs()
     _, fragment = page(client, "upload-detail", project, upload.pk, **{"HX-Request": "true"})
 
-    assert 'hx-trigger="every 1s"' in waiting
+    assert 'hx-trigger="every 300ms"' in waiting
     assert "hx-trigger" not in fragment
     assert "<html" not in fragment
     assert "3 good rows, 1 bad" in fragment
