@@ -59,8 +59,13 @@ def _outliers(detail: Detail) -> list[str]:
     return [f"Longer than {longer} characters; the median is {median}."]
 
 
+def _of(n: int, one: str) -> str:
+    """“1 group”, “2 groups”."""
+    return f"{number(n)} {one}{'' if n == 1 else 's'}"
+
+
 def _near(detail: Detail) -> list[str]:
-    return [f"{number(detail['clusters'])} groups, the largest of {number(detail['largest'])} rows."]
+    return [f"{_of(detail['clusters'], 'group')}, the largest of {number(detail['largest'])} rows."]
 
 
 def _languages(detail: Detail) -> list[str]:
@@ -87,39 +92,44 @@ def _diversity(detail: Detail) -> list[str]:
 
 
 LINES: dict[str, Callable[[Detail], list[str]]] = {
-    "exact_duplicates": lambda d: [f"{number(d['sets'])} sets of equal rows, the largest of {number(d['largest'])}."],
+    "exact_duplicates": lambda d: [f"{_of(d['sets'], 'set')} of equal rows, the largest of {number(d['largest'])}."],
     "near_duplicates": _near,
-    "conflicting_answers": lambda d: [f"{number(d['prompts'])} prompts with more than one answer."],
-    "near_conflicts": lambda d: [f"{number(d['prompts'])} prompts that differ in form only."],
+    "conflicting_answers": lambda d: [f"{_of(d['prompts'], 'prompt')} with more than one answer."],
+    "near_conflicts": lambda d: [f"Differing in form only: {_of(d['prompts'], 'prompt')}."],
     "secrets": _kinds,
     "personal_data": _kinds,
     "ip_addresses": _kinds,
     "hidden_unicode": _kinds,
     "bidi_controls": _kinds,
     "encoding_damage": _kinds,
-    "prompt_injection": lambda d: [f"“{p['phrase']}” in {number(p['rows'])} rows" for p in d.get("phrases", [])[:4]],
+    "prompt_injection": lambda d: [f"“{p['phrase']}” in {_of(p['rows'], 'row')}" for p in d.get("phrases", [])[:4]],
     "answer_json_shape": _shapes,
     "answer_not_json": lambda d: [f"{percent(d['json_share'])} of the answers are JSON."],
-    "thin_classes": lambda d: [f"{c['source']}: “{c['value']}” in {c['rows']} rows" for c in d["classes"][:8]],
+    "thin_classes": lambda d: [f"{c['source']}: “{c['value']}” in {_of(c['rows'], 'row')}" for c in d["classes"][:8]],
     "missing_labels": lambda d: [f"{percent(d['share'])} of the rows have a label."],
     "length_outliers": _outliers,
     "language_mix": _languages,
     "low_diversity": _diversity,
-    "no_negative_examples": lambda d: [f"{number(d['rows'])} rows say no; {number(d['enough'])} would be a beginning."],
+    "no_negative_examples": lambda d: [
+        f"Rows that say no: {number(d['rows'])}; {number(d['enough'])} would be a beginning."
+    ],
     "no_edge_cases": _edges,
     "few_rows": lambda d: [f"{number(d['rows'])} rows; from {number(d['enough'])} on the numbers begin to hold."],
     "ignored_fields": lambda d: [", ".join(f"{name} ({number(n)})" for name, n in d["fields"])],
 }
 
 
-def _table(title: str, head: list[str], rows: list[list[Any]]) -> Table:
-    return {"title": title, "head": head, "rows": rows}
+def _table(title: str, head: list[str], rows: list[list[Any]], *, counts: int = 1) -> Table:
+    """The last `counts` columns hold counts."""
+    first = len(head) - counts
+    cells = [[{"text": cell, "num": n >= first} for n, cell in enumerate(row)] for row in rows]
+    return {"title": title, "head": [{"text": name, "num": n >= first} for n, name in enumerate(head)], "rows": cells}
 
 
 def _kind_table(detail: Detail) -> list[Table]:
     rows = detail.get("rows_of_kind") or {}
     counted = [[kind_name(k), number(n), number(rows.get(k, n))] for k, n in (detail.get("kinds") or {}).items()]
-    return [_table("Kinds", ["Kind", "Places", "Rows"], counted)]
+    return [_table("Kinds", ["Kind", "Places", "Rows"], counted, counts=2)]
 
 
 def _schema_tables(detail: Detail) -> list[Table]:
@@ -131,14 +141,14 @@ def _schema_tables(detail: Detail) -> list[Table]:
         [
             path,
             " or ".join(rule["types"]),
-            "yes" if rule["required"] else percent(rule["share"], 0),
+            "yes" if rule["required"] or rule["share"] == 1 else percent(rule["share"], 0),
             ", ".join(rule.get("values", [])[:8]) or "any",
         ]
         for path, rule in (detail.get("schema") or {}).items()
     ]
     return [
         _table("What breaks the schema", ["Path", "Problem", "Found", "Expected", "Rows"], broken),
-        _table("The schema of these answers", ["Path", "Type", "Always there", "Values"], schema),
+        _table("The schema of these answers", ["Path", "Type", "Always there", "Values"], schema, counts=0),
     ]
 
 

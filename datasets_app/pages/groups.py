@@ -49,25 +49,23 @@ def _example(one: dict[str, Any]) -> Group:
 
 
 def _by_key(keys: Any, rows: Sequence[int], *, with_first: bool = False) -> Sequence[Group]:
+    """Rows of the finding by their key; `with_first` adds the first row of all with that key, which is not among them."""
     import numpy as np
 
     members = np.asarray(rows)
-    if with_first and len(members):  # the first of each set is not among the rows of the finding
-        members = np.flatnonzero(np.isin(keys, np.unique(keys[members])))
-    return _Lazy(keys[members], members, leads=False, alike={})
+    return _Lazy(keys[members], members, firsts=keys if with_first else None)
 
 
 class _Lazy(Sequence[Group]):
     """Groups in order of their size, made when their page is shown."""
 
-    def __init__(self, keys: Any, members: Any, *, leads: bool, alike: dict[int, float]) -> None:
+    def __init__(self, keys: Any, members: Any, *, leads: bool = False, firsts: Any = None, alike: Any = None) -> None:
         import numpy as np
 
         self._order = np.argsort(keys, kind="stable")
-        self._keys, self._starts, sizes = np.unique(keys[self._order], return_index=True, return_counts=True)
-        self._members, self._leads, self._alike = members, leads, alike
-        self._sizes = sizes
-        self._by_size = np.argsort(-sizes, kind="stable")
+        self._keys, self._starts, self._sizes = np.unique(keys[self._order], return_index=True, return_counts=True)
+        self._by_size = np.argsort(-self._sizes, kind="stable")
+        self._members, self._leads, self._firsts, self._alike = members, leads, firsts, alike or {}
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -77,11 +75,17 @@ class _Lazy(Sequence[Group]):
 
     def _group(self, n: int) -> Group:
         start, size = int(self._starts[n]), int(self._sizes[n])
-        chosen = self._members[self._order[start : start + min(size, MEMBERS_SHOWN + 1)]]
-        rows = [int(row) for row in chosen]
+        first = self._first(n)
+        shown = MEMBERS_SHOWN + (first is None)
+        rows = [int(row) for row in self._members[self._order[start : start + min(size, shown)]]]
+        leading = [] if first is None else [first]
+        return {"rows": leading + rows, "total": size + len(leading), "alike": self._alike}
+
+    def _first(self, n: int) -> int | None:
+        """What the rows are held against, when it is none of them."""
         if self._leads:
-            rows = [int(self._keys[n]), *rows[:MEMBERS_SHOWN]]
-        return {"rows": rows, "total": size + self._leads, "alike": self._alike}
+            return int(self._keys[n])
+        return None if self._firsts is None else int((self._firsts == self._keys[n]).argmax())
 
 
 GROUPED: dict[str, Callable[[DatasetVersion, FindingView], Sequence[Group]]] = {
