@@ -8,7 +8,7 @@ ROUTING, REPLAY, GOLDEN, GENERAL = 240, 80, 60, 50
 DUPLICATES, LEAKED = 6, 3
 # Line, field, code, found and expected, as the table of bad rows must say them.
 BAD = {
-    3: (b'{"messages": [{"role": "user", "content": "route this', "whole row", "invalid_json"),
+    3: (b'{"messages": [{"role": "user", "content": "route this', "messages[0].content", "invalid_json"),
     7: (b'{"messages": [{"role": "robot", "content": "beep"}]}', "messages[0].role", "unknown_role"),
     11: (b'{"tickets": "not the field anybody asked for"}', "messages", "missing_field"),
 }
