@@ -8,6 +8,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,20 @@ from datasets_app.engine.leakage import golden_of
 from datasets_app.engine.words_native import Handle, Tokens, View, address, checked, kernels, words_of
 
 LANGUAGE_FILE, CLUSTERS_FILE = "words.language.npy", "words.clusters.npy"
-KEPT_TOKENS = 4  # batches whose words wait for the other of `identities` and `take`
+KEPT_TOKENS = 6  # batches whose words wait for the other of `identities` and `take`
 THIN_SHARE, THIN_ROWS, MAIN_SHARE = 0.01, 10, 0.5
 PHRASE_EXAMPLES = 20
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The words of one batch, for two threads that only look at them."""
+
+    tokens: Tokens
+    text: Bytes  # of the batch they are of
+    ready: threading.Event = field(default_factory=threading.Event)
+    whole: bool = False
+    users: int = 2
 
 
 class Words:
@@ -55,9 +67,8 @@ class Words:
         self._diversity = Diversity()
         self._hashes: list[Ints] = []
         self._lock = threading.Lock()
-        self._waiting: dict[int, Tokens] = {}
+        self._shared: dict[int, _Shared] = {}
         self._spare: list[Tokens] = []
-        self._done: set[int] = set()  # batches that one of the two has finished with
 
     def identities(self, batch: Batch) -> tuple[Ints, Ints, Ints]:
         """(row_hash, prompt_hash, prompt_norm_hash) of each row; NO_PROMPT where nothing is asked."""
@@ -114,25 +125,34 @@ class Words:
         self.cpu["near"] += time.thread_time() - began
 
     def _tokens(self, batch: Batch, view: View) -> Tokens:
-        """The words of a batch, read once for the two that ask for them."""
+        """The words of a batch, read once for the two that ask for them; the second waits for the first."""
         with self._lock:
-            ready = self._waiting.pop(batch.first, None)
-            if ready is not None:
-                return ready
-            tokens = self._spare.pop() if self._spare else Tokens()
-        return tokens.read(view)
+            shared = self._shared.get(batch.first)
+            mine = shared is None or shared.text is not batch.text
+            if shared is None or mine:
+                spare = self._spare.pop() if self._spare else Tokens()
+                shared = self._shared[batch.first] = _Shared(spare, batch.text)
+                if len(self._shared) > KEPT_TOKENS:  # nobody asks for the oldest a second time
+                    del self._shared[next(iter(self._shared))]
+        if not mine:
+            shared.ready.wait()
+            return shared.tokens if shared.whole else Tokens().read(view)
+        try:
+            shared.tokens.read(view)
+            shared.whole = True
+        finally:
+            shared.ready.set()
+        return shared.tokens
 
     def _put_aside(self, batch: Batch, tokens: Tokens) -> None:
         with self._lock:
-            if batch.first in self._done:
-                self._done.discard(batch.first)
-                self._spare.append(tokens)
+            shared = self._shared.get(batch.first)
+            if shared is None or shared.tokens is not tokens:
                 return
-            self._done.add(batch.first)
-            self._waiting[batch.first] = tokens
-            while len(self._waiting) > KEPT_TOKENS:
-                self._spare.append(self._waiting.pop(next(iter(self._waiting))))
-                del self._spare[2:]
+            shared.users -= 1
+            if not shared.users:
+                del self._shared[batch.first]
+                self._spare.append(tokens)
 
     def _tell_languages(self) -> None:
         masks: dict[int, int] = {}

@@ -142,6 +142,14 @@ def test_two_threads_may_ask_for_the_same_batch():
     assert shared.rows == 1600
 
 
+def test_two_batches_that_begin_alike_are_not_mixed_up():
+    words, batches = Words(), [batch_of_rows([(1, chat(asked, "a"))]) for asked in ("One?", "Two?")]
+
+    first, second = (words.identities(batch) for batch in batches)
+
+    assert first[2][0] == Words().identities(batches[0])[2][0] != second[2][0]
+
+
 def test_small_sets_have_exact_counts_of_different_n_grams():
     writer = Writer("russian")
     rows = [chat(writer.text(5), writer.text(40)) for _ in range(300)]
