@@ -49,7 +49,7 @@ def _example(one: dict[str, Any]) -> Group:
 
 
 def _by_key(keys: Any, rows: Sequence[int], *, with_first: bool = False) -> Sequence[Group]:
-    """Rows of the finding by their key; `with_first` adds the first row of all with that key, which is not among them."""
+    """Rows of the finding by their key; `with_first` adds the first of all with that key, which is none of them."""
     import numpy as np
 
     members = np.asarray(rows)
