@@ -8,22 +8,27 @@ class TrainingConfig(AppConfig):
     label = "training"
 
     def ready(self) -> None:
-        from projects import contributions, jobs
-        from training import lineage, pages, selectors, supervisor
-        from training.models import BaseModelVersion, Run, SeenRow, TokenProfile
+        from django.db.models.signals import post_delete
 
-        jobs.register(
-            jobs.JobKind(
-                label="training.base",
-                model=BaseModelVersion,
-                queue="cpu",
-                cause="training",
-                prepare=supervisor.prepare_base,
-                complete=supervisor.complete_base,
-            )
-        )
-        jobs.register(
-            jobs.JobKind(
+        from projects import contributions
+        from training import lineage, pages, selectors, supervisor
+        from training.models import TokenProfile
+
+        self._register_counting()
+        self._register_training()
+        contributions.needs.append(selectors.needs)
+        contributions.lineage.append(lineage.graph)
+        contributions.overview_figures.append(pages.overview)
+        contributions.version_tabs.append(pages.tabs)
+        post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
+
+    def _register_counting(self) -> None:
+        from projects.jobs import JobKind, Limits, register
+        from training import supervisor
+        from training.models import SeenRow, TokenProfile
+
+        register(
+            JobKind(
                 label="training.tokens",
                 model=TokenProfile,
                 queue="cpu",
@@ -32,22 +37,38 @@ class TrainingConfig(AppConfig):
                 on_event=supervisor.note_tokens,
                 complete=supervisor.complete_tokens,
                 # A chat template is somebody else's program: it may not take the machine with it.
-                limits=jobs.Limits(memory_bytes=4 * 1024**3, cpu_seconds=3600),
+                limits=Limits(memory_bytes=4 * 1024**3, cpu_seconds=3600),
             )
         )
-        jobs.register(
-            jobs.JobKind(
+        register(
+            JobKind(
                 label="training.seen",
                 model=SeenRow,
                 queue="cpu",
                 cause="data",
                 prepare=supervisor.prepare_seen,
                 complete=supervisor.complete_seen,
-                limits=jobs.Limits(memory_bytes=4 * 1024**3, cpu_seconds=60),
+                limits=Limits(memory_bytes=4 * 1024**3, cpu_seconds=60),
             )
         )
-        jobs.register(
-            jobs.JobKind(
+
+    def _register_training(self) -> None:
+        from projects.jobs import JobKind, register
+        from training import supervisor
+        from training.models import BaseModelVersion, Run
+
+        register(
+            JobKind(
+                label="training.base",
+                model=BaseModelVersion,
+                queue="cpu",
+                cause="training",
+                prepare=supervisor.prepare_base,
+                complete=supervisor.complete_base,
+            )
+        )
+        register(
+            JobKind(
                 label="training.run",
                 model=Run,
                 queue="gpu",
@@ -59,7 +80,3 @@ class TrainingConfig(AppConfig):
                 grace_seconds=12,
             )
         )
-        contributions.needs.append(selectors.needs)
-        contributions.lineage.append(lineage.graph)
-        contributions.version_tabs.append(pages.tabs)
-        contributions.overview_figures.append(pages.overview)

@@ -192,6 +192,13 @@ def complete_tokens(profile: TokenProfile, workdir: Path, result: Event) -> None
     leases.fenced_update(profile, key=key, stats=result["stats"])
 
 
+def forget_counts(instance: TokenProfile, **_: Any) -> None:
+    """With the row go the files: rows of deleted data are in them, too."""
+    key = instance.key
+    if key:
+        transaction.on_commit(lambda: artefacts.delete(key))
+
+
 def prepare_seen(row: SeenRow, workdir: Path) -> list[str]:
     return _command("training.seen", workdir, _seen_spec(row) | {"index": row.index})
 

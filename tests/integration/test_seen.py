@@ -3,7 +3,9 @@
 import pytest
 from django.urls import reverse
 
+from datasets_app import services as deleting
 from datasets_app.models import Build
+from projects import artefacts
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Role
 from projects.domain.states import JobState
@@ -69,6 +71,14 @@ def test_data_is_counted_once_and_any_limit_is_read_off_it(client):
     wide = client.get(address("version-seen", version, base=base.pk, max_length=1024)).content.decode()
     assert "Answers lose their end" not in wide and "Every row fits" in wide
     assert TokenProfile.objects.count() == 1
+
+
+def test_with_the_data_go_its_counts_and_its_rendered_rows(counted, django_capture_on_commit_callbacks):
+    _, by, _, version = counted
+    folder = artefacts.fetch_directory(TokenProfile.objects.get().key)
+    with django_capture_on_commit_callbacks(execute=True):
+        deleting.delete_dataset(version.dataset, by=by)
+    assert not folder.exists() and not TokenProfile.objects.exists()
 
 
 def test_while_it_is_counted_a_sample_stands_for_the_rest(counted, client):
