@@ -102,12 +102,11 @@ class Origins:
         most, allowed = self.policy.get("max_synthetic_share"), self.policy.get("max_synthetic_depth")
         too_many = most is not None and share > most + 1e-9
         too_deep = allowed is not None and deepest > allowed
-        if not share and not too_deep:
+        if not too_many and not too_deep:
             return
         rows = self._rows(codes, lambda read: read.get("origin") == provenance.SYNTHETIC)
         if too_deep and not too_many:
             rows = self._rows(codes, lambda read: (provenance.depth(read) or 0) > allowed)
-        broken = Severity.ERROR if too_many or too_deep else Severity.INFO if most is not None else None
         detail = {
             "share": share,
             "deepest": deepest,
@@ -115,7 +114,7 @@ class Origins:
             "allowed_depth": allowed,
             "teachers": stats["teacher"][:5],
         }
-        facts.note(Found.SYNTHETIC_SHARE, rows, detail, severity=broken)
+        facts.note(Found.SYNTHETIC_SHARE, rows, detail, severity=Severity.ERROR)
 
     def _note_concentration(self, facts: Facts, codes: NDArray[np.int32], stats: dict[str, Any]) -> None:
         named = [(name, n) for name, n in stats["contributor"] if name is not None]

@@ -80,7 +80,7 @@ def test_erasing_makes_newest_versions_without_the_rows_and_says_so_in_their_rec
 def test_the_text_stands_in_no_log_and_no_folder_and_can_be_forgotten(project, engineer, versions, settings):
     search = searched(project, engineer, NAME)
 
-    assert not workdir_of(search).exists()
+    assert list(workdir_of(search).rglob("*")) == []
     assert NAME not in str(list(AuditEvent.objects.values_list("detail", "target_label", "reason")))
     assert AuditEvent.objects.get(action="textsearch.created").detail["fingerprint"]
     services.forget_search(search, by=engineer)

@@ -77,7 +77,8 @@ class RecipeViewSet(Listed):
     @extend_schema(request=shapes.NewSavedRecipeSerializer, responses={201: shapes.SavedRecipeSerializer})
     def create(self, request: Any, **kwargs: Any) -> Response:
         """Keep steps under a name; those that name single rows are left out."""
-        recipe = self.services["create"](self.project, by=request.user, **checked(shapes.NewSavedRecipeSerializer, request))
+        wanted = checked(shapes.NewSavedRecipeSerializer, request)
+        recipe = self.services["create"](self.project, by=request.user, **wanted)
         return Response(self.get_serializer(recipe).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses={204: None})
