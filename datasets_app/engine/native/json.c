@@ -45,19 +45,26 @@ static void column_reset(Column *c) {
 
 /* ---- reading a line ----------------------------------------------------------------------------------------- */
 
+/* A known name, its length, and what it stands for. */
+typedef struct {
+    const char *name;
+    int64_t n;
+    int what, formats;
+} Word;
+
+#define W(name, what) {name, sizeof(name) - 1, what, 0}
+#define F(name, what, formats) {name, sizeof(name) - 1, what, formats}
+
 static int role_of(const Span *s, int format) {
-    static const struct { const char *name; int role; } chat[] = {
-        {"user", USER}, {"assistant", ASSISTANT}, {"system", SYSTEM}, {"tool", TOOL}, {"developer", SYSTEM},
-        {"function", TOOL}}, sharegpt[] = {
-        {"human", USER}, {"gpt", ASSISTANT}, {"user", USER}, {"assistant", ASSISTANT}, {"system", SYSTEM},
-        {"chatgpt", ASSISTANT}, {"observation", TOOL}, {"tool", TOOL}};
-    if (format == CHAT) {
-        for (size_t i = 0; i < sizeof chat / sizeof *chat; i++)
-            if (is(s, chat[i].name)) return chat[i].role;
-    } else {
-        for (size_t i = 0; i < sizeof sharegpt / sizeof *sharegpt; i++)
-            if (is(s, sharegpt[i].name)) return sharegpt[i].role;
-    }
+    static const Word chat[] = {W("user", USER),      W("assistant", ASSISTANT),   W("system", SYSTEM),
+                                W("tool", TOOL),      W("developer", SYSTEM),      W("function", TOOL)};
+    static const Word sharegpt[] = {W("human", USER),    W("gpt", ASSISTANT),     W("user", USER),
+                                    W("assistant", ASSISTANT), W("system", SYSTEM), W("chatgpt", ASSISTANT),
+                                    W("observation", TOOL), W("tool", TOOL)};
+    const Word *known = format == CHAT ? chat : sharegpt;
+    size_t n = format == CHAT ? sizeof chat / sizeof *chat : sizeof sharegpt / sizeof *sharegpt;
+    for (size_t i = 0; i < n; i++)
+        if (known[i].n == s->n && !memcmp(s->s, known[i].name, (size_t)s->n)) return known[i].what;
     return -1;
 }
 
@@ -144,16 +151,24 @@ static int read_tags(Kernel *k, Record *r) {
 }
 
 static int field_of(const Kernel *k, const Span *key) {
-    static const struct { const char *name; int field, formats; } fields[] = {
-        {"messages", F_TURNS, 1 << CHAT},           {"conversations", F_TURNS, 1 << SHAREGPT},
-        {"system", F_SYSTEM, 1 << SHAREGPT | 1 << ALPACA}, {"prompt", F_PROMPT, 1 << PROMPT_COMPLETION},
-        {"completion", F_COMPLETION, 1 << PROMPT_COMPLETION}, {"instruction", F_INSTRUCTION, 1 << ALPACA},
-        {"input", F_INPUT, 1 << ALPACA},            {"output", F_OUTPUT, 1 << ALPACA},
-        {"text", F_TEXT, 1 << TEXT},                {"label", F_LABEL, 31},
-        {"category", F_CATEGORY, 31},               {"id", F_ID, 31},
-        {"tags", F_TAGS, 31},                       {"tools", F_TOOLS, 31}};
+    static const Word fields[] = {
+        F("messages", F_TURNS, 1 << CHAT),
+        F("conversations", F_TURNS, 1 << SHAREGPT),
+        F("system", F_SYSTEM, 1 << SHAREGPT | 1 << ALPACA),
+        F("prompt", F_PROMPT, 1 << PROMPT_COMPLETION),
+        F("completion", F_COMPLETION, 1 << PROMPT_COMPLETION),
+        F("instruction", F_INSTRUCTION, 1 << ALPACA),
+        F("input", F_INPUT, 1 << ALPACA),
+        F("output", F_OUTPUT, 1 << ALPACA),
+        F("text", F_TEXT, 1 << TEXT),
+        F("label", F_LABEL, 31),
+        F("category", F_CATEGORY, 31),
+        F("id", F_ID, 31),
+        F("tags", F_TAGS, 31),
+        F("tools", F_TOOLS, 31)};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (fields[i].formats >> k->format & 1 && is(key, fields[i].name)) return fields[i].field;
+        if (fields[i].n == key->n && fields[i].formats >> k->format & 1 && !memcmp(fields[i].name, key->s, (size_t)key->n))
+            return fields[i].what;
     return -1;
 }
 
