@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from datasets_app.api.serializers.versions import RowSerializer, StepSerializer
@@ -36,7 +37,8 @@ class SaidFindingSerializer(serializers.Serializer):
         allow_null=True, help_text="A decision that holds no longer: it has grown or worsened."
     )
 
-    def get_fix(self, found: Any) -> StepSerializer | None:
+    @extend_schema_field(StepSerializer(allow_null=True))
+    def get_fix(self, found: Any) -> Any:
         return found.fix.as_dict() if found.fix else None
 
 
