@@ -39,6 +39,7 @@ class Plan:
     max_length: int | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
+    parents: list[dict[str, Any]] = field(default_factory=list)  # statistics of the versions this one comes from
 
     @classmethod
     def of(cls, spec: dict[str, Any]) -> Self:
@@ -49,6 +50,7 @@ class Plan:
             max_length=spec.get("max_length"),
             provenance=spec.get("provenance") or {},
             policy=spec.get("policy") or {},
+            parents=spec.get("parents") or [],
         )
 
 
@@ -254,7 +256,7 @@ def analysers(plan: Plan, out: Path) -> list[Analyser]:
     """In the order in which they finish: later ones may read what earlier ones found."""
     made: list[Analyser | None] = [
         _made("structure", "Structure", plan.purpose),
-        _made("words", "Words", plan.purpose, golden=plan.golden, workdir=out),
+        _made("words", "Words", plan.purpose, golden=plan.golden, workdir=out, parents=plan.parents),
         _made("sensitive", "Sensitive"),
         _made("tokens", "Tokens", plan.tokenizer, max_length=plan.max_length) if plan.tokenizer else None,
         _made("origins", "Origins", plan.provenance, plan.policy),

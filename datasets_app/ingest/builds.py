@@ -28,6 +28,7 @@ def prepare_build(build: Build, workdir: Path) -> list[str]:
             "task": "build",
             **recipe_spec(build.project, build.steps or ASSEMBLE),
             "sources": sources_of(build),
+            "parents": [{"diversity": version.stats.get("diversity")} for version in parents_of(build)],
             "golden": [
                 {"id": version.pk, "path": str(selectors.version_path(version))}
                 for version in selectors.golden_versions(build.project).exclude(dataset=build.dataset)
@@ -59,10 +60,13 @@ def complete_preview(preview: Preview, workdir: Path, result: Event) -> None:
 def complete_build(build: Build, workdir: Path, result: Event) -> None:
     source_format = build.source.source_format if build.source else _format_of_staged(build)
     version = commit_version(build, workdir, result, source_format=source_format, steps=result["steps"])
-    sources = [build.source] if build.source else []
-    version.parents.set([*sources, *build.merged.all()])
+    version.parents.set(parents_of(build))
     note_version(build, version)
     leases.fenced_update(build, version=version)
+
+
+def parents_of(build: Build) -> list[DatasetVersion]:
+    return [*([build.source] if build.source else []), *build.merged.all()]
 
 
 def failed_build(build: Build, code: str) -> None:
