@@ -38,6 +38,7 @@ def prepare(folder: Path, **environment: str) -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)  # pages of a clean checkout need them
 
 
 @contextmanager

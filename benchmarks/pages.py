@@ -66,7 +66,11 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(0.3):
-            for child in installation.find(self._manager, "datasets_app.engine"):
+            try:
+                children = installation.find(self._manager, "datasets_app.engine")
+            except psutil.NoSuchProcess:
+                return  # the installation has ended
+            for child in children:
                 try:
                     status = Path(f"/proc/{child.pid}/status").read_text()
                 except OSError:
