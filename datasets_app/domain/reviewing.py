@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HOLD = timedelta(minutes=10)  # without a sign of life an item goes back to the queue
 IDLE = timedelta(minutes=2)  # nobody looks at one row longer than this without touching anything
 AHEAD = 4  # the item on the screen and the three behind it
-STRETCH = 5000  # items are laid out this many at a time, as the queue reaches them
+STRETCH = 1000  # items are laid out this many at a time, as the queue reaches them
 MOST_FOUND = 20_000  # rows that a search may bring into a round
 LONGEST_ANSWER = 200_000
 FILTERS = ("all", "finding", "label", "tag", "text")
