@@ -5,7 +5,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from datasets_app.domain import injection
@@ -302,3 +302,21 @@ def test_the_beginning_of_a_word_is_counted_in_folded_letters(typed, tmp_path):
 def test_a_search_without_words_is_not_narrowed(searchable, tmp_path):
     assert index.candidates(searchable[0], " ?! ") is None
     assert index.candidates(tmp_path, "word") is None
+
+
+def test_the_table_of_characters_is_what_its_tool_writes():
+    written = "\n".join(reference.tables.lines()) + "\n"
+
+    assert reference.tables.HEADER.read_text() == written
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text("abcÜéßя日ก ", min_size=4, max_size=30), st.integers(1, 12))
+def test_whatever_beginning_is_typed_the_group_is_not_missed(tmp_path, text, typed):
+    kept, _ = looked_at([chat(text, "a")])
+    kept.save(tmp_path)
+    word = (text.split() or [""])[0]
+
+    found = index.candidates(tmp_path, word[:typed])
+
+    assert found is None or found.tolist() == [0]
