@@ -103,7 +103,7 @@ def test_the_upload_page_polls_until_the_reading_is_over(client, project, engine
     _, fragment = page(client, "upload-detail", project, upload.pk, **{"HX-Request": "true"})
 
     assert 'hx-trigger="every 300ms"' in waiting
-    assert "hx-trigger" not in fragment
+    assert 'hx-trigger="every' not in fragment
     assert "<html" not in fragment
     assert "3 good rows, 1 bad" in fragment
     assert "Chat messages" in fragment
@@ -119,7 +119,7 @@ def test_bad_rows_are_grouped_paged_and_filtered(client, project, engineer):
     _, some = page(client, "upload-detail", project, upload.pk, query="?code=empty_list")
 
     assert "The line is not valid JSON" in html
-    assert "60 rows" in html
+    assert "60 times" in html
     assert "1–50 of 61" in html
     assert "51–61 of 61" in second
     assert some.count('<td data-label="Code">') == 1
