@@ -22,6 +22,15 @@ GOLDEN_ID = 1
 STEPS = ("parse", "exact", "near", "tokens", "diversity", "pii")
 
 
+class Unread(Exception):
+    """A file that cannot be used; nothing of it has been profiled."""
+
+    def __init__(self, file: Path, last: Event) -> None:
+        message = last.get("message") or explain(last["code"]).title
+        self.said = {"file": file.name, "error": last["code"], "message": message}
+        super().__init__(message)
+
+
 class Command(BaseCommand):
     help = __doc__
     requires_system_checks = []  # it opens no page and asks no database
@@ -38,7 +47,11 @@ class Command(BaseCommand):
             if options[name] is not None and not options[name].exists():
                 raise CommandError(f"There is no {options[name]}.")
         with tempfile.TemporaryDirectory(prefix="profile-") as folder:
-            found = self._profiled(Path(folder), options)
+            try:
+                found = self._profiled(Path(folder), options)
+            except Unread as unread:
+                self.stdout.write(orjson.dumps(unread.said).decode())
+                raise CommandError(unread.said["message"]) from unread
         if not options["json"]:
             self._tell(found)
         self.stdout.write(orjson.dumps(found).decode())
@@ -70,7 +83,7 @@ class Command(BaseCommand):
             child.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - began
         if last.get("event") != "result":
-            raise CommandError(f"{file}: {last.get('message') or explain(last.get('code', 'crashed')).title}")
+            raise Unread(file, last if last.get("event") == "failed" else {"code": "crashed"})
         return folder / "out", last, usage.ru_utime + usage.ru_stime, wall
 
     def _tell(self, found: Event) -> None:
