@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from datasets_app.models import Dataset, Upload
+from datasets_app.models import Dataset, DatasetVersion, Upload
 from tests.factories.projects import run_jobs
 
 MB = 1024 * 1024
@@ -168,3 +168,11 @@ def bring(client, dataset: Dataset, content: bytes, name: str) -> Upload:
     assert client.get(response.json()["url"]).status_code == 200
     assert client.get(dataset.get_absolute_url()).status_code == 200
     return upload
+
+
+def refused(upload: Upload, *codes: str) -> None:
+    """The upload ended with one of these codes and a word of advice, and there is no version."""
+    assert (upload.state, upload.error_code in codes) == ("failed", True), f"{upload.state} {upload.error_code}"
+    assert len(upload.error_message) > 20
+    assert upload.version is None
+    assert not DatasetVersion.objects.exists()
