@@ -58,8 +58,12 @@ class Golden:
             self._made = None
 
     def overlaps(self) -> dict[int, dict[str, Any]]:
-        """By golden set: number of rows of each kind, and the first thousand of each."""
-        return {number: _counted(*self.found(n)) for n, number in enumerate(self.ids)}
+        """By golden set: number of rows of each kind, and the first thousand of each.
+
+        "cut" is told when the sets hold more words than are looked up as runs; the other kinds are whole all the same.
+        """
+        cut = {"cut": True} if self._lib.words_golden_cut(self._made) else {}
+        return {number: _counted(*self.found(n)) | cut for n, number in enumerate(self.ids)}
 
     def found(self, n: int) -> tuple[Ints, NDArray[np.int64]]:
         """(rows, kinds) of the n-th set: all of them, rows ascending."""

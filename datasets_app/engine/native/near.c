@@ -208,8 +208,6 @@ EXPORT Table *words_common(const Words *w, int prompt, int n, double share) {
     return t;
 }
 
-EXPORT int64_t words_common_size(const Table *t) { return (int64_t)t->used; }
-
 EXPORT void words_common_free(Table *t) {
     if (t) table_free(t);
     free(t);

@@ -27,8 +27,6 @@ void words_sort(uint32_t *values, uint32_t *spare, size_t n) {
 
 EXPORT int64_t words_index_size(const Words *w) { return (int64_t)(w->index.written / sizeof(uint32_t)); }
 
-EXPORT int64_t words_index_groups(const Words *w) { return (int64_t)w->groups; }
-
 static int read_at(int fd, void *to, size_t n, uint64_t at) {
     size_t done = 0;
     while (done < n) {
