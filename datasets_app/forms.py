@@ -78,7 +78,8 @@ def mapping_from(fields: QueryDict) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {"columns": {}, "turns": {}, "roles": {}}
     parts = {"column": "columns", "turn": "turns", "role": "roles"}
-    for name, ours in fields.items():
+    for name, given in fields.items():
+        ours = str(given)
         kind, colon, theirs = name.partition(":")
         if colon and kind in parts and ours and ours != theirs:
             found[parts[kind]][theirs] = "" if ours == "-" else ours

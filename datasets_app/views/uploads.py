@@ -104,7 +104,9 @@ class UploadMend(UploadPage):
     service = services.mend_rows
 
     def post(self, request, project, pk):
-        return redirect(self.service(self.upload(pk), by=request.user, fixes=request.POST.getlist("fix")).mends)
+        upload = self.upload(pk)
+        self.service(upload, by=request.user, fixes=request.POST.getlist("fix"))
+        return redirect(upload)
 
 
 class UploadMake(UploadPage):
