@@ -184,7 +184,7 @@ def test_a_fix_is_one_click_and_makes_a_version(client, project, engineer):
 def test_rows_are_searched_paged_and_opened(client, project, engineer):
     version = make_version(make_dataset(project, engineer), tickets(60))
 
-    _, html = page(client, "version-detail", project, version.pk)
+    _, html = page(client, "version-rows", project, version.pk)
     _, found = page(client, "version-rows", project, version.pk, query="?q=number+59")
     _, none = page(client, "version-rows", project, version.pk, query="?q=absent")
     _, third = page(client, "version-rows", project, version.pk, query="?page=3")
