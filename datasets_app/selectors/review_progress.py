@@ -194,7 +194,10 @@ def agreements(review: ReviewRound) -> tuple[Agreement, list[Pair]]:
     known = [name for name in VERDICTS if name != "swap" or review.version.kind == Kind.PREFERENCE]
     pairs, between = [], defaultdict(list)
     for _, rows in groupby(said.iterator(), key=lambda row: row[0]):
-        (_, first, one), (_, second, other), *_ = list(rows)
+        looks = [(verdict, person) for _, verdict, person in rows]
+        if len(looks) < 2:
+            continue
+        (first, one), (second, other) = looks[:2]
         pairs.append((first, second))
         if one < other:
             between[one, other].append((first, second))

@@ -1,6 +1,7 @@
 """What a review leaves behind: a version with its fixes and without its rejects, or nothing to change."""
 
 import pytest
+from django.test import Client
 
 from datasets_app import selectors
 from datasets_app.models import DatasetVersion, ReviewRound
@@ -143,6 +144,11 @@ def test_in_a_project_that_wants_a_second_person_the_outcome_is_a_proposal():
 
     assert made.stage == "proposed"
     assert version.dataset.versions.count() == 1
+    client = Client()
+    client.force_login(anna)
+    html = client.get(review.get_absolute_url()).content.decode()
+    assert "The change waits for a second person" in html
+    assert made.proposal.get_absolute_url() in html
 
 
 def test_an_answer_that_is_only_a_tool_call_can_be_accepted_and_rejected():
