@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from datasets_app.domain import hashing, provenance
+from datasets_app.domain import provenance
 from datasets_app.domain.codes import Code
 from datasets_app.domain.languages import Language
 from datasets_app.domain.recipes import Op, Step, read_steps
-from datasets_app.engine import events, limits
+from datasets_app.engine import events, leakage, limits
 from datasets_app.engine.groups import clusters_of
 from datasets_app.engine.pipeline import Pipeline, Plan
 from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.scan import batched
 from datasets_app.engine.steps import Item, Setting, Split, Surveyed, Work, counted, found_rows, work_of
-from datasets_app.engine.table import as_row, read_column
+from datasets_app.engine.table import as_row
 
 SAY_EVERY = 2000
 LANGUAGES = "words.language.npy"
@@ -138,9 +138,9 @@ class Build:
         for n, start in enumerate(self.sources):
             item: Item | None = start
             for work in works:
-                item = counted(work, item)
                 if item is None:
                     break
+                item = counted(work, item)
             if n % SAY_EVERY == 0:
                 events.emit("progress", phase=phase, done=n, total=self.sources.total)
             if item is not None:
@@ -168,8 +168,9 @@ class Build:
         return [name for path, rows in sizes for name in languages_of(path, rows)]
 
     def _overlapping(self, step: Step) -> NDArray[np.int64]:
-        kinds = set(step.args.get("kinds") or ("exact", "normalised", "ngram", "near"))
-        return self.sources.places(lambda path: overlapping(path, [self.golden[pk] for pk in step.golden], kinds))
+        kinds = set(step.args.get("kinds") or leakage.KINDS)
+        golden = [self.golden[pk] for pk in step.golden]
+        return self.sources.places(lambda path: overlapping(path, golden, kinds, self.out))
 
 
 def build(spec: dict[str, Any]) -> dict[str, Any]:
@@ -180,20 +181,12 @@ def preview(spec: dict[str, Any]) -> dict[str, Any]:
     return Build(spec).preview()
 
 
-def overlapping(path: Path, golden: list[Path], kinds: set[str]) -> NDArray[np.int64]:
+def overlapping(path: Path, golden: list[Path], kinds: set[str], workdir: Path) -> NDArray[np.int64]:
     """Rows of a version that share their prompt with one of the golden sets, in one of the kinds."""
-    found = [rows_shared(path, other, kinds) for other in golden]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
-
-
-def rows_shared(path: Path, golden: Path, kinds: set[str]) -> NDArray[np.int64]:
-    """By the stored hashes of prompts."""
-    found: list[NDArray[np.int64]] = []
-    for kind, name in (("exact", "prompt_hash"), ("normalised", "prompt_norm_hash")):
-        if kind in kinds:
-            mine, theirs = np.array(read_column(path, name)), np.array(read_column(golden, name))
-            found.append(np.flatnonzero(np.isin(mine, theirs[theirs != hashing.NO_PROMPT])))
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+    workdir.mkdir(parents=True, exist_ok=True)
+    wanted = [n for n, kind in enumerate(leakage.KINDS) if kind in kinds]
+    found = leakage.rows_found(path, list(enumerate(golden)), workdir)
+    return np.unique(np.concatenate([rows[np.isin(how, wanted)] for rows, how in found] or [np.zeros(0, np.int64)]))
 
 
 def languages_of(path: Path, rows: int) -> list[str]:

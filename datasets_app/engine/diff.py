@@ -60,8 +60,11 @@ class Side:
                 )
             )
             labels.update(value for value in table.column("label").to_pylist() if value is not None)
-        columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0, int)] * 4
-        return cls(path, *columns, labels)
+        nothing: list[Ints] = [np.zeros(0, np.int64)] * 4
+        content, ids, lines, prompts = (
+            [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else nothing
+        )
+        return cls(path, content, ids, lines, prompts, labels)
 
 
 def compare(spec: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +107,8 @@ def _numbered(values: Ints) -> NDArray[np.uint64]:
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(values) else order
-    sizes = np.diff(np.append(starts, len(values)))
-    rank = np.empty(len(values), dtype=np.int64)
+    sizes: Ints = np.diff(np.append(starts, len(values)))
+    rank: Ints = np.empty(len(values), dtype=np.int64)
     rank[order] = np.arange(len(values)) - np.repeat(starts, sizes)
     plain: NDArray[np.uint64] = values.astype(np.uint64)
     return plain ^ np.where(rank > 0, mixed(rank, 3), np.uint64(0))
@@ -202,10 +205,9 @@ def rows_at(path: Path, places: Ints) -> Iterable[dict[str, Any]]:
 
 def changed_labels(before: Counter[str], after: Counter[str]) -> list[list[Any]]:
     """[label, rows before, rows after] of the labels whose number changed most."""
-    changed = [
-        [name, before[name], after[name]] for name in before.keys() | after.keys() if before[name] != after[name]
-    ]
-    return sorted(changed, key=lambda c: (-abs(c[2] - c[1]), c[0]))[:LABELS_SHOWN]
+    names = [name for name in before.keys() | after.keys() if before[name] != after[name]]
+    ranked = sorted(names, key=lambda name: (-abs(after[name] - before[name]), name))
+    return [[name, before[name], after[name]] for name in ranked[:LABELS_SHOWN]]
 
 
 def hashed(column: Any) -> Ints:

@@ -32,11 +32,11 @@ def joined(*keys: Ints) -> Ints:
     """Labels of rows (the smallest place of a member) where two rows with an equal key, of any kind, go together."""
     size = len(keys[0])
     codes = [np.unique(key, return_inverse=True)[1] for key in keys]
-    labels = np.arange(size, dtype=np.int64)
+    labels: Ints = np.arange(size, dtype=np.int64)
     while True:
         before = labels
         for code in codes:
-            least = np.full(int(code.max(initial=-1)) + 1, size, dtype=np.int64)
+            least: Ints = np.full(int(code.max(initial=-1)) + 1, size, dtype=np.int64)
             np.minimum.at(least, code, labels)
             labels = least[code]
         labels = labels[labels]  # a shortcut: whoever follows a row follows whom that row follows

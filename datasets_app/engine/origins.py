@@ -105,7 +105,7 @@ class Origins:
         if not too_many and not too_deep:
             return
         rows = self._rows(codes, lambda read: read.get("origin") == provenance.SYNTHETIC)
-        if too_deep and not too_many:
+        if allowed is not None and too_deep and not too_many:
             rows = self._rows(codes, lambda read: (provenance.depth(read) or 0) > allowed)
         detail = {
             "share": share,

@@ -34,7 +34,7 @@ def search(spec: dict[str, Any]) -> dict[str, Any]:
 def rows_with(path: Path, text: str) -> Any:
     """Indices of the rows that hold the text anywhere, as int64."""
     file = pq.ParquetFile(path)
-    groups, found = groups_to_read(path.parent, text), [np.zeros(0, np.int64)]
+    groups, found = groups_to_read(path.parent, text), list[Any]([np.zeros(0, np.int64)])
     present = set(file.schema_arrow.names)
     columns = [name for name in (*JSON_COLUMNS, *PLAIN_COLUMNS) if name in present]
     start = 0

@@ -247,7 +247,7 @@ class Split(Surveyed):
 
     def key(self, item: Item) -> int:
         row, by = item.row, self.args["by"]
-        value = {"label": row.label, "tag": (row.tags or [None])[0], "source_id": row.source_id}.get(by)
+        value = {"label": row.label, "tag": row.tags[0] if row.tags else None, "source_id": row.source_id}.get(by)
         if value is not None:
             return hashing.to_int64(hashing.hashlib.sha256(value.encode()).digest())
         return (hashing.prompt_norm_hash(row) if by == "prompt" else 0) or row_hash(item)
@@ -257,7 +257,7 @@ class Split(Surveyed):
         # The smallest hash of a group names it, so that a row stays in its part when the set grows.
         order = np.lexsort((hashes, roots))
         first = np.concatenate([[True], roots[order][1:] != roots[order][:-1]])
-        names = np.empty(len(roots), dtype=np.int64)
+        names: Ints = np.empty(len(roots), dtype=np.int64)
         names[order] = hashes[order][first][np.cumsum(first) - 1]
         fraction = mixed(names, self.args["seed"]) / 2.0**64
         bounds = np.cumsum([part["share"] for part in self.args["parts"]])[:-1]

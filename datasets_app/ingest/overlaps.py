@@ -18,7 +18,7 @@ SHOWN_ROWS = 1000
 SYSTEM = "luthier"
 
 
-def keep_overlaps(version: DatasetVersion, found: Any) -> None:
+def keep_overlaps(version: DatasetVersion, found: dict[str, Any] | None) -> None:
     """Store what the child said: {golden set: {"exact", "normalised", "ngram", "near", "rows": {kind: rows}}}."""
     if version.dataset.purpose == Purpose.GOLDEN or not found:
         return

@@ -49,7 +49,7 @@ def commit_version(
 
 def restores(steps: list[Event] | None) -> bool:
     """Going back makes a version with rows that the dataset has had before: that is what it is for."""
-    return bool(steps) and steps[0]["op"] == Op.RESTORE
+    return steps is not None and bool(steps) and steps[0]["op"] == Op.RESTORE
 
 
 def refuse_known_content(dataset: Dataset, content_hash: str) -> None:

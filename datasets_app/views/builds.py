@@ -56,13 +56,14 @@ class RecipeBuilder(VersionPage):
         build = self.service(version, by=self.request.user, steps=draft.as_steps(), **said)
         messages.info(self.request, PROPOSED if hasattr(build, "proposal") else MADE)
         answer = redirect(build)
-        if self.request.htmx:
+        if getattr(self.request, "htmx", False):
             answer.status_code, answer["HX-Redirect"] = 200, build.get_absolute_url()
         return answer
 
-    def again(self, version: DatasetVersion, draft: Draft, **more):
-        template = "datasets/_recipe_form.html" if self.request.htmx else "datasets/recipe_builder.html"
-        return self.render(template, pages.builder_page(version, draft, **more))
+    def again(self, version: DatasetVersion, draft: Draft, /, **more):
+        whole = not getattr(self.request, "htmx", False)
+        template = "datasets/recipe_builder.html" if whole else "datasets/_recipe_form.html"
+        return self.render(template, pages.builder_page(version, draft) | more)
 
 
 class RecipePreview(ProjectPage):
