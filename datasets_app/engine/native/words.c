@@ -6,9 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LAST_KNOWN (1 << 18) /* words whose spelling was written lately */
 #define OPENING 8            /* words of an answer by which answers are held to begin alike */
-#define PREFIX_SEED 0x5bd1e995u
 
 /* ---- small tools ---- */
 
@@ -87,7 +85,7 @@ static double seconds(clockid_t clock) {
 }
 
 /* Grow an array of items of `size` bytes so that `need` fit; realloc moves large blocks without copying them. */
-static int reserve(void **array, size_t *room, size_t need, size_t size) {
+int words_reserve(void **array, size_t *room, size_t need, size_t size) {
     if (need <= *room) return 1;
     size_t wanted = *room + *room / 2 > need ? *room + *room / 2 : need + 64;
     void *grown = realloc(*array, wanted * size);
@@ -297,90 +295,6 @@ EXPORT const double *words_curve(const Words *w, int64_t *points) {
 }
 
 
-/* ---- the search index ---- */
-
-static inline size_t group_slot(const uint32_t *set, size_t mask, uint32_t word) {
-    size_t at = (word >> 1) & mask;
-    while (set[at] && set[at] != word) at = (at + 1) & mask;
-    return at;
-}
-
-static int group_grow(Words *w) {
-    size_t mask = 2 * w->group_mask + 1;
-    uint32_t *larger = calloc(mask + 1, sizeof *larger);
-    if (!larger) return 0;
-    for (size_t i = 0; i <= w->group_mask; i++)
-        if (w->group[i]) larger[group_slot(larger, mask, w->group[i])] = w->group[i];
-    free(w->group);
-    w->group = larger;
-    w->group_mask = mask;
-    return 1;
-}
-
-/* Write the words of the group that ends here, ascending. */
-static int close_group(Words *w) {
-    if (w->group_number < 0) return 1;
-    size_t need = w->groups + 1;
-    if (!reserve((void **)&w->bounds, &w->bounds_room, need * 2, sizeof *w->bounds)) return 0;
-    size_t n = 0;
-    uint32_t *sorted = malloc(2 * (w->group_used + 1) * sizeof *sorted);
-    if (!sorted) return 0;
-    for (size_t i = 0; i <= w->group_mask; i++)
-        if (w->group[i]) sorted[n++] = w->group[i];
-    words_sort(sorted, sorted + n, n);
-    w->bounds[2 * w->groups] = w->index.written / sizeof *sorted;
-    w->bounds[2 * w->groups + 1] = n;
-    w->groups++;
-    int ok = out_put(&w->index, sorted, n * sizeof *sorted);
-    free(sorted);
-    memset(w->group, 0, (w->group_mask + 1) * sizeof *w->group);
-    w->group_used = 0;
-    return ok;
-}
-
-/* A word of the open group: its first appearance in the group brings its beginning along, and its spelling. */
-static int index_word(Words *w, uint32_t word, const uint8_t *text, size_t left) {
-    size_t at = group_slot(w->group, w->group_mask, word);
-    if (LIKELY(w->group[at] != 0)) return 1;
-    w->group[at] = word;
-    w->group_used++;
-    uint32_t *known = w->known + (word >> 1) % LAST_KNOWN;
-    __builtin_prefetch(known);
-    uint8_t folded[LONGEST_WORD + 96]; /* what lies behind the letters is masked away */
-    size_t seen, n = words_fold(text, left, PREFIX, folded, &seen);
-    uint32_t beginning = words_beginning(words_hash_folded(folded, n));
-    at = group_slot(w->group, w->group_mask, beginning);
-    if (!w->group[at]) {
-        w->group[at] = beginning;
-        w->group_used++;
-    }
-    if (*known != word) {
-        *known = word;
-        n = words_fold(text, left < 256 ? left : 256, 0, folded, &seen);
-        uint8_t head[5];
-        memcpy(head, &word, 4);
-        head[4] = (uint8_t)(n > 60 ? 60 : n);
-        if (!out_put(&w->spelling, head, 5) || !out_put(&w->spelling, folded, head[4])) return 0;
-    }
-    return w->group_used * 2 <= w->group_mask || group_grow(w);
-}
-
-static int index_row(Words *w, const Tokens *t, const Segments *s, int64_t row, int64_t number) {
-    int64_t group = number / GROUP_ROWS;
-    if (group != w->group_number) {
-        if (!close_group(w)) return 0;
-        w->group_number = group;
-    }
-    for (int64_t i = s->row_seg[row]; i < s->row_seg[row + 1]; i++)
-        for (int64_t k = t->seg[i]; k < t->seg[i + 1]; k++) {
-            size_t left = (size_t)s->end[i] - t->start[k];
-            if (!index_word(w, t->word[k], s->text + t->start[k], left)) return 0;
-        }
-    return 1;
-}
-
-uint32_t words_beginning(uint32_t word) { return word * PREFIX_SEED | 1; }
-
 /* ---- languages ---- */
 
 EXPORT int words_set_stops(Words *w, const uint32_t *word, const uint32_t *mask, int64_t n) {
@@ -439,7 +353,7 @@ static int look_for_phrases(Words *w, const uint32_t *word, size_t n, int64_t ro
             size_t size = (size_t)(w->phrase_at[p + 1] - w->phrase_at[p]);
             const uint32_t *phrase = w->phrase_word + w->phrase_at[p];
             if (phrase[0] != word[i] || size > n - i || memcmp(phrase, word + i, size * sizeof *phrase)) continue;
-            if (!reserve((void **)&w->hits, &w->hits_room, 2 * (w->n_hits + 1), sizeof *w->hits)) return 0;
+            if (!words_reserve((void **)&w->hits, &w->hits_room, 2 * (w->n_hits + 1), sizeof *w->hits)) return 0;
             w->hits[2 * w->n_hits] = row;
             w->hits[2 * w->n_hits + 1] = (int64_t)p;
             w->n_hits++;
@@ -459,8 +373,8 @@ EXPORT const int64_t *words_hits(const Words *w, int64_t *n) {
 static int gather(Words *w, const Tokens *t, const Segments *s, int64_t row, RowInfo *info, Votes votes[2]) {
     int64_t a = s->row_seg[row], b = s->row_seg[row + 1];
     size_t most = a < b ? (size_t)(t->seg[b] - t->seg[a]) : 0;
-    if (!reserve((void **)&w->scratch, &w->scratch_room, most + 16, sizeof *w->scratch)) return 0;
-    if (!reserve((void **)&w->shingle, &w->shingle_room, most + 16, sizeof *w->shingle)) return 0;
+    if (!words_reserve((void **)&w->scratch, &w->scratch_room, most + 16, sizeof *w->scratch)) return 0;
+    if (!words_reserve((void **)&w->shingle, &w->shingle_room, most + 16, sizeof *w->shingle)) return 0;
     size_t n = 0;
     for (int64_t i = a; i < b; i++) {
         size_t size = (size_t)(t->seg[i + 1] - t->seg[i]);
@@ -524,7 +438,7 @@ EXPORT int words_take(Words *w, const Tokens *t, const Segments *s, int64_t firs
             w->rows++;
             continue;
         }
-        if (!index_row(w, t, s, row, first + row)) return w->index.failed ? w->index.failed : ENOMEM;
+        if (!words_index_row(w, t, s, row, first + row)) return w->index.failed ? w->index.failed : ENOMEM;
         double before = seconds(CLOCK_MONOTONIC);
         distinct_row(w, w->scratch, info->words);
         distinct += seconds(CLOCK_MONOTONIC) - before;
@@ -540,7 +454,7 @@ EXPORT int words_take(Words *w, const Tokens *t, const Segments *s, int64_t firs
 
 /* All that is written lies in the files after this; 0, or an errno. */
 EXPORT int words_end(Words *w) {
-    if (!close_group(w)) return w->index.failed ? w->index.failed : ENOMEM;
+    if (!words_close_group(w)) return w->index.failed ? w->index.failed : ENOMEM;
     w->group_number = -1;
     if (!out_flush(&w->spill)) return w->spill.failed;
     if (!out_flush(&w->index)) return w->index.failed;

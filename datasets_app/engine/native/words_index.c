@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #define PARTS 32
+#define PREFIX_SEED 0x5bd1e995u
 
 static void pass(const uint32_t *from, uint32_t *to, size_t n, int shift) {
     uint32_t count[2048] = {0}, at = 0;
@@ -24,6 +25,92 @@ void words_sort(uint32_t *values, uint32_t *spare, size_t n) {
     pass(values, spare, n, 22);
     memcpy(values, spare, n * sizeof *values);
 }
+
+/* ---- words as they come ---- */
+
+static inline size_t group_slot(const uint32_t *set, size_t mask, uint32_t word) {
+    size_t at = (word >> 1) & mask;
+    while (set[at] && set[at] != word) at = (at + 1) & mask;
+    return at;
+}
+
+static int group_grow(Words *w) {
+    size_t mask = 2 * w->group_mask + 1;
+    uint32_t *larger = calloc(mask + 1, sizeof *larger);
+    if (!larger) return 0;
+    for (size_t i = 0; i <= w->group_mask; i++)
+        if (w->group[i]) larger[group_slot(larger, mask, w->group[i])] = w->group[i];
+    free(w->group);
+    w->group = larger;
+    w->group_mask = mask;
+    return 1;
+}
+
+/* Write the words of the group that ends here, ascending. */
+int words_close_group(Words *w) {
+    if (w->group_number < 0) return 1;
+    size_t need = w->groups + 1;
+    if (!words_reserve((void **)&w->bounds, &w->bounds_room, need * 2, sizeof *w->bounds)) return 0;
+    size_t n = 0;
+    uint32_t *sorted = malloc(2 * (w->group_used + 1) * sizeof *sorted);
+    if (!sorted) return 0;
+    for (size_t i = 0; i <= w->group_mask; i++)
+        if (w->group[i]) sorted[n++] = w->group[i];
+    words_sort(sorted, sorted + n, n);
+    w->bounds[2 * w->groups] = w->index.written / sizeof *sorted;
+    w->bounds[2 * w->groups + 1] = n;
+    w->groups++;
+    int ok = out_put(&w->index, sorted, n * sizeof *sorted);
+    free(sorted);
+    memset(w->group, 0, (w->group_mask + 1) * sizeof *w->group);
+    w->group_used = 0;
+    return ok;
+}
+
+/* A word of the open group: its first appearance in the group brings its beginning along, and its spelling. */
+static int index_word(Words *w, uint32_t word, const uint8_t *text, size_t left) {
+    size_t at = group_slot(w->group, w->group_mask, word);
+    if (LIKELY(w->group[at] != 0)) return 1;
+    w->group[at] = word;
+    w->group_used++;
+    uint32_t *known = w->known + (word >> 1) % LAST_KNOWN;
+    __builtin_prefetch(known);
+    uint8_t folded[LONGEST_WORD + 96]; /* what lies behind the letters is masked away */
+    size_t seen, n = words_fold(text, left, PREFIX, folded, &seen);
+    uint32_t beginning = words_beginning(words_hash_folded(folded, n));
+    at = group_slot(w->group, w->group_mask, beginning);
+    if (!w->group[at]) {
+        w->group[at] = beginning;
+        w->group_used++;
+    }
+    if (*known != word) {
+        *known = word;
+        n = words_fold(text, left < 256 ? left : 256, 0, folded, &seen);
+        uint8_t head[5];
+        memcpy(head, &word, 4);
+        head[4] = (uint8_t)(n > 60 ? 60 : n);
+        if (!out_put(&w->spelling, head, 5) || !out_put(&w->spelling, folded, head[4])) return 0;
+    }
+    return w->group_used * 2 <= w->group_mask || group_grow(w);
+}
+
+int words_index_row(Words *w, const Tokens *t, const Segments *s, int64_t row, int64_t number) {
+    int64_t group = number / GROUP_ROWS;
+    if (group != w->group_number) {
+        if (!words_close_group(w)) return 0;
+        w->group_number = group;
+    }
+    for (int64_t i = s->row_seg[row]; i < s->row_seg[row + 1]; i++)
+        for (int64_t k = t->seg[i]; k < t->seg[i + 1]; k++) {
+            size_t left = (size_t)s->end[i] - t->start[k];
+            if (!index_word(w, t->word[k], s->text + t->start[k], left)) return 0;
+        }
+    return 1;
+}
+
+uint32_t words_beginning(uint32_t word) { return word * PREFIX_SEED | 1; }
+
+/* ---- groups of words ---- */
 
 EXPORT int64_t words_index_size(const Words *w) { return (int64_t)(w->index.written / sizeof(uint32_t)); }
 

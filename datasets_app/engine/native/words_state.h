@@ -69,6 +69,10 @@ void words_free(Words *w);
 void words_drop_keys(Words *w);
 void words_golden_free(Words *w);
 int words_leak(Words *w, size_t number);
+#define LAST_KNOWN (1 << 18) /* words whose spelling was written lately */
+int words_reserve(void **array, size_t *room, size_t need, size_t size);
+int words_close_group(Words *w);
+int words_index_row(Words *w, const Tokens *t, const Segments *s, int64_t row, int64_t number);
 uint8_t words_language(const Words *w, const Votes *v);
 int words_read(const Words *w, Read *r, int64_t row, size_t from, size_t n);
 void words_read_free(Read *r);
