@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from datasets_app.domain.purposes import Purpose
-from datasets_app.models import Build, Dataset, DatasetVersion, Upload
+from datasets_app.models import Build, Dataset, DatasetVersion, Part, Upload, VersionDiff
 from projects import artefacts
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
@@ -50,12 +50,17 @@ def delete_dataset(dataset: Dataset, *, by: User, reason: str = "") -> None:
 @transaction.atomic
 def remove_rows(dataset: Dataset, *, by: User, reason: str) -> set[str]:
     """Delete the rows, newest version first; returns the keys of the files that nobody needs any more."""
-    if DatasetVersion.objects.filter(parents__dataset=dataset).exclude(dataset=dataset).exists():
+    versions = DatasetVersion.every.filter(dataset=dataset)  # the proposed and the declined too
+    if DatasetVersion.every.filter(parents__dataset=dataset).exclude(dataset=dataset).exists():
         raise Refused("Versions of another dataset were made from this one.", code="has_descendants")
-    record(dataset, "dataset.deleted", actor=by.email, reason=reason, versions=dataset.versions.count())
-    keys = set(dataset.uploads.values_list("key", flat=True)) | set(dataset.versions.values_list("key", flat=True))
+    record(dataset, "dataset.deleted", actor=by.email, reason=reason, versions=versions.count())
+    keys = set(dataset.uploads.values_list("key", flat=True)) | set(versions.values_list("key", flat=True))
+    keys |= set(dataset.uploads.exclude(staged_key="").values_list("staged_key", flat=True))
+    keys |= set(Part.objects.filter(incoming__dataset=dataset, incoming__upload=None).values_list("key", flat=True))
+    keys |= set(VersionDiff.objects.filter(after__in=versions).exclude(key="").values_list("key", flat=True))
+    dataset.proposals.all().delete()
     dataset.uploads.all().delete()
     dataset.builds.all().delete()
-    dataset.versions.all().delete()
+    versions.delete()
     dataset.delete()
     return keys

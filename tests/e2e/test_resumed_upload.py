@@ -226,7 +226,7 @@ def test_columns_are_mapped_with_a_live_preview(engineer, dataset, tmp_path):
     visitor.sees("Nothing of this file became a version")
     visitor.sees("would be read as “Prompt and completion”")  # guessed, and not yet done
     visitor.page.get_by_label("What “reply” is here").select_option("chosen")
-    visitor.sees("does not fit")
+    visitor.sees("Prompts without answers")
     visitor.page.get_by_label("What “reply” is here").select_option("completion")
     visitor.sees("Reply 2.")
     visitor.press("Read the file again")

@@ -297,3 +297,16 @@ def test_an_owner_sets_the_limit_in_gigabytes_and_sees_what_is_stored(sender, da
     assert "Uploaded files" in page
     listed = client.get(f"/projects/{project.slug}/datasets/").content.decode()
     assert "2.5" in listed and "left" in listed
+
+
+def test_a_deleted_dataset_leaves_neither_parts_nor_rows_kept_aside(sender, dataset, settings):
+    begun = sender.begin(dataset, CONTENT).json()
+    sender.part(begun["id"], 0, pieces()[0])
+    sender.send(dataset, CONTENT + b"lost\n", hold=True)
+    run_jobs()
+    assert len(stored_files(settings)) > 1
+
+    services.delete_dataset(dataset, by=sender.user)
+
+    assert stored_files(settings) == []
+    assert [path for path in (settings.DATA_DIR / "files").rglob("*") if path.is_file()] == []

@@ -1,6 +1,7 @@
 """Artefacts appear whole or not at all, and what is read is what was stored; on a disk and on S3."""
 
 import json
+import shutil
 import threading
 
 import boto3
@@ -222,3 +223,18 @@ def test_the_digest_depends_on_names_and_bytes_alone(source, tmp_path):
     (source / "deeper" / "card.md").rename(source / "deeper" / "card2.md")
     assert artefacts.manifest_of(source)["digest"] != first["digest"]
     assert json.loads(json.dumps(first)) == first
+
+
+def test_parts_that_were_stored_one_by_one_become_one_file_in_its_order(store, settings):
+    sizes = {}
+    for number, piece in ((1, b"world"), (0, b"hello ")):
+        sha256, size = artefacts.store_upload(f"uploads/x/{number:06d}-a", [piece])
+        sizes[f"{number:06d}-a"] = {"sha256": sha256, "size": size}
+
+    artefacts.seal("uploads/x", sizes)
+    shutil.rmtree(settings.CACHE_DIR, ignore_errors=True)  # another host has nothing of it yet
+
+    assert b"".join(path.read_bytes() for path in artefacts.local_files("uploads/x")) == b"hello world"
+    artefacts.delete("uploads/x")
+    with pytest.raises(artefacts.ArtefactDamaged if store == "disk" else Exception):
+        artefacts.local_files("uploads/x")
