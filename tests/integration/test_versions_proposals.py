@@ -225,3 +225,11 @@ def test_of_two_merges_at_once_one_wins(project, author):
 
     assert ends.count("merged") == 1
     assert AuditEvent.objects.filter(action="proposal.merged").count() == 1
+
+
+def test_a_dataset_with_open_changes_can_be_deleted_with_all_its_files(proposal, author, version):
+    services.delete_dataset(version.dataset, by=author, reason="Not needed.")
+
+    assert not Proposal.objects.exists()
+    assert not DatasetVersion.every.exists()
+    assert not VersionDiff.objects.exists()
