@@ -80,9 +80,8 @@ def warnings(evaluation: Evaluation) -> list[str]:
     """What makes the numbers say less than they seem to."""
     summary, found = evaluation.summary, []
     if leak := selectors.leaked(evaluation):
-        rows = max(leak.exact, leak.normalised)
         found.append(
-            f"{formatting.number(rows)} golden rows were in the training data of this adapter, so its score is "
+            f"{formatting.number(leak.total)} golden rows were in the training data of this adapter, so its score is "
             "flattered. Clean the dataset, train again and evaluate that adapter."
         )
     cut = summary.get("cut") or {}

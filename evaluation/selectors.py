@@ -202,7 +202,7 @@ def leaked(evaluation: Evaluation) -> Overlap | None:
     shared = Overlap.objects.filter(
         version=evaluation.adapter.dataset_version_id, golden_version=evaluation.golden_id
     ).first()
-    return shared if shared and (shared.exact or shared.normalised) else None
+    return shared if shared and shared.total else None
 
 
 def costs(project: Project, pks: Sequence[int]) -> dict[int, Decimal]:

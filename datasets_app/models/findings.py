@@ -43,12 +43,8 @@ class Overlap(models.Model):
         return f"{self.version} and {self.golden_version}"
 
     @property
-    def shared(self) -> int:
-        """Rows that a golden row has leaked into, one way or another."""
-        return self.exact + self.normalised + self.ngram + self.near
-
-    @property
     def total(self) -> int:
+        """Rows that a golden row has leaked into, one way or another."""
         return self.exact + self.normalised + self.ngram + self.near
 
 

@@ -15,7 +15,7 @@ from projects.domain.formatting import number
 
 def judged(version: DatasetVersion) -> dict[str, Any]:
     """Findings that count, those that are decided, and overlaps, each with what to say and what mends it."""
-    leaks = [o for o in selectors.overlaps(version) if o.shared] if version.dataset.purpose == Purpose.TRAINING else []
+    leaks = [o for o in selectors.overlaps(version) if o.total] if version.dataset.purpose == Purpose.TRAINING else []
     found: list[dict[str, Any]] = [{"finding": f, "lines": detail_lines(f)} for f in selectors.findings(version)]
     return {
         "leaks": leaks,

@@ -84,5 +84,5 @@ def verdict(dataset: Dataset, version: DatasetVersion | None, decided: Decided |
     facts = [Fact(f.code, f.severity, f.count) for f in findings(version, decided) if f.decided is None]
     leaks = []
     if purpose == Purpose.TRAINING:
-        leaks = [Leak(str(o.golden_version), o.shared) for o in overlaps(version)]
+        leaks = [Leak(str(o.golden_version), o.total) for o in overlaps(version)]
     return judge(purpose, version.rows, facts, leaks)
