@@ -110,7 +110,8 @@ ROW_CODES: dict[Code, Explained] = {
 FILE_CODES: dict[Code, Explained] = {
     Code.EMPTY_FILE: Explained("The file holds nothing", "Check the export that made it, then upload it again."),
     Code.TYPE_MISMATCH: Explained(
-        "The content is not a table of rows", "Upload JSONL, JSON, CSV, TSV, Parquet or Arrow, plain, as .gz or .zst, or in a .zip."
+        "The content is not a table of rows",
+        "Upload JSONL, JSON, CSV, TSV, Parquet or Arrow, plain, as .gz or .zst, or in a .zip.",
     ),
     Code.ENCODING_UTF16: Explained("The text is UTF-16 or UTF-32", "Save it as UTF-8 and upload it again."),
     Code.LINE_ENDS_CR: Explained("Lines end in a bare carriage return", "Save the file with line feeds (LF) or CRLF."),

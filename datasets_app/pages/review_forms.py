@@ -26,7 +26,12 @@ class RoundForm(forms.Form):
         help_text="What makes an answer right, shown beside the queue. Examples of doubtful cases help most.",
     )
     rows = forms.ChoiceField(required=False, label="Which rows")
-    value = forms.CharField(required=False, max_length=200, label="Label, tag or text", help_text="Only for rows with a label, a tag or a text.")
+    value = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Label, tag or text",
+        help_text="Only for rows with a label, a tag or a text.",
+    )
     amount = forms.CharField(
         required=False,
         max_length=12,

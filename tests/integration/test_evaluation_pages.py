@@ -243,7 +243,7 @@ def test_leaked_golden_rows_cut_answers_and_long_prompts_are_not_hidden(client):
     Overlap.objects.update_or_create(
         version=evaluation.adapter.dataset_version,
         golden_version=evaluation.golden,
-        defaults={"exact": 3, "normalised": 4, "rows": [1, 2, 3, 4]},
+        defaults={"exact": 1, "normalised": 1, "ngram": 1, "near": 1, "rows": [1, 2, 3, 4]},
     )
     Evaluation.objects.filter(pk=evaluation.pk).update(
         summary=evaluation.summary | {"cut": {"base": 9, "adapter": 2}, "too_long": 5}

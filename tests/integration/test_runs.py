@@ -220,7 +220,7 @@ def test_rows_shared_with_a_golden_set_are_told_at_the_start():
     datasets.make_version(project=project, by=by, purpose="golden", rows=datasets.tickets(3))
 
     run = factory.make_draft(project, by, version=version)
-    with pytest.raises(Refused, match="3 rows of .* also stand in the golden set"):
+    with pytest.raises(Refused, match=r"3 rows of .* also stand in the golden set"):
         services.start_run(run, by=by)
     services.start_run(run, by=by, leak_reason="A test of memory.")
 
