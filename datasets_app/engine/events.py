@@ -8,5 +8,19 @@ import orjson
 
 def emit(event: str, **fields: Any) -> None:
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-    sys.stdout.buffer.write(orjson.dumps({"event": event, **fields}, option=options) + b"\n")
+    said = {"event": event, **fields}
+    try:
+        line = orjson.dumps(said, option=options)
+    except TypeError:  # halves of characters, quoted out of a damaged file
+        line = orjson.dumps(_whole(said), option=options)
+    sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
+
+
+def _whole(value: Any) -> Any:
+    """The same with a question mark for every half of a surrogate pair, which no encoding can carry."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(part) for key, part in value.items()}
+    return [_whole(part) for part in value] if isinstance(value, list | tuple) else value
