@@ -212,6 +212,8 @@ class Handle:
         if getattr(self, "pointer", None):
             self._lib.words_free(self.pointer)
             self.pointer = None
+        for file in self._files:
+            file.close()
 
     def take(self, tokens: Tokens, view: View) -> tuple[float, float]:
         """(CPU seconds of near duplicates and the rest, of diversity)."""

@@ -210,7 +210,7 @@ def make_evaluation(
     Overlap.objects.update_or_create(
         version=adapter.dataset_version,
         golden_version=golden,
-        defaults={"exact": leaked, "normalised": leaked, "rows": []},
+        defaults={"exact": leaked, "normalised": 0, "rows": []},
     )
     return evaluation
 

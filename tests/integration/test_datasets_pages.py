@@ -218,7 +218,7 @@ def test_a_cleaned_version_shows_its_recipe_and_its_parent(client, project, engi
 
     _, html = page(client, "version-detail", project, tidy.pk)
 
-    assert "Keep the first of each exact duplicate: 1 row<" in html
+    assert "Keep the first of each exact duplicate: 1 row dropped<" in html
     assert dirty.get_absolute_url() in html
 
 
