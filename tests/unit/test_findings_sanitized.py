@@ -13,6 +13,8 @@ import pytest
 from datasets_app.engine import native
 from tests.unit.test_words_sanitized import _runtime
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import ctypes, random, sys

@@ -10,6 +10,8 @@ from benchmarks.data.plan import Kind, make
 from datasets_app.domain.findings import Found
 from tests.unit.findings import judged
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 ROWS = 5000
 PLANTED = {
     "pii": (Found.PERSONAL_DATA,),

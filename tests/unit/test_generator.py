@@ -14,6 +14,8 @@ from benchmarks.data.shingles import jaccard, text_of
 from datasets_app.domain import sensitive
 from datasets_app.domain.codes import Code
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 ROWS = 3000
 
 

@@ -13,6 +13,8 @@ from datasets_app.engine.table import ROWS_FILE, RowWriter
 from datasets_app.engine.words import Words
 from tests.unit.words_reference import SCRIPTS, Writer, chat, looked_at
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 EXACT, NORMALISED, NEAR, NGRAM = range(4)
 
 

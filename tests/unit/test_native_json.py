@@ -22,6 +22,8 @@ from datasets_app.engine.lines import Elements, Lines, kernel_for
 from datasets_app.engine.native import json as native
 from datasets_app.engine.readers import jsonl
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 LIMITS = Limits(line_bytes=20_000)
 ARRAYS = ("text", "seg_start", "seg_end", "seg_row", "seg_role", "seg_part", "seg_flags", "row_seg", "line", "digest")
 

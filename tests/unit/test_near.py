@@ -12,6 +12,8 @@ from datasets_app.engine.words import CLUSTERS_FILE
 from tests.unit import words_reference as reference
 from tests.unit.words_reference import SCRIPTS, Writer, chat, looked_at
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 BASES, COPIES = 400, 600
 
 

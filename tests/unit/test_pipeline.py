@@ -25,6 +25,8 @@ from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.scan import batched, batches_of
 from datasets_app.engine.upload import stamp
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 
 def chat(n: int, **about) -> dict:
     turns = [{"role": "user", "content": f"Question {n}?"}, {"role": "assistant", "content": f"Answer {n}."}]

@@ -13,6 +13,8 @@ from datasets_app.engine.pipeline import identities
 from datasets_app.engine.scan import batches_of, batches_of_table
 from datasets_app.engine.table import RowWriter
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 ARRAYS = ("text", "seg_start", "seg_end", "seg_row", "seg_role", "seg_part", "seg_flags", "row_seg", "line", "digest")
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20) | st.sampled_from(

@@ -10,6 +10,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from datasets_app.engine import bpe
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 LLAMA3, QWEN2, O200K = (
     next(pattern for pattern, family in bpe.PATTERNS.items() if family == wanted)
     for wanted in [(bpe.LLAMA3, 3), (bpe.LLAMA3, 1), (bpe.O200K, 3)]

@@ -20,6 +20,8 @@ from datasets_app.engine.token_counts import Counts
 from datasets_app.engine.token_rows import RowCounter, read_row, record_of
 from datasets_app.engine.tokens import Tokens as Analyser
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 CHATML = (
     "{% if messages[0].role != 'system' %}<|im_start|>system\nYou help.<|im_end|>\n{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

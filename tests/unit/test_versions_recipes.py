@@ -10,6 +10,8 @@ from datasets_app.domain.recipes_rows import redacted, with_answer
 from datasets_app.engine.refusal import FileRefused
 from tests.factories.stored import chat_row, followed, recipe, store
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 HALVES = [{"name": "train", "share": 0.7}, {"name": "held out", "share": 0.3, "purpose": "golden"}]
 
 

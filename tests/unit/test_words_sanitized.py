@@ -10,6 +10,8 @@ import pytest
 
 from datasets_app.engine import native
 
+pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import ctypes, random, sys, tempfile
