@@ -59,11 +59,22 @@ window.luthierOutbox = (prefix, changed) => {
     if (JSON.parse(read(key) || "{}").stamp === entry.stamp) write(key, JSON.stringify({ ...kept, refused: answer.data.message || `The server answered ${answer.status}.` }));
     return true;
   };
+  /* While rows are asked for nothing new is sent: what the server counts as left is then exactly what it was told of. */
+  let gate = null;
+  const hold = () => {
+    let open;
+    gate = new Promise((resolve) => { open = resolve; });
+    return () => { gate = null; open(); };
+  };
   const flush = async () => {
     if (busy) return;
     busy = true;
     clearTimeout(timer);
     for (let entry = waiting()[0]; entry; entry = waiting()[0]) {
+      if (gate) {
+        await gate;
+        continue;
+      }
       state = failures ? state : "sending";
       tell();
       let went = false;
@@ -90,5 +101,5 @@ window.luthierOutbox = (prefix, changed) => {
 
   window.addEventListener("online", () => { failures = 0; flush(); });
   window.addEventListener("beforeunload", (event) => { if (waiting().length) event.preventDefault(); });
-  return { put, post, flush, again, drop, waiting, token, items: () => waiting().map((entry) => entry.item) };
+  return { put, post, flush, hold, again, drop, waiting, token, items: () => waiting().map((entry) => entry.item) };
 };

@@ -100,6 +100,7 @@
     if (again) body.set("skipped", "yes");
     body.set("pending", outbox.items().join(","));
     since = 0;
+    const release = outbox.hold();
     try {
       const answer = await fetch(take, { method: "POST", body, headers: { "X-CSRFToken": outbox.token(), "HX-Request": "true" }, signal: AbortSignal.timeout(20000) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -112,6 +113,8 @@
       }
       setTimeout(() => { asking = false; bring(again); }, 5000);
       return;
+    } finally {
+      release();
     }
     asking = false;
     if (undecided() && (!rows[at] || (rows[at].verdict && !again && at === rows.length - 1))) forward();
