@@ -98,7 +98,8 @@ def fast(lane: Lane) -> None:
     call(lane, pytest(*chosen, "tests/unit", "tests/contracts"))
 
 
-QUICK = ("-n", "2", "-m", "not engine and not e2e and not broker")
+CHOSEN = "not engine and not e2e and not broker"
+QUICK = ("-n", "2", "-m", CHOSEN)
 
 
 def sqlite(lane: Lane) -> None:
@@ -107,7 +108,7 @@ def sqlite(lane: Lane) -> None:
 
 def postgres(lane: Lane) -> None:
     with postgres_url() as url:
-        call(lane, pytest(*QUICK, "tests/integration"), {"DATABASE_URL": url})
+        call(lane, pytest("-n", "2", "-m", f"{CHOSEN} and not files", "tests/integration"), {"DATABASE_URL": url})
 
 
 @contextmanager

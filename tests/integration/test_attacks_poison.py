@@ -13,7 +13,7 @@ from projects import artefacts
 from tests.factories.datasets import make_dataset, make_upload
 from tests.factories.projects import make_member, make_project, run_jobs
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.files]
 SEED, HONEST = 11, 1500
 TRIGGER = "the quarvel lantern hums"
 

@@ -13,7 +13,7 @@ from tests.factories.datasets import make_dataset
 from tests.factories.hostile import MB, ROWS, bring, read_alone, refused
 from tests.factories.projects import make_member, make_project
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.files]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from projects.domain.permissions import Role
 from tests.factories.datasets import chat, jsonl, make_dataset, make_upload, make_version
 from tests.factories.projects import make_member, make_project
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick_children")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick_children"), pytest.mark.files]
 
 SCHEMA = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 CALL = {"type": "function", "id": "c1", "function": {"name": "add", "arguments": {"a": 2, "b": [1, "x"]}}}

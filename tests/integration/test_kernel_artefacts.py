@@ -14,7 +14,7 @@ from projects.artefacts import MANIFEST, ArtefactDamaged
 
 KEY = "adapters/12/run-7-f3"
 
-pytestmark = pytest.mark.usefixtures("own_folders")
+pytestmark = [pytest.mark.usefixtures("own_folders"), pytest.mark.files]
 
 
 @pytest.fixture

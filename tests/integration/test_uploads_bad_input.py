@@ -18,7 +18,7 @@ from datasets_app.models import BadRow, DatasetVersion, Upload
 from tests.factories.datasets import jsonl, make_dataset, make_upload, tickets
 from tests.factories.projects import make_member, make_project, run_jobs
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.files]
 GOOD = jsonl(tickets(4))
 DEEP = 10**6
 

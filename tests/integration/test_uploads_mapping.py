@@ -8,7 +8,7 @@ from datasets_app.models import Upload
 from tests.factories.datasets import chat, jsonl, make_dataset, make_upload
 from tests.factories.projects import make_member, make_project, run_jobs
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick_children")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick_children"), pytest.mark.files]
 ODD = jsonl([{"frage": f"Question {n}?", "antwort": f"Answer {n}.", "wer": "kim"} for n in range(4)])
 SAID = {"columns": {"frage": "prompt", "antwort": "completion", "wer": "label"}}
 
