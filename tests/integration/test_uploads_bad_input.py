@@ -284,7 +284,7 @@ def test_the_reader_obeys_sigterm_and_leaves_nothing(tmp_path):
     import time
 
     path = tmp_path / "long.jsonl"
-    path.write_bytes(jsonl(tickets(60_000)))
+    path.write_bytes(jsonl(tickets(20_000)) * 30)  # long enough not to be done within the second
     spec = {"task": "upload", "source": str(path), "file_name": "long.jsonl", "out_dir": str(tmp_path / "out")}
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     child = subprocess.Popen(
