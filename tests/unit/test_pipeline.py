@@ -365,6 +365,24 @@ def test_an_arrow_file_with_an_extension_type_is_refused_before_a_row_is_read(re
     assert refused.value.code == "arrow_extension"
 
 
+@pytest.mark.parametrize("name", ["rows.arrow", "stream.arrow", "rows.parquet"])
+def test_a_column_whose_name_is_not_utf8_is_damage(read, name):
+    """Found by `make fuzz-uploads`: names are decoded when they are asked for, long after the file was opened."""
+    table = pa.table({"prompt": ["a"], "completion": ["b"], "name_of_a_column": ["c"]})
+    out = io.BytesIO()
+    if name.endswith(".parquet"):
+        pq.write_table(table, out, store_schema=False)
+    else:
+        new = pa.ipc.new_file if name == "rows.arrow" else pa.ipc.new_stream
+        with new(out, table.schema) as writer:
+            writer.write_table(table)
+
+    with pytest.raises(FileRefused) as refused:
+        read(out.getvalue().replace(b"name_of_a_column", b"name_of_a_colum\xf4"), name)
+
+    assert refused.value.code in ("arrow_damaged", "parquet_damaged")
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_damaged_arrow_bytes_are_refused_or_read_but_never_believed(read, seed):
     data = bytearray(FILES["rows.arrow" if seed % 2 else "stream.arrow"])

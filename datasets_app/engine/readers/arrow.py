@@ -29,13 +29,13 @@ class ArrowRows:
             self._reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
             self._is_file = is_file
             schema = self._reader.schema
+            names = list(schema.names)  # damaged names are found here: they need not be UTF-8
+            for field in schema:
+                _refuse_extensions(field)
         except (MemoryError, pa.ArrowMemoryError) as error:
             raise FileRefused(Code.DECODED_TOO_LARGE, "a schema that needs more memory than the limit") from error
         except (pa.ArrowException, OSError, ValueError) as error:
             raise FileRefused(Code.ARROW_DAMAGED, str(error)[:160]) from error
-        for field in schema:
-            _refuse_extensions(field)
-        names = list(schema.names)
         if len(set(names)) < len(names):
             raise FileRefused(Code.ARROW_DAMAGED, "two columns of the same name")
         self.columns, self.unread = chosen(names, renamed)

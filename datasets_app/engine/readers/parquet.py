@@ -28,7 +28,10 @@ class ParquetRows:
         self.limits = limits
         self.cap = limits.decoded_cap(path.stat().st_size)
         self.file = self._open(path)
-        names = list(self.file.schema_arrow.names)
+        try:
+            names = list(self.file.schema_arrow.names)
+        except ValueError as error:  # of names that are not UTF-8
+            raise FileRefused(Code.PARQUET_DAMAGED, str(error)[:160]) from error
         self.columns, self.unread = chosen(names, renamed)
         self.rows = self.file.metadata.num_rows
 
