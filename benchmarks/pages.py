@@ -42,8 +42,13 @@ class Visitor:
         self.headers = session_of(user)
 
     def get(self, path: str) -> tuple[int, str]:
-        self.connection.request("GET", path, headers=self.headers)
-        answer = self.connection.getresponse()
+        try:
+            self.connection.request("GET", path, headers=self.headers)
+            answer = self.connection.getresponse()
+        except http.client.RemoteDisconnected:  # the server closes connections that were idle for a while
+            self.connection.close()
+            self.connection.request("GET", path, headers=self.headers)
+            answer = self.connection.getresponse()
         return answer.status, answer.read().decode("utf-8", "replace")
 
     def timed(self, path: str) -> float:
@@ -170,6 +175,7 @@ def main() -> None:
             visitor = Visitor(owner)
             paths = addresses(visitor, upload.version)
             quiet = measured(visitor, paths)
+            print(json.dumps({"quiet": worst(quiet), "pages": quiet}), file=sys.stderr, flush=True)
             again = bring(second, owner, source)
             busy = measured(visitor, paths, until=lambda: not _over(again))
             figures |= {"worker_peak_mb": watch.end()}

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 
+@pytest.mark.files
 @pytest.mark.slow
 def test_broken_files_break_nothing_else():
     ended = subprocess.run(
