@@ -6,6 +6,7 @@ from demo import tickets
 
 ROUTING, REPLAY, GOLDEN, GENERAL = 240, 80, 60, 50
 DUPLICATES, LEAKED = 6, 3
+LIKE_GOLDEN = 4  # tickets drawn by chance that are nearly, or but for their form, golden ones
 # Line, field, code, found and expected, as the table of bad rows must say them.
 BAD = {
     3: (b'{"messages": [{"role": "user", "content": "route this', "messages[0].content", "invalid_json"),
