@@ -159,6 +159,7 @@ def mend_leak(engineer: Visitor) -> None:
     mend(engineer, "Drop the leaked rows", rows=files.ROUTING + files.REPLAY - files.LIKE_GOLDEN)
     engineer.sees("Ready to train on")
     engineer.follow("Browse rows")
+    engineer.page.get_by_role("link", name=re.compile("^Findings")).first.click()
     expect(engineer.page.locator("dl", has_text="Made from")).to_contain_text("Ticket routing v2")
 
 
