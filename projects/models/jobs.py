@@ -23,6 +23,8 @@ class LeasedJob(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    pause_requested_at = models.DateTimeField(null=True)
+    place = models.CharField(max_length=60, blank=True, help_text="Where on its host it works, such as “gpu:0”.")
     attempt = models.PositiveIntegerField(default=0, help_text="How often a person asked for it.")
     infra_failures = models.PositiveSmallIntegerField(default=0, help_text="Workers lost in this attempt.")
     error_code = models.CharField(max_length=60, blank=True)

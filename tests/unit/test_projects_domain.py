@@ -11,7 +11,7 @@ from projects.domain.errors import Invalid, Refused
 from projects.domain.machine import IllegalMove, Machine
 from projects.domain.permissions import GRANTS, PERSON_ONLY, Permission, Role
 from projects.domain.spreadsheets import safe_cell
-from projects.domain.states import ACTIVE, JOB, OVER, WITHOUT_RESULT, JobState, Outcome
+from projects.domain.states import ACTIVE, JOB, OVER, WAITS_FOR_PEOPLE, WITHOUT_RESULT, JobState, Outcome
 
 # Owners
 
@@ -113,8 +113,8 @@ def test_a_job_that_succeeded_stays_so():
         JOB.check(JobState.SUCCEEDED, JobState.QUEUED)
 
 
-def test_every_state_of_a_job_is_draft_active_or_over():
-    assert ACTIVE | OVER | {JobState.DRAFT} == set(JobState)
+def test_every_state_of_a_job_is_draft_active_over_or_waits_for_people():
+    assert ACTIVE | OVER | WAITS_FOR_PEOPLE | {JobState.DRAFT} == set(JobState)
     assert not ACTIVE & OVER
 
 
