@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, default_storage
 
+from projects import faults
 from projects.domain.errors import Refused
 
 MANIFEST = "MANIFEST.json"
@@ -74,6 +75,7 @@ def commit_directory(source: Path, key: str) -> dict[str, Any]:
     """Store a finished directory under `key` and return its manifest. Doing the same again changes nothing."""
     manifest = manifest_of(source)
     (source / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    faults.point("artefacts.manifest_written")
     place = _place(key)
     if not (place / MANIFEST).exists():
         _appear(source, place)
@@ -81,6 +83,7 @@ def commit_directory(source: Path, key: str) -> dict[str, Any]:
         raise ArtefactDamaged(f"Something else is already stored as {key}.")
     if not _is_local():
         _upload(place, key, manifest)
+    faults.point("artefacts.committed")
     return manifest
 
 
@@ -89,10 +92,13 @@ def _appear(source: Path, place: Path) -> None:
     aside = place.parent / f".{place.name}.{uuid.uuid4().hex}"
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(source, aside)
+    faults.point("artefacts.copied")
     for path in [p for p in aside.rglob("*") if p.is_file()] + [aside]:
         _sync(path)
     shutil.rmtree(place, ignore_errors=True)  # a directory without its manifest is the torn work of nobody
+    faults.point("artefacts.before_rename")
     aside.rename(place)
+    faults.point("artefacts.after_rename")
     _sync(place.parent)
 
 
@@ -163,7 +169,9 @@ def store_upload(key: str, chunks: Iterable[bytes]) -> tuple[str, int]:
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
+        faults.point("artefacts.part_written")
         aside.rename(place)
+        faults.point("artefacts.part_renamed")
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
@@ -182,7 +190,9 @@ def seal(key: str, files: dict[str, dict[str, Any]]) -> None:
     manifest = {"files": files, "digest": hashlib.sha256(table.encode()).hexdigest()}
     aside.write_text(json.dumps(manifest, indent=1, sort_keys=True))
     _sync(aside)
+    faults.point("artefacts.before_seal")
     aside.rename(place / MANIFEST)
+    faults.point("artefacts.sealed")
     if not _is_local():
         with (place / MANIFEST).open("rb") as file:
             default_storage.save(f"{key}/{MANIFEST}", File(file))
@@ -220,6 +230,7 @@ def store_upload_locally(place: Path, source: Any) -> None:
 
 def delete(key: str) -> None:
     """Remove a file or a directory; what is already gone is fine."""
+    faults.point("artefacts.before_delete")
     place = _place(key)
     if not _is_local():
         names = [key]

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 
+from projects import faults
 from projects.jobs import Limits
 
 PR_SET_PDEATHSIG = 1
@@ -93,6 +94,8 @@ def child_environment() -> dict[str, str]:
         "LD_LIBRARY_PATH",
         "VIRTUAL_ENV",
         "PYTHONPATH",
+        faults.FAULT,
+        faults.ALLOWED,
     )
     prefixes = ("CUDA_", "NVIDIA_", "HF_", "OMP_", "MKL_", "TOKENIZERS_", "SSL_", "LUTHIER_ENGINE_")
     kept = {k: v for k, v in os.environ.items() if k in allowed or k.startswith(prefixes)}
@@ -110,6 +113,7 @@ class Child:
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=10_000)
         self._log = (workdir / "engine.log").open("ab")
         self._parent = os.getpid()
+        faults.point("child.before_spawn")
         self._process = subprocess.Popen(
             command,
             cwd=settings.BASE_DIR,
@@ -120,6 +124,7 @@ class Child:
             start_new_session=True,
             preexec_fn=self._in_child,  # noqa: PLW1509 - the supervisor has no other thread yet
         )
+        faults.point("child.spawned")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -213,6 +218,7 @@ class Child:
             self._process.terminate()
 
     def _kill(self) -> None:
+        faults.point("child.before_kill")
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from projects import booking, jobs, waking
+from projects import booking, faults, jobs, waking
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
@@ -56,6 +56,7 @@ def queue_job(job: Any, *, actor: str, priority: int = 0, **changes: Any) -> Non
         **changes,
     )
     wake_on_commit(job)
+    faults.point("leases.queued")
 
 
 def wake_on_commit(job: Any) -> None:
@@ -76,6 +77,7 @@ def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
         .update(cancel_requested_at=now)
     )
     if told:
+        faults.point("leases.cancel_written")
         record(job, f"{job._meta.model_name}.cancel_requested", actor=actor, reason=reason)
     elif job.state != JobState.RUNNING:
         raise Refused("There is nothing to cancel: it is already over.", code="already_over")
@@ -93,7 +95,9 @@ def claim(models: Iterable[Any], *, owner: str) -> Any | None:
         if not waiting:
             return None
         row = min(waiting, key=lambda job: (-job.priority, job.queued_at))
+        faults.point("leases.before_claim")
         if _take(row, owner):
+            faults.point("leases.after_claim")
             return row
 
 
@@ -115,6 +119,7 @@ def _take(row: Any, owner: str) -> bool:
     )
     if not won:
         return False
+    faults.point("leases.claim_written")
     row.refresh_from_db()
     Attempt.objects.create(
         project=row.project,
@@ -131,6 +136,7 @@ def _take(row: Any, owner: str) -> bool:
 
 def fenced_update(job: Any, **changes: Any) -> None:
     """Write to a running job, but only while it is still ours."""
+    faults.point("leases.before_fenced_write")
     won = type(job).objects.filter(pk=job.pk, fence=job.fence, state=JobState.RUNNING).update(**changes)
     if not won:
         raise LostLease(f"{job} is no longer ours (fence {job.fence})")
@@ -140,8 +146,10 @@ def fenced_update(job: Any, **changes: Any) -> None:
 
 def heartbeat(job: Any) -> None:
     """Prolong the lease."""
+    faults.point("leases.before_heartbeat")
     now = database_time()
     fenced_update(job, heartbeat_at=now, lease_until=lease_end(now))
+    faults.point("leases.after_heartbeat")
 
 
 def cancel_wanted(job: Any) -> bool:
@@ -157,6 +165,7 @@ def hold(job: Any) -> None:
     """Lock the row for the rest of the transaction and make sure that it is still ours."""
     if not type(job).objects.select_for_update().filter(pk=job.pk, fence=job.fence, state=JobState.RUNNING).exists():
         raise LostLease(f"{job} is no longer ours (fence {job.fence})")
+    faults.point("leases.held")
 
 
 END = {
@@ -191,6 +200,7 @@ def finish(
         error_message=message,
         error_detail=detail[-20_000:],
     )
+    faults.point("leases.end_written")
     close_attempt(job, outcome, cause=cause, ended_at=now, code=code, message=message)
 
 
@@ -201,7 +211,9 @@ def close_attempt(
     attempt.ended_at, attempt.outcome = max(ended_at, attempt.started_at), outcome.value
     attempt.error_code, attempt.error_message = code, message
     attempt.save()
+    faults.point("leases.attempt_closed")
     booking.book_attempt(attempt, cause=cause, subject_label=str(job))
+    faults.point("leases.attempt_booked")
 
 
 @transaction.atomic
@@ -213,11 +225,13 @@ def hand_back(job: Any, *, cause: str) -> None:
     reason = "Its host was stopped in good order."
     move(job, JobState.QUEUED, actor="worker", reason=reason, queued_at=now, lease_until=None)
     wake_on_commit(job)
+    faults.point("leases.handed_back")
 
 
 @transaction.atomic
 def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
     """Requeue a job whose worker is gone; after three losses in one attempt it is quarantined instead."""
+    faults.point("leases.before_give_back")
     now = database_time()
     expired = Q(pk=job.pk, fence=job.fence, state=JobState.RUNNING, lease_until__lt=now)
     row = type(job).objects.select_for_update().filter(expired).first()
@@ -244,6 +258,7 @@ def _lose(row: Any, *, cause: str, actor: str, ended_at: datetime, why: tuple[st
         move(row, JobState.CANCELLED, actor=actor, finished_at=now, **changes)
         return
     close_attempt(row, Outcome.LOST, cause=cause, ended_at=ended_at, code=code, message=message)
+    faults.point("leases.loss_written")
     if row.infra_failures + 1 >= MAX_INFRA_FAILURES:
         message = (
             f"{message} That was loss number {MAX_INFRA_FAILURES}, so it is not tried again by itself. "
@@ -254,3 +269,4 @@ def _lose(row: Any, *, cause: str, actor: str, ended_at: datetime, why: tuple[st
         return
     move(row, JobState.QUEUED, actor=actor, reason=message, queued_at=now, **changes)
     wake_on_commit(row)
+    faults.point("leases.lost_requeued")

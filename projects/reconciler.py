@@ -4,22 +4,26 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from projects import contributions, jobs, leases, waking
+from projects import contributions, faults, jobs, leases, waking
 from projects.domain.states import JobState
 
 
 def sweep() -> dict[str, int]:
     """Give back expired leases and wake the queues that have work. Any number of replicas may do this at once."""
+    faults.point("reconciler.begun")
     now = leases.database_time()
     given_back, waiting = 0, set()
     for kind in jobs.kinds():
         rows = kind.model.objects.filter(state=JobState.RUNNING, lease_until__lt=now)  # type: ignore[attr-defined]
         for row in rows:
             given_back += leases.give_back(row, cause=kind.cause)
+            faults.point("reconciler.given_back")
         overdue = now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS)
         if kind.model.objects.filter(state=JobState.QUEUED, queued_at__lt=overdue).exists():  # type: ignore[attr-defined]
             waiting.add(kind.queue)
+    faults.point("reconciler.before_wake")
     for queue in sorted(waiting):
         waking.wake(queue)
     swept = sum(clear_up() for clear_up in contributions.sweeps)
+    faults.point("reconciler.swept")
     return {"given_back": given_back, "queues_woken": len(waiting), "swept": swept}

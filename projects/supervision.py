@@ -21,7 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from projects import jobs, leases, waking
+from projects import faults, jobs, leases, waking
 from projects.child import Child, Said
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
@@ -64,7 +64,9 @@ def claim_and_start(queue: str) -> int:
             job = leases.claim([kind.model for kind in jobs.kinds(queue)], owner=owner)
             if job is None:
                 break
+            faults.point("supervision.before_start")
             _start(job)
+            faults.point("supervision.after_start")
             started += 1
     return started
 
@@ -102,6 +104,7 @@ def workdir_of(job: Any) -> Path:
 
 def supervise(kind: JobKind, job: Any) -> None:
     """Take a claimed job to the end of this attempt."""
+    faults.point("supervision.begun")
     try:
         _supervise(kind, job)
     except leases.LostLease as lost:
@@ -121,11 +124,16 @@ def _supervise(kind: JobKind, job: Any) -> None:
     except OSError as error:
         _fail(kind, job, "storage_failed", f"The worker could not prepare its files: {error}.")
         return
+    faults.point("supervision.prepared")
     lease = Lease(job)
     with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace_seconds) as child:
+        faults.point("supervision.child_started")
         _follow(kind, job, child, lease)
+    faults.point("supervision.child_ended")
     lease.patiently(lambda: _conclude(kind, job, child.said, workdir))
+    faults.point("supervision.concluded")
     kind.after(job)
+    faults.point("supervision.after_done")
 
 
 class Lease:
@@ -166,6 +174,7 @@ def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:
         for event in child.events(POLL_SECONDS):
             lease.patiently(partial(_note, kind, job, event))
         if lease.keep():
+            faults.point("supervision.before_stop")
             child.cancel()
         if stopping.is_set():
             child.interrupt()
@@ -174,6 +183,7 @@ def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:
 
 
 def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
+    faults.point("supervision.before_note")
     if event["event"] == "started":
         Attempt.objects.filter(job_label=job.job_label, job_id=job.pk, fence=job.fence).update(
             device=str(event.get("device", "cpu"))[:40], device_name=str(event.get("device_name", ""))[:120]
@@ -181,6 +191,7 @@ def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
     if event["event"] == "progress":
         leases.fenced_update(job, progress={key: event.get(key) for key in ("phase", "done", "total")})
     kind.on_event(job, event)
+    faults.point("supervision.after_note")
 
 
 def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
@@ -206,7 +217,9 @@ def _complete(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
     try:
         with transaction.atomic():
             leases.hold(job)
+            faults.point("supervision.before_complete")
             kind.complete(job, workdir, said.result or {})
+            faults.point("supervision.after_complete")
             leases.finish(job, Outcome.SUCCEEDED, cause=kind.cause)
     except Refused as refused:
         _fail(kind, job, refused.code, refused.message)
@@ -214,6 +227,7 @@ def _complete(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
 
 def _fail(kind: JobKind, job: Any, code: str, message: str, detail: str = "") -> None:
     with transaction.atomic():
+        faults.point("supervision.before_fail")
         kind.failed(job, code)
         leases.finish(job, Outcome.FAILED, cause=kind.cause, code=code, message=message, detail=detail)
 

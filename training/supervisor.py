@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from datasets_app import selectors as datasets
-from projects import artefacts, leases
+from projects import artefacts, faults, leases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from training import selectors
@@ -66,7 +66,9 @@ def prepare_run(run: Run, workdir: Path) -> list[str]:
         output_dir=str(workdir / "out"),
         checkpoint_dir=str(run.checkpoint_dir),
     )
-    return _command("training.run", workdir, spec.as_dict())
+    command = _command("training.run", workdir, spec.as_dict())
+    faults.point("run.spec_written")
+    return command
 
 
 def note_run(run: Run, event: Event) -> None:
@@ -79,22 +81,27 @@ def note_run(run: Run, event: Event) -> None:
                 device_name=str(event.get("device_name", ""))[:120],
                 total_steps=int(event.get("total") or 0),
             )
+            faults.point("run.start_noted")
         case "data":
             leases.fenced_update(run, report=run.report | {key: event[key] for key in event if key != "event"})
+            faults.point("run.data_noted")
         case "warning":
             leases.fenced_update(run, report=run.report | {"warning": str(event.get("message", ""))[:500]})
         case "metrics":
             _note_metrics(run, event)
+            faults.point("run.metrics_noted")
         case "checkpoint":
             leases.fenced_update(
                 run, checkpoint_step=int(event["step"]), checkpoint_sha256=str(event.get("sha256", ""))[:64]
             )
+            faults.point("run.checkpoint_noted")
 
 
 @transaction.atomic
 def _note_metrics(run: Run, event: Event) -> None:
     step, seconds = int(event["step"]), (timezone.now() - (run.started_at or timezone.now())).total_seconds()
     leases.fenced_update(run, step=step, tokens_seen=int(event.get("tokens") or run.tokens_seen))
+    faults.point("run.metrics_fenced")
     points = [
         MetricPoint(run=run, name=str(name)[:40], step=step, value=value, seconds=seconds)
         for name, value in event["values"].items()
@@ -115,6 +122,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
     manifest = artefacts.commit_directory(workdir / "out", key)
     if manifest["files"] != made["files"]:
         raise Refused("The adapter's files are not what the engine wrote. Retry the run.", code="adapter_invalid")
+    faults.point("run.before_adapter")
     Adapter.objects.create(
         project=run.project,
         run=run,
@@ -128,6 +136,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
         alpha=made["alpha"],
         size_bytes=made["size_bytes"],
     )
+    faults.point("run.adapter_written")
     leases.fenced_update(
         run,
         measured={name: result.get(name) for name in MEASURED} | {"parameters": made["parameters"]},
@@ -144,8 +153,10 @@ def _free_name(run: Run) -> str:
 def tidy_run(run: Run) -> None:
     """After a success nothing needs the checkpoints; the log and the spec of every attempt stay."""
     if run.state == JobState.SUCCEEDED:
+        faults.point("run.before_tidy")
         shutil.rmtree(run.checkpoint_dir, ignore_errors=True)
         shutil.rmtree(run.workdir / "out", ignore_errors=True)
+        faults.point("run.tidied")
 
 
 # Base models

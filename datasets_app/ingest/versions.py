@@ -9,7 +9,7 @@ from datasets_app.ingest.diff import queue_diff
 from datasets_app.ingest.overlaps import compare_later, keep_overlaps
 from datasets_app.ingest.proposals import propose, stage_for
 from datasets_app.models import Build, Dataset, DatasetVersion, Finding, Proposal, Upload
-from projects import artefacts, supervision
+from projects import artefacts, faults, supervision
 from projects.domain.errors import Refused
 from projects.transitions import record
 
@@ -40,6 +40,7 @@ def commit_version(
         created_by=job.uploaded_by if isinstance(job, Upload) else job.created_by,
         stage=stage_for(dataset),
     )
+    faults.point("versions.written")
     Finding.objects.bulk_create(Finding(version=version, **found) for found in result["findings"])
     keep_overlaps(version, result["stats"].get("overlaps"))
     record(version, "datasetversion.created", actor="worker", rows=version.rows, content_hash=version.content_hash)

@@ -15,7 +15,7 @@ from datasets_app.ingest import incoming as arrivals
 from datasets_app.models import Dataset, Incoming, Part, Upload
 from datasets_app.services.options import read_options, storable
 from datasets_app.services.uploads import queue_reading, refuse_size
-from projects import artefacts
+from projects import artefacts, faults
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
@@ -100,6 +100,7 @@ def _keep(incoming: Incoming, number: int, size: int, sha256: str, key: str) -> 
             code="part_differs",
         )
     Incoming.objects.filter(pk=incoming.pk).update(touched_at=timezone.now())
+    faults.point("incoming.part_kept")
     return part, is_new
 
 
@@ -137,6 +138,7 @@ def _close(incoming: Incoming, by: User, parts: list[Part], sha256: str) -> Uplo
     upload = queue_reading(row.dataset, by, file_name=row.file_name, key=key, sha256=sha256, size=row.size, **fields)
     row.upload, row.state = upload, Incoming.State.CLOSED
     row.save(update_fields=["upload", "state", "touched_at"])
+    faults.point("incoming.closed")
     return upload
 
 

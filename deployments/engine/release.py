@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from projects.faults import point
+
 CHUNK = 1024 * 1024
 RECORD = "RELEASE.json"
 
@@ -77,6 +79,7 @@ def ensure(order: Order, progress: Callable[[int, int], None]) -> bool:
     staging.mkdir(parents=True)
     try:
         _fill(staging, order, progress)
+        point("release.filled")
         _put_in_place(staging, order)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -125,9 +128,11 @@ def switch(order: Order) -> None:
         note.write_text(json.dumps({"turn": list(order.turn), "release": order.release}))
         _flush(note)
         # The note goes first: a crash in between leaves the old adapter live and this turn repeatable.
+        point("release.before_switch")
         os.replace(note, order.slot_dir / "switch.json")
         os.replace(aside, order.slot_dir / "current")
         _flush(order.slot_dir)
+    point("release.switched")
 
 
 def last_turn(slot_dir: Path) -> tuple[int, int]:

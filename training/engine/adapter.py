@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from projects import faults
 from training.domain import adapters
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.recipe import Method
@@ -30,6 +31,7 @@ def revision_of(spec: RunSpec) -> str:
 def write(model: Any, spec: RunSpec, outcome: dict[str, Any]) -> dict[str, Any]:
     """Write the finished adapter into the spec's output directory and check it; returns what is known about it."""
     folder = Path(spec.output_dir)
+    faults.point("engine.before_adapter")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     _check_finite(model)
@@ -78,6 +80,7 @@ def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
     (folder / adapters.MANIFEST).write_text(json.dumps({"files": files}, indent=1, sort_keys=True))
     for path in [*folder.iterdir(), folder]:
         flush(path)
+    faults.point("engine.adapter_written")
     return {
         "files": files,
         "rank": config["r"],

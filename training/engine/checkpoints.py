@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from projects import faults
 from training.engine.events import log
 from training.engine.hashing import sha256_file
 
@@ -26,6 +27,7 @@ class Checkpoints:
 
     def commit(self, source: Path, step: int) -> tuple[Path, str]:
         """Make a finished directory the checkpoint of `step`; returns where it is and the sha256 of its manifest."""
+        faults.point("checkpoints.staged")
         files = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()}
         manifest = {
             "step": step,
@@ -33,14 +35,20 @@ class Checkpoints:
             "files": {name: {"sha256": sha256_file(path), "size": path.stat().st_size} for name, path in files.items()},
         }
         (source / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        faults.point("checkpoints.hashed")
         for path in [*files.values(), source / MANIFEST, source]:
             flush(path)
+        faults.point("checkpoints.flushed")
         place = self.folder / f"ckpt-{step}"
         if place.exists():  # a torn one, or the same step of a lost attempt
             shutil.rmtree(place)
+        faults.point("checkpoints.before_rename")
         source.rename(place)
+        faults.point("checkpoints.renamed")
         flush(self.folder)
+        faults.point("checkpoints.before_forget")
         self._forget_old(step)
+        faults.point("checkpoints.committed")
         return place, sha256_file(place / MANIFEST)
 
     def newest(self) -> tuple[Path, int] | None:
@@ -79,6 +87,7 @@ class Checkpoints:
 
     def sweep(self) -> None:
         """Remove what killed attempts left half-written, and make our own staging place anew."""
+        faults.point("checkpoints.before_sweep")
         for left in self.folder.glob(".staging-*"):
             shutil.rmtree(left, ignore_errors=True)
         self.staging.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets_app.engine.rendering import ChatTokenizer
+from projects import faults
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
 from training.engine import data, model
@@ -48,6 +49,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     if newest:
         progress.load(newest[0])
         log(f"going on from the checkpoint of step {newest[1]}")
+    faults.point("engine.loaded")
     if stop.asked:
         raise Stopped
     emit(
@@ -61,6 +63,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
     if stop.asked:
         raise Stopped
+    faults.point("engine.trained")
     outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, newest[1] if newest else 0)
     emit("progress", phase="saving", done=0, total=1)
     made = adapter.write(trainer.model, spec, outcome)
