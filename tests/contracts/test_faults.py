@@ -42,6 +42,7 @@ EXEMPT = {
     ("training/engine/checkpoints.py", "discard_staging"): "rubbish, which the next attempt sweeps as well",
     ("deployments/engine/release.py", "_flush"): "its callers stand between points",
     ("datasets_app/services/incoming.py", "begin_upload"): "one row, all or nothing",
+    ("datasets_app/ingest/versions.py", "after"): "rubbish, between supervision.concluded and supervision.after_done",
     ("projects/leases.py", "request_cancel"): "of a waiting job: one move, all or nothing",
 }
 
