@@ -10,5 +10,7 @@ class ProjectsConfig(AppConfig):
     name = "projects"
 
     def ready(self) -> None:
+        from projects import checks  # noqa: F401 - registers itself
+
         for folder in (settings.DATA_DIR, settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR):
             Path(folder).mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,9 @@ class Said:
 
     returncode: int | None = None
     cancelled: bool = False
+    paused: bool = False
     interrupted: bool = False
+    stalled: str = ""
     failure: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
 
@@ -49,6 +51,11 @@ class Said:
     @property
     def was_killed(self) -> bool:
         return self.returncode == -signal.SIGKILL and self.failure is None
+
+    @property
+    def stopped_on_request(self) -> bool:
+        """It was asked to stop and ended without a result and without a failure of its own."""
+        return (self.paused or self.interrupted) and self.result is None and self.failure is None
 
     def why(self) -> tuple[str, str, str]:
         """Code, message for people, detail."""
@@ -205,6 +212,18 @@ class Child:
         if self._process.poll() is None:
             self.said.cancelled = True
             self._ask_to_stop()
+
+    def pause(self) -> None:
+        """The same, but the work is to go on some day from what it saves now."""
+        if self._process.poll() is None:
+            self.said.paused = True
+            self._ask_to_stop()
+
+    def give_up(self, why: str) -> None:
+        """Kill a child that has not said anything for too long: whatever it waits for does not come."""
+        if self._process.poll() is None:
+            self.said.stalled = why
+            self._kill()
 
     def interrupt(self) -> None:
         """The same because the host is being stopped: the work goes on elsewhere, from its last checkpoint."""

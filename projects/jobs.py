@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from projects.models import LeasedJob
 
 Event = dict[str, Any]
@@ -28,6 +30,7 @@ class JobKind:
     `complete(job, workdir, result)` runs inside the final transaction, only after exit code 0 and a `result` event.
     `failed(job, code)` runs inside the final transaction of a failure or a cancellation.
     `after(job)` runs once the end is committed: what should happen next.
+    `patience(phase)` says for how many seconds the child may be silent in a phase; None is for ever.
     """
 
     label: str
@@ -39,8 +42,14 @@ class JobKind:
     on_event: Callable[[Any, Event], None] = lambda job, event: None
     failed: Callable[[Any, str], None] = lambda job, code: None
     after: Callable[[Any], None] = lambda job: None
-    grace_seconds: float = 8
+    patience: Callable[[str], float | None] = lambda phase: None
+    grace_seconds: float | None = 8  # None: as long as the operator gives (settings.STOP_GRACE_SECONDS)
     limits: Limits = Limits()
+
+    @property
+    def grace(self) -> float:
+        """Seconds between the wish that the child stops and its end by force."""
+        return settings.STOP_GRACE_SECONDS if self.grace_seconds is None else self.grace_seconds
 
 
 _kinds: dict[str, JobKind] = {}

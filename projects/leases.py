@@ -48,6 +48,7 @@ def queue_job(job: Any, *, actor: str, priority: int = 0, **changes: Any) -> Non
         queued_at=database_time(),
         finished_at=None,
         cancel_requested_at=None,
+        pause_requested_at=None,
         error_code="",
         error_message="",
         error_detail="",
@@ -64,10 +65,13 @@ def wake_on_commit(job: Any) -> None:
     transaction.on_commit(lambda: waking.wake(queue))
 
 
+WAITING = {JobState.QUEUED, JobState.PAUSED, JobState.HELD}
+
+
 def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
     """Stop a job: at once while it waits; a running one is told through its row and stops within seconds."""
     job.refresh_from_db()
-    if job.state == JobState.QUEUED:
+    if job.state in WAITING:
         move(job, JobState.CANCELLED, actor=actor, reason=reason, finished_at=database_time())
         return
     now = database_time()
@@ -76,12 +80,12 @@ def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
         .objects.filter(pk=job.pk, state=JobState.RUNNING, cancel_requested_at=None)
         .update(cancel_requested_at=now)
     )
+    job.refresh_from_db()
     if told:
         faults.point("leases.cancel_written")
         record(job, f"{job._meta.model_name}.cancel_requested", actor=actor, reason=reason)
     elif job.state != JobState.RUNNING:
         raise Refused("There is nothing to cancel: it is already over.", code="already_over")
-    job.refresh_from_db()
 
 
 def claim(models: Iterable[Any], *, owner: str) -> Any | None:
@@ -152,8 +156,11 @@ def heartbeat(job: Any) -> None:
     faults.point("leases.after_heartbeat")
 
 
-def cancel_wanted(job: Any) -> bool:
-    return type(job).objects.filter(pk=job.pk, cancel_requested_at__isnull=False).exists()
+def wish(job: Any) -> Outcome | None:
+    """What people want of a running job: that it is cancelled, that it is paused, or nothing. Cancelling wins."""
+    wanted = type(job).objects.filter(pk=job.pk).values_list("cancel_requested_at", "pause_requested_at").first()
+    cancel, pause = wanted or (None, None)
+    return Outcome.CANCELLED if cancel else Outcome.PAUSED if pause else None
 
 
 def attempt_of(job: Any) -> Attempt:
@@ -266,6 +273,9 @@ def _lose(row: Any, *, cause: str, actor: str, ended_at: datetime, why: tuple[st
         )
         changes |= {"finished_at": now, "error_code": QUARANTINED, "error_message": message}
         move(row, JobState.FAILED, actor=actor, reason=message, **changes)
+        return
+    if row.pause_requested_at:  # it goes on from its last checkpoint, but not before somebody wants it to
+        move(row, JobState.PAUSED, actor=actor, reason=message, **changes)
         return
     move(row, JobState.QUEUED, actor=actor, reason=message, queued_at=now, **changes)
     wake_on_commit(row)

@@ -16,20 +16,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from projects import faults, jobs, leases, waking
+from projects import faults, jobs, leases, pausing, waking
 from projects.child import Child, Said
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
 from projects.jobs import JobKind, Limits
 from projects.models import Attempt
+from projects.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
+CUT_SHORT = {
+    "code": "grace_over",
+    "message": "It could not save within the time it was given, so it goes on from the checkpoint before.",
+}
 stopping = threading.Event()  # set by the process when its host is being stopped
 
 
@@ -126,7 +131,7 @@ def _supervise(kind: JobKind, job: Any) -> None:
         return
     faults.point("supervision.prepared")
     lease = Lease(job)
-    with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace_seconds) as child:
+    with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace) as child:
         faults.point("supervision.child_started")
         _follow(kind, job, child, lease)
     faults.point("supervision.child_ended")
@@ -143,16 +148,16 @@ class Lease:
         self.job = job
         self.last_beat = self.last_look = time.monotonic()
 
-    def keep(self) -> bool:
-        """Heartbeat when it is time; True when somebody asked for the job to be cancelled."""
+    def keep(self) -> Outcome | None:
+        """Heartbeat when it is time; says when somebody asked for the job to be cancelled or paused."""
         now = time.monotonic()
         if now - self.last_beat >= settings.HEARTBEAT_SECONDS:
             self.patiently(lambda: leases.heartbeat(self.job))
             self.last_beat = now
         if now - self.last_look < settings.CANCEL_POLL_SECONDS:
-            return False
+            return None
         self.last_look = now
-        return bool(self.patiently(lambda: leases.cancel_wanted(self.job)))
+        return cast("Outcome | None", self.patiently(lambda: leases.wish(self.job)))
 
     def patiently(self, work: Callable[[], Any]) -> Any:
         """Do `work`; while the database is away try again, but never beyond the time the lease can be trusted."""
@@ -170,14 +175,22 @@ class Lease:
 
 def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:
     """Hand on the child's events and keep the lease until the child ends or has to."""
+    watchdog = Watchdog(kind)
     while child.is_running():
         for event in child.events(POLL_SECONDS):
+            watchdog.heard(event)
             lease.patiently(partial(_note, kind, job, event))
-        if lease.keep():
-            faults.point("supervision.before_stop")
-            child.cancel()
+        match lease.keep():
+            case Outcome.CANCELLED:
+                faults.point("supervision.before_stop")
+                child.cancel()
+            case Outcome.PAUSED:
+                faults.point("supervision.before_pause")
+                child.pause()
         if stopping.is_set():
             child.interrupt()
+        if why := watchdog.verdict():
+            child.give_up(why)
     for event in child.events(0):
         lease.patiently(partial(_note, kind, job, event))
 
@@ -197,13 +210,13 @@ def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
 def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
     """Write down how the attempt ended, in one transaction."""
     if said.cancelled:
-        with transaction.atomic():
-            kind.failed(job, "cancelled")
-            leases.finish(job, Outcome.CANCELLED, cause=kind.cause, code="cancelled", message="Cancelled on request.")
+        _cancel(kind, job)
     elif said.succeeded:
         _complete(kind, job, said, workdir)
-    elif said.interrupted:
-        leases.hand_back(job, cause=kind.cause)
+    elif said.stalled:
+        leases.lose(job, cause=kind.cause, code="stalled", message=said.stalled)
+    elif said.stopped_on_request:
+        _set_aside(kind, job, said)
     elif said.was_killed and kind.limits == Limits():
         # Nobody but the system or a person kills a child without limits; its work is lost, not wrong.
         code, message, _ = said.why()
@@ -211,6 +224,23 @@ def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
     else:
         code, message, detail = said.why()
         _fail(kind, job, code, message, detail or tail(workdir / "engine.log"))
+
+
+def _cancel(kind: JobKind, job: Any) -> None:
+    with transaction.atomic():
+        kind.failed(job, "cancelled")
+        leases.finish(job, Outcome.CANCELLED, cause=kind.cause, code="cancelled", message="Cancelled on request.")
+
+
+def _set_aside(kind: JobKind, job: Any, said: Said) -> None:
+    """What was asked to stop goes on when somebody resumes it or, if its host was stopped, as soon as there is one."""
+    wanted = leases.wish(job)  # a wish may have come while the host was being stopped
+    if wanted is Outcome.CANCELLED:
+        _cancel(kind, job)
+    elif wanted is Outcome.PAUSED:
+        pausing.rest(job, cause=kind.cause, **(CUT_SHORT if said.was_killed else {}))
+    else:
+        leases.hand_back(job, cause=kind.cause)
 
 
 def _complete(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:

@@ -77,6 +77,7 @@ class TrainingConfig(AppConfig):
                 on_event=supervisor.note_run,
                 complete=supervisor.complete_run,
                 after=supervisor.tidy_run,
-                grace_seconds=12,
+                patience=supervisor.patience,
+                grace_seconds=None,
             )
         )

@@ -71,6 +71,11 @@ def prepare_run(run: Run, workdir: Path) -> list[str]:
     return command
 
 
+def patience(phase: str) -> float:
+    """Seconds of silence after which a training process hangs: reading a large base from a slow disk takes longest."""
+    return settings.STALL_SECONDS * (2 if phase in {"", "loading"} else 1)
+
+
 def note_run(run: Run, event: Event) -> None:
     """Every write says whose it is; a worker that was given up for dead writes nothing more."""
     match event["event"]:

@@ -152,6 +152,10 @@ SLOTS = {"cpu": env.number("LUTHIER_CPU_SLOTS", 2), "gpu": env.number("LUTHIER_G
 LEASE_SECONDS = env.seconds("LUTHIER_LEASE_SECONDS", 60)
 HEARTBEAT_SECONDS = env.seconds("LUTHIER_HEARTBEAT_SECONDS", 10)
 CANCEL_POLL_SECONDS = env.seconds("LUTHIER_CANCEL_POLL_SECONDS", 2)
+# What is stopped may save for so long. A host that gives less than the least is a host where work gets lost.
+STOP_GRACE_SECONDS = env.seconds("LUTHIER_STOP_GRACE_SECONDS", 12)
+MIN_STOP_GRACE_SECONDS = env.seconds("LUTHIER_MIN_STOP_GRACE_SECONDS", 5)
+STALL_SECONDS = env.seconds("LUTHIER_STALL_SECONDS", 1800)  # a training process may be silent for so long
 WAKE_AGAIN_SECONDS = env.seconds("LUTHIER_WAKE_AGAIN_SECONDS", 30)
 ENGINES = {
     "datasets.engine": [sys.executable, "-m", "datasets_app.engine"],

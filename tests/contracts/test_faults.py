@@ -13,6 +13,7 @@ ROOT = Path(settings.BASE_DIR)
 # The way of a run, from its upload to its release: what happens here must be tried with a fault in the middle.
 WAY = [
     "projects/leases.py",
+    "projects/pausing.py",
     "projects/supervision.py",
     "projects/child.py",
     "projects/reconciler.py",
