@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,15 @@ def child_environment() -> dict[str, str]:
 class Child:
     """A running child. Leaving the `with` block leaves no process of its group behind."""
 
-    def __init__(self, command: list[str], *, workdir: Path, limits: Limits, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        workdir: Path,
+        limits: Limits,
+        grace_seconds: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.said = Said()
         self.grace_seconds = grace_seconds
         self._limits = limits
@@ -124,7 +132,7 @@ class Child:
         self._process = subprocess.Popen(
             command,
             cwd=settings.BASE_DIR,
-            env=child_environment(),
+            env=child_environment() | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,

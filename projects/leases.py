@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 
-from projects import booking, faults, jobs, waking
+from projects import booking, faults, jobs, turns, waking
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
@@ -88,25 +88,22 @@ def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
         raise Refused("There is nothing to cancel: it is already over.", code="already_over")
 
 
-def claim(models: Iterable[Any], *, owner: str) -> Any | None:
-    """Take the next waiting row of any of the models for `owner`; None when there is none. Safe against rivals."""
+def claim(models: Iterable[Any], *, owner: str, place: str = "") -> Any | None:
+    """Take the waiting row of any of the models whose turn it is; None when there is none. Safe against rivals:
+
+    all of them go for the same row, one of them gets it, and the others look anew at what then is the next.
+    """
     models = list(models)
-    while True:
-        heads = [
-            m.objects.filter(state=JobState.QUEUED).order_by("-priority", "queued_at", "pk").first() for m in models
-        ]
-        waiting = [row for row in heads if row is not None]
-        if not waiting:
-            return None
-        row = min(waiting, key=lambda job: (-job.priority, job.queued_at))
+    while (row := turns.next_job(models)) is not None:
         faults.point("leases.before_claim")
-        if _take(row, owner):
+        if _take(row, owner, place):
             faults.point("leases.after_claim")
             return row
+    return None
 
 
 @transaction.atomic
-def _take(row: Any, owner: str) -> bool:
+def _take(row: Any, owner: str, place: str = "") -> bool:
     now = database_time()
     won = (
         type(row)
@@ -115,6 +112,7 @@ def _take(row: Any, owner: str) -> bool:
             state=JobState.RUNNING,
             fence=F("fence") + 1,
             owner=owner,
+            place=place,
             lease_until=lease_end(now),
             heartbeat_at=now,
             started_at=now,
@@ -125,16 +123,19 @@ def _take(row: Any, owner: str) -> bool:
         return False
     faults.point("leases.claim_written")
     row.refresh_from_db()
+    claims = list(Attempt.objects.filter(job_label=row.job_label, job_id=row.pk).values_list("asked", flat=True))
     Attempt.objects.create(
         project=row.project,
         job_label=row.job_label,
         job_id=row.pk,
-        number=Attempt.objects.filter(job_label=row.job_label, job_id=row.pk).count() + 1,
+        number=len(claims) + 1,
+        asked=row.attempt,
+        start=claims.count(row.attempt) + 1,
         fence=row.fence,
         worker=owner,
         started_at=now,
     )
-    record(row, f"{row._meta.model_name}.running", actor="worker", worker=owner, fence=row.fence)
+    record(row, f"{row._meta.model_name}.running", actor="worker", worker=owner, place=place, fence=row.fence)
     return True
 
 

@@ -4,16 +4,13 @@ The supervisor is a process of its own, started by the worker's task, so no brok
 lease; the child holds the GPU. When the lease is lost, or cannot be prolonged in time, the child is killed first.
 """
 
-import fcntl
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,10 +18,10 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from projects import faults, jobs, leases, pausing, waking
+from projects import faults, jobs, leases, pausing, slots, waking
 from projects.child import Child, Said
 from projects.domain.errors import Refused
-from projects.domain.states import JobState, Outcome
+from projects.domain.states import Outcome
 from projects.jobs import JobKind, Limits
 from projects.models import Attempt
 from projects.watchdog import Watchdog
@@ -38,35 +35,14 @@ CUT_SHORT = {
 stopping = threading.Event()  # set by the process when its host is being stopped
 
 
-def host_name() -> str:
-    return settings.WORKER_HOST or socket.gethostname()
-
-
-@contextmanager
-def one_claimer(queue: str) -> Iterator[None]:
-    """Only one process of a host claims at a time, so that slots are counted right."""
-    path = Path(settings.WORK_DIR) / f"claim-{host_name()}-{queue}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def busy_slots(queue: str) -> int:
-    mine = f"{host_name()}/{queue}/"
-    return sum(
-        kind.model.objects.filter(state=JobState.RUNNING, owner__startswith=mine).count()  # type: ignore[attr-defined]
-        for kind in jobs.kinds(queue)
-    )
-
-
 def claim_and_start(queue: str) -> int:
-    """Claim waiting jobs while this host has free slots, and start a supervisor for each. Ends at once."""
+    """Claim waiting jobs while this host has free places, and start a supervisor for each. Ends at once."""
     started = 0
-    with one_claimer(queue):
-        while busy_slots(queue) < settings.SLOTS[queue]:
-            owner = f"{host_name()}/{queue}/{os.getpid()}-{time.monotonic_ns()}"
-            job = leases.claim([kind.model for kind in jobs.kinds(queue)], owner=owner)
+    models = [kind.model for kind in jobs.kinds(queue)]
+    with slots.one_claimer(queue):
+        while free := slots.free_places(queue):
+            owner = f"{slots.host_name()}/{queue}/{os.getpid()}-{time.monotonic_ns()}"
+            job = leases.claim(models, owner=owner, place=free[0])
             if job is None:
                 break
             faults.point("supervision.before_start")
@@ -131,7 +107,8 @@ def _supervise(kind: JobKind, job: Any) -> None:
         return
     faults.point("supervision.prepared")
     lease = Lease(job)
-    with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace) as child:
+    cards = slots.environment(kind.queue, job.place)
+    with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace, environment=cards) as child:
         faults.point("supervision.child_started")
         _follow(kind, job, child, lease)
     faults.point("supervision.child_ended")

@@ -148,7 +148,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat.db")
 SEND_WAKE_UPS = True
 SUPERVISE_INLINE = False
 WORKER_HOST = env.text("LUTHIER_HOST", "") or socket.gethostname()
+# On a host with cards the second is per card.
 SLOTS = {"cpu": env.number("LUTHIER_CPU_SLOTS", 2), "gpu": env.number("LUTHIER_GPU_SLOTS", 1)}
+NVIDIA_SMI = env.text("LUTHIER_NVIDIA_SMI", "nvidia-smi")
 LEASE_SECONDS = env.seconds("LUTHIER_LEASE_SECONDS", 60)
 HEARTBEAT_SECONDS = env.seconds("LUTHIER_HEARTBEAT_SECONDS", 10)
 CANCEL_POLL_SECONDS = env.seconds("LUTHIER_CANCEL_POLL_SECONDS", 2)

@@ -28,4 +28,5 @@ WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # sign-in in tests need not be slow
 SUPERVISE_INLINE = True
 SEND_WAKE_UPS = False
+NVIDIA_SMI = "no-such-nvidia-smi"  # the cards of whoever runs the tests are not part of them
 REST_FRAMEWORK = REST_FRAMEWORK | {"TEST_REQUEST_DEFAULT_FORMAT": "json"}

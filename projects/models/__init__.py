@@ -8,11 +8,15 @@ from projects.models.people import ApiToken, Invitation, Membership
 from projects.models.project import Project
 from projects.models.throttle import Throttle
 from projects.models.user import User
+from projects.models.workers import Canary, Card, Host, WorkerProcess
 
 __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEvent",
+    "Canary",
+    "Card",
+    "Host",
     "IdempotencyKey",
     "Invitation",
     "LeasedJob",
@@ -21,4 +25,5 @@ __all__ = [
     "Project",
     "Throttle",
     "User",
+    "WorkerProcess",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from projects import leases, supervision
+from projects import leases, slots, supervision
 from projects.domain.errors import Refused
 from projects.jobs import Limits
 from projects.models import Attempt, LedgerEntry
@@ -243,7 +243,7 @@ def test_a_host_takes_no_more_than_its_slots(project, tmp_path, settings):
     settings.SLOTS = {"cpu": 1, "gpu": 1}
     make_kind(tmp_path)
     busy = queued_toy(project)
-    leases.claim([Toy], owner=f"{supervision.host_name()}/cpu/1")
+    leases.claim([Toy], owner=f"{slots.host_name()}/cpu/1")
     waiting = queued_toy(project)
 
     assert supervision.claim_and_start("cpu") == 0
