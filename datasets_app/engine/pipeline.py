@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from datasets_app.domain import hashing
 from datasets_app.domain.findings import Found
 from datasets_app.engine import limits
+from datasets_app.engine.about import About
 from datasets_app.engine.batch import Batch
 from datasets_app.engine.facts import Analyser, Facts
 from datasets_app.engine.table import ROWS_FILE, Identities, RowWriter, as_row
@@ -87,7 +88,7 @@ class Pipeline:
         self.analysers = analysers(plan, out)
         self._book("start")
         self._words = next((a for a in self.analysers if hasattr(a, "identities")), None)
-        self._writer = RowWriter(out / ROWS_FILE)
+        self._writer, self._about = RowWriter(out / ROWS_FILE), About(out)
         self._lanes = [Lane("write", self._write), *(Lane(a.name, a.take) for a in self.analysers)]
 
     def __enter__(self) -> Self:
@@ -100,6 +101,7 @@ class Pipeline:
             lane.stop()
         if error is not None:
             self._writer.abandon()
+            self._about.abandon()
 
     def feed(self, batch: Batch) -> None:
         """Hand a batch to everybody; waits while the slowest is behind, raises what went wrong in any of them."""
@@ -123,6 +125,7 @@ class Pipeline:
         self._book("exact")
         self._lanes[0].end()
         self._writer.close()
+        self._about.close()
         self._book("write")
         for analyser, lane in zip(self.analysers, self._lanes[1:], strict=True):
             lane.end()
@@ -158,6 +161,7 @@ class Pipeline:
 
     def _write(self, batch: Batch) -> None:
         self._writer.write(batch, self._identities(batch))
+        self._about.take(batch.table)
 
     def _identities(self, batch: Batch) -> Identities:
         if self._words is not None:

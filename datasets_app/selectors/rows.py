@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from datasets_app.models import DatasetVersion
 from datasets_app.selectors import searching
 from projects import artefacts
+
+if TYPE_CHECKING:
+    from numpy import bool_
+    from numpy.typing import NDArray
 
 ROWS_FILE = "rows.parquet"
 TEXT_COLUMNS = ("messages", "chosen", "rejected", "text", "label", "tags", "source_id")
@@ -50,7 +54,7 @@ class Hits:
         return self.after is None
 
 
-def search_rows(version: DatasetVersion, query: str, start: int = 0, limit: int = 50, seconds: float = 0.2) -> Hits:
+def search_rows(version: DatasetVersion, query: str, start: int = 0, limit: int = 50, seconds: float = 0.15) -> Hits:
     """The next rows from index `start` on with all words of the query, whole and in any case; "in quotes" as it stands.
 
     Only groups that the index names are read. It stops at `limit` rows, or after `seconds`, a little later
@@ -59,7 +63,7 @@ def search_rows(version: DatasetVersion, query: str, start: int = 0, limit: int 
     terms = searching.terms(query)
     path = version_path(version)
     file = pq_file(path)
-    wanted = _groups_with(version, path, terms, searching.words_of(terms))
+    wanted = _groups_with(path, terms)
     found: list[dict[str, Any]] = []
     until, first = monotonic() + seconds, 0
     for group in range(file.num_row_groups):
@@ -80,19 +84,38 @@ def search_rows(version: DatasetVersion, query: str, start: int = 0, limit: int 
     return Hits(found, None)
 
 
-def _groups_with(version: DatasetVersion, path: Path, terms: list[searching.Term], words: str) -> set[int] | None:
-    """Thousands of rows that may hold the words, in their text or in what is said about them; None: anywhere."""
+def _groups_with(path: Path, terms: list[searching.Term]) -> set[int] | None:
+    """Thousands of rows that may hold every term, in their text or in what is said about them; None: anywhere."""
     import numpy as np
-    import pyarrow.parquet as pq
 
     from datasets_app.engine import index
 
-    groups = index.candidates(path.parent, words) if words else None
-    if groups is None:
+    asked = [(term, searching.words_of([term])) for term in terms]
+    known = [(term, index.candidates(path.parent, words) if words else None) for term, words in asked]
+    named = [(term, groups) for term, groups in known if groups is not None]
+    if not named:
         return None
+    told = _told(path, [term for term, _ in named])
+    for (_, groups), hits in zip(named, told, strict=True):
+        hits[groups] = True
+    return set(np.flatnonzero(np.logical_and.reduce(told)).tolist())
+
+
+def _told(path: Path, terms: list[searching.Term]) -> "list[NDArray[bool_]]":
+    """For each term, in which thousands of rows it may be said of a row; versions from before the file are scanned."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from datasets_app.engine import about
+
+    found = about.holding(path.parent, [about.spellings(term.text) for term in terms])
+    if found is not None:
+        return found
     table = pq.read_table(path, columns=list(ABOUT_COLUMNS), use_threads=False)
-    told = np.flatnonzero(searching.holds(table, terms, ABOUT_COLUMNS, JSON_COLUMNS))
-    return set(groups.tolist()) | set((told // 1000).tolist())
+    found = [np.zeros(-(-table.num_rows // 1000), dtype=bool) for _ in terms]
+    for hits, term in zip(found, terms, strict=True):
+        hits[np.flatnonzero(searching.holds(table, [term], ABOUT_COLUMNS, JSON_COLUMNS)) // 1000] = True
+    return found
 
 
 def read_rows_at(version: DatasetVersion, indices: Iterable[int]) -> list[dict[str, Any]]:

@@ -1,7 +1,11 @@
 """What is typed into the search field of rows, and which rows hold it."""
 
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from datasets_app.selectors import searching
 from datasets_app.selectors.rows import JSON_COLUMNS, TEXT_COLUMNS
 from datasets_app.selectors.searching import Term, holds, terms, words_of
 from tests.factories.stored import chat_row, store
@@ -49,3 +53,27 @@ def test_whole_words_in_any_case_are_found_and_phrases_as_they_stand(tmp_path, q
     ]
 
     assert found(tmp_path, query, *rows) == expected
+
+
+def test_terms_may_stand_in_different_columns_of_a_row(tmp_path):
+    rows = [chat_row("cat", label="x"), chat_row("dog", label="cat"), chat_row("dog", label="x")]
+
+    assert found(tmp_path, "dog cat", *rows) == [1]
+    assert found(tmp_path, "x cat", *rows) == [0]
+    assert found(tmp_path, "", *rows) == [0, 1, 2]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=st.text('aAbB _-\n"\\é東', max_size=12), word=st.text('abA_é東"-', min_size=1, max_size=3), whole=st.booleans()
+)
+def test_looking_for_the_letters_first_changes_nothing(text, word, whole):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    term = Term(word, whole and word.isalnum())
+    for nested in (False, True):
+        column = pa.array([orjson.dumps([text]).decode() if nested else text, None, word])
+        plain = pc.match_substring_regex(column, pattern=searching.pattern(term, nested=nested))
+        expected = pc.fill_null(plain, False).to_pylist()
+        assert searching._matches(column, term, nested=nested).tolist() == expected
