@@ -1,6 +1,15 @@
 """Is it better?"""
 
+from typing import Any
+
 from django.apps import AppConfig
+
+
+def _overview_figures(project: Any) -> Any:
+    """Charts and their library are loaded when a page wants them: workers and supervisors start without."""
+    from evaluation import pages
+
+    return pages.overview_figures(project)
 
 
 class EvaluationConfig(AppConfig):
@@ -8,7 +17,7 @@ class EvaluationConfig(AppConfig):
     label = "evaluation"
 
     def ready(self) -> None:
-        from evaluation import lineage, pages, scoring, selectors
+        from evaluation import lineage, scoring, selectors
         from evaluation.models import Evaluation
         from projects import contributions, jobs
 
@@ -25,4 +34,4 @@ class EvaluationConfig(AppConfig):
         )
         contributions.needs.append(selectors.needs)
         contributions.lineage.append(lineage.contribution)
-        contributions.overview_figures.append(pages.overview_figures)
+        contributions.overview_figures.append(_overview_figures)

@@ -1,6 +1,21 @@
 """How it is trained."""
 
+from typing import Any
+
 from django.apps import AppConfig
+
+
+def _overview(project: Any) -> Any:
+    """Charts and their library are loaded when a page wants them: workers and supervisors start without."""
+    from training import pages
+
+    return pages.overview(project)
+
+
+def _tabs(version: Any) -> Any:
+    from training import pages
+
+    return pages.tabs(version)
 
 
 class TrainingConfig(AppConfig):
@@ -11,15 +26,15 @@ class TrainingConfig(AppConfig):
         from django.db.models.signals import post_delete
 
         from projects import contributions
-        from training import lineage, pages, selectors, supervisor
+        from training import lineage, selectors, supervisor
         from training.models import TokenProfile
 
         self._register_counting()
         self._register_training()
         contributions.needs.append(selectors.needs)
         contributions.lineage.append(lineage.graph)
-        contributions.overview_figures.append(pages.overview)
-        contributions.version_tabs.append(pages.tabs)
+        contributions.overview_figures.append(_overview)
+        contributions.version_tabs.append(_tabs)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
 
     def _register_counting(self) -> None:

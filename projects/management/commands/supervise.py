@@ -10,6 +10,7 @@ from projects.domain.states import JobState
 
 class Command(BaseCommand):
     help = __doc__
+    requires_system_checks = []  # every address and page would be loaded first: twice the time until a run starts
 
     def add_arguments(self, parser) -> None:
         parser.add_argument("label")
