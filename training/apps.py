@@ -68,7 +68,7 @@ class TrainingConfig(AppConfig):
         )
 
     def _register_training(self) -> None:
-        from projects.jobs import JobKind, register
+        from projects.jobs import JobKind, Limits, register
         from training import supervisor
         from training.models import BaseModelVersion, Run
 
@@ -80,6 +80,8 @@ class TrainingConfig(AppConfig):
                 cause="training",
                 prepare=supervisor.prepare_base,
                 complete=supervisor.complete_base,
+                # Hashing takes as long as it takes; what it reads beside the weights is small.
+                limits=Limits(memory_bytes=8 * 1024**3),
             )
         )
         register(

@@ -173,6 +173,8 @@ def prepare_base(base: BaseModelVersion, workdir: Path) -> list[str]:
         "repo_id": base.repo_id,
         "revision": base.revision,
         "path": str(base.folder),
+        # What a link in the folder may lead to.
+        "root": str(settings.MODELS_DIR if base.source == "local" else base.folder),
     }
     return _command("training.base", workdir, spec)
 

@@ -9,7 +9,7 @@ import pytest
 from datasets_app.engine import apart as limits
 from projects.domain.errors import Invalid, Refused
 from tests.fake_engine import weights
-from training.domain import adapters, fingerprint
+from training.domain import adapters, fingerprint, safetensors
 from training.engine import fingerprint as describing
 from training.engine.checkpoints import MANIFEST, Checkpoints
 
@@ -19,6 +19,7 @@ CONFIG = {
     "base_model_name_or_path": "acme/base",
     "revision": "abc",
     "r": 8,
+    "lora_alpha": 16,
     "target_modules": ["q_proj"],
 }
 
@@ -44,8 +45,9 @@ def test_strange_and_missing_files_are_refused(names, code):
         ({"auto_map": {"x": "y"}}, "unsafe_adapter_config"),
         ({"auto_mapping": {"base_model_class": "Evil"}}, "unsafe_adapter_config"),
         ({"peft_type": "PROMPT_TUNING"}, "unsafe_adapter_config"),
-        ({"base_model_name_or_path": "http://evil/x"}, "wrong_base"),
-        ({"base_model_name_or_path": "/home/someone/model"}, "wrong_base"),
+        ({"base_model_name_or_path": "http://evil/x"}, "unsafe_adapter_config"),
+        ({"base_model_name_or_path": "/home/someone/model"}, "unsafe_adapter_config"),
+        ({"base_model_name_or_path": "acme/other"}, "wrong_base"),
         ({"revision": "other"}, "wrong_base"),
     ],
 )
@@ -61,9 +63,9 @@ def test_a_plain_config_is_fine():
 
 def test_tensors_must_have_the_promised_rank():
     data = weights(4)
-    header = adapters.read_header(data, len(data))
+    header = safetensors.read_header(data, len(data))
     adapters.check_tensors(header, 4)
-    assert adapters.parameters(header) == 32
+    assert safetensors.parameters(header) == 32
     for wrong in (8, 0):
         with pytest.raises(Invalid) as refused:
             adapters.check_tensors(header, wrong)
@@ -85,7 +87,7 @@ def test_tensors_must_have_the_promised_rank():
 def test_a_torn_weights_file_is_refused(spoil):
     data = spoil(weights(4))
     with pytest.raises(Invalid) as refused:
-        adapters.read_header(data, len(data))
+        safetensors.read_header(data, len(data))
     assert refused.value.code == "damaged_weights"
 
 

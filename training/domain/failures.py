@@ -153,6 +153,21 @@ _ALL = (
         "Convert the model to safetensors first.",
     ),
     Failure(
+        "damaged_weights",
+        "A weights file is not what a whole safetensors file is.",
+        "Fetch the file again and compare its checksum with that of its source.",
+    ),
+    Failure(
+        "damaged_config",
+        "A file that describes the model cannot be understood.",
+        "Fetch the model again from its source, or repair the file named below.",
+    ),
+    Failure(
+        "unsafe_path",
+        "The model leads to files outside of its folder.",
+        "Put the files themselves into the folder, without links, and try again.",
+    ),
+    Failure(
         "incomplete_model",
         "The directory is no complete model.",
         "It needs config.json, tokenizer.json and safetensors weights.",

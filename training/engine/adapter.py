@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from projects import faults
-from training.domain import adapters
+from training.domain import adapters, safetensors
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
+from training.engine import weights
 from training.engine.checkpoints import flush
 from training.engine.events import EngineError
 from training.engine.hashing import sha256_file
@@ -68,9 +69,7 @@ def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
     adapters.check_names(path.name for path in folder.iterdir())
     config = json.loads((folder / adapters.CONFIG).read_text())
     adapters.check_config(config, base=spec.base.name, revision=revision_of(spec))
-    weights = folder / adapters.WEIGHTS
-    data = weights.read_bytes()
-    header = adapters.read_header(data, len(data))
+    header = weights.header_of(folder / adapters.WEIGHTS, most=weights.ADAPTER_HEADER)
     adapters.check_tensors(header, config["r"])
     files = {
         path.name: {"sha256": sha256_file(path), "size": path.stat().st_size}
@@ -85,7 +84,7 @@ def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
         "files": files,
         "rank": config["r"],
         "alpha": config["lora_alpha"],
-        "parameters": adapters.parameters(header),
+        "parameters": safetensors.parameters(header),
         "size_bytes": sum(entry["size"] for entry in files.values()),
     }
 

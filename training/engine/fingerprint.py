@@ -9,8 +9,8 @@ from typing import Any
 from datasets_app.engine import apart
 from datasets_app.engine.rendering import ChatTokenizer
 from projects.domain.errors import Refused
-from training.domain import adapters, fingerprint
-from training.engine import hashing
+from training.domain import fingerprint, integrity, safetensors
+from training.engine import hashing, places, weights
 from training.engine.events import EngineError, emit, run_child
 from training.engine.watch import StopFlag, die_with_parent
 
@@ -28,7 +28,7 @@ def main(spec_path: str) -> None:
     folder, revision = Path(spec["path"]), spec.get("revision", "")
     if spec["source"] == "hub":
         revision = fetch(spec["repo_id"], revision, folder)
-    emit("result", **describe(folder), revision=revision)
+    emit("result", **describe(folder, Path(spec.get("root") or folder)), revision=revision)
 
 
 def fetch(repo_id: str, revision: str, folder: Path) -> str:
@@ -51,34 +51,34 @@ def fetch(repo_id: str, revision: str, folder: Path) -> str:
     return str(info.sha)
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """All that is recorded about a base model, computed from its files."""
+def describe(folder: Path, root: Path | None = None) -> dict[str, Any]:
+    """All that is recorded about a base model, computed from its files; none may lie outside of `root`."""
     if not folder.is_dir():
         raise EngineError("The directory is gone.", code="base_missing")
-    fingerprint.check_files(path.name for path in folder.iterdir() if path.is_file())
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    fingerprint.check_config(config)
+    places.check(folder, root or folder)
+    configs = {name: weights.read_config(folder / name) for name in fingerprint.CONFIGS}
+    for name, config in configs.items():
+        if config or name == "config.json":
+            fingerprint.check_config(config, name)
+    headers = weights.base_headers(folder)
     template = _try_template(folder)
-    weights = sorted(folder.glob("*.safetensors"))
-    total = sum(path.stat().st_size for path in weights)
+    total = sum((folder / name).stat().st_size for name in headers)
     parts = hashing.base_parts(folder, tell=_Told(total))
-    text = config.get("text_config") or config
     return {
         "parts": parts,
         "fingerprint": fingerprint.of(parts),
-        "architecture": config["architectures"][0],
-        "parameters": sum(_parameters(path) for path in weights),
-        "context_length": int(text.get("max_position_embeddings") or text.get("n_positions") or 0),
-        "vocab_size": int(text.get("vocab_size") or 0),
+        "parameters": sum(safetensors.parameters(header) for header in headers.values()),
         "size_bytes": total,
         "licence": _licence(folder),
-        "shape": {
-            "hidden": int(text.get("hidden_size") or text.get("n_embd") or 0),
-            "layers": int(text.get("num_hidden_layers") or text.get("n_layer") or 0),
-            "heads": int(text.get("num_attention_heads") or text.get("n_head") or 1),
-        },
         "template": template,
+        **fingerprint.facts(configs["config.json"]),
+        "shape": fingerprint.shape(configs["config.json"]) | {"linear": _linear(headers)},
     }
+
+
+def _linear(headers: dict[str, safetensors.Header]) -> dict[str, int]:
+    every = {name: shape for header in headers.values() for name, shape in safetensors.shapes(header).items()}
+    return integrity.linear_sides(every)
 
 
 class _Told:
@@ -92,14 +92,6 @@ class _Told:
         if self.done - self.told >= self.total / 100:
             self.told = self.done
             emit("progress", phase="hashing", done=min(self.done, self.total), total=self.total)
-
-
-def _parameters(path: Path) -> int:
-    with path.open("rb") as file:
-        first = file.read(8)
-        length = int.from_bytes(first, "little")
-        header = file.read(min(length, adapters.HEADER_LIMIT))
-    return adapters.parameters(adapters.read_header(first + header, path.stat().st_size))
 
 
 def _try_template(folder: Path) -> str:

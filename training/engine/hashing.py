@@ -1,13 +1,13 @@
 """sha256 of files and of base-model directories, with progress."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from datasets_app.engine.chat_template import template_text
 from training.domain import fingerprint
+from training.engine import weights
 
 CHUNK = 4 * 1024 * 1024
 Tell = Callable[[int], None]
@@ -22,8 +22,8 @@ def sha256_file(path: Path, tell: Tell = lambda _: None) -> str:
     return digest.hexdigest()
 
 
-def base_parts(folder: Path, *, weights: bool = True, tell: Tell = lambda _: None) -> dict[str, Any]:
-    """Hashes of the parts of a base model; without `weights` only their sizes, which is the quick check."""
+def base_parts(folder: Path, *, whole: bool = True, tell: Tell = lambda _: None) -> dict[str, Any]:
+    """Hashes of the parts of a base model; not `whole`, only the sizes of its weights, which is the quick check."""
     groups: dict[str, dict[str, str]] = {
         "config": {},
         "tokenizer": {},
@@ -37,12 +37,12 @@ def base_parts(folder: Path, *, weights: bool = True, tell: Tell = lambda _: Non
             continue
         if part == "weights":
             sizes[path.name] = path.stat().st_size
-            if not weights:
+            if not whole:
                 continue
         groups[part][path.name] = (
             _tokenizer_config(path) if path.name == "tokenizer_config.json" else sha256_file(path, tell)
         )
-    template = template_text(folder, _read(folder / "tokenizer_config.json"))
+    template = template_text(folder, weights.read_config(folder / "tokenizer_config.json"))
     parts: dict[str, Any] = {
         "config": groups["config"].get("config.json", ""),
         "tokenizer": fingerprint.combine_files(groups["tokenizer"]),
@@ -50,12 +50,12 @@ def base_parts(folder: Path, *, weights: bool = True, tell: Tell = lambda _: Non
         "generation_config": groups["generation_config"].get("generation_config.json", ""),
         "sizes": sizes,
     }
-    return parts | ({"weights": groups["weights"]} if weights else {})
+    return parts | ({"weights": groups["weights"]} if whole else {})
 
 
 def differences(folder: Path, expected: dict[str, Any], *, full: bool) -> list[str]:
     """What on disk is not as registered. The quick check takes of the weights only the sizes."""
-    found = base_parts(folder, weights=full)
+    found = base_parts(folder, whole=full)
     if not full:
         found["weights"] = expected.get("weights", {})
     changed = fingerprint.changed(expected, found)
@@ -68,10 +68,6 @@ def differences(folder: Path, expected: dict[str, Any], *, full: bool) -> list[s
 
 def _tokenizer_config(path: Path) -> str:
     """The chat template has its own part, so it is left out of the tokenizer's."""
-    raw = _read(path)
+    raw = weights.read_config(path)
     raw.pop("chat_template", None)
     return fingerprint.combine(raw)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

@@ -12,7 +12,7 @@ from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
 from projects.models import Project, User
-from training.domain import fingerprint
+from training.engine import places
 from training.models import BaseModelVersion
 
 REPO_ID = re.compile(r"^[\w][\w.-]{0,95}/[\w][\w.-]{0,95}$", re.ASCII)
@@ -102,7 +102,7 @@ def _local_path(path: str) -> str:
     if place == root or not place.is_relative_to(root) or not place.is_dir():
         raise missing
     try:
-        fingerprint.check_files(child.name for child in place.iterdir() if child.is_file())
+        places.check(place, root)
     except Invalid as wrong:
         raise Invalid(wrong.message, code=wrong.code, field="path") from wrong
     return place.relative_to(root).as_posix()
