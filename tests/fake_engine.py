@@ -66,6 +66,14 @@ def write_adapter(spec: RunSpec) -> dict:
 def train(spec: RunSpec, behaviour: str) -> None:
     say("started", device="cpu", device_name="fake", total=STEPS, resumed_from=0)
     say("data", rows=spec.data.rows, tokens=100, trained_tokens=50, last_turn_only=2)
+    say(
+        "pace",
+        path="library",
+        attention="sdpa",
+        rows=8,
+        accumulation=1,
+        reasons=["The library's pass is used: no GPU."],
+    )
     say("warning", code="disk_full", message="Too little space for another checkpoint.")
     for step in range(1, STEPS + 1):
         say("metrics", step=step, values={"loss": 2 / step, "tokens_per_second": 1000.0}, tokens=20 * step)

@@ -90,6 +90,9 @@ def note_run(run: Run, event: Event) -> None:
         case "data":
             leases.fenced_update(run, report=run.report | {key: event[key] for key in event if key != "event"})
             faults.point("run.data_noted")
+        case "pace":
+            told = {key: event[key] for key in event if key != "event"}
+            leases.fenced_update(run, report=run.report | {"pace": told})
         case "warning":
             leases.fenced_update(run, report=run.report | {"warning": str(event.get("message", ""))[:500]})
         case "metrics":

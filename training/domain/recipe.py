@@ -48,6 +48,8 @@ class Recipe:
     beta: float = 0.1
     seed: int = 0
     checkpoint_steps: int = 0
+    pace: str = "auto"
+    recompute: str = "auto"
     four_bit: bool = False
 
     @property

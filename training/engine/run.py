@@ -108,6 +108,8 @@ def _seed(seed: int, device: model.Device) -> None:
     if device.is_cuda:
         # Some kernels have no deterministic twin; they warn and the result differs in the last bits.
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Filling fresh memory with NaN finds bugs, not differences, and costs a pass over everything.
+        torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def _total_steps(trainer: Any) -> int:

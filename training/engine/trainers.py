@@ -10,12 +10,15 @@ from datasets import Dataset
 from transformers import PrinterCallback, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from training.domain.pace import Pace, decide
 from training.domain.recipe import Method, Recipe
 from training.domain.spec import RunSpec
 from training.engine import model as models
 from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared
-from training.engine.events import emit
+from training.engine.events import emit, log
+from training.engine.fast import trainer as fast
+from training.engine.fast.model import why_not
 from training.engine.progress import Progress
 
 
@@ -45,7 +48,7 @@ class Durable:
         emit("checkpoint", step=step, path=str(place), sha256=sha256)
 
 
-class DurableSFT(Durable, SFTTrainer):
+class DurableSFT(fast.FastLoss, Durable, SFTTrainer):
     """SFT on rows that are already tokens with labels."""
 
 
@@ -59,12 +62,13 @@ class DurableDPO(Durable, DPOTrainer):
 def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Checkpoints, progress: Progress) -> Any:
     """A trainer that is ready to train."""
     model = models.load_base(spec.base.path, device, four_bit=spec.recipe.four_bit, revision=spec.base.revision)
+    pace = _pace(spec.recipe, device, model, prepared)
     model, lora = models.with_lora(model, spec)
     kind, config = (DurableDPO, _dpo) if spec.recipe.method == Method.DPO else (DurableSFT, _sft)
     with _quiet_about_own_choices():
         trainer = kind(
             model=model,
-            args=config(spec.recipe, device, store.staging),
+            args=config(spec.recipe, device, store.staging, pace),
             processing_class=models.load_tokenizer(Path(spec.base.path)),
             train_dataset=Dataset.from_list(prepared.examples),
             peft_config=lora,
@@ -72,7 +76,22 @@ def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Check
         )
     trainer.remove_callback(PrinterCallback)
     trainer.store, trainer.progress = store, progress
+    if pace.path == "fast":
+        trainer.take_over(pace, device.kind)
     return trainer
+
+
+def _pace(recipe: Recipe, device: models.Device, model: Any, prepared: Prepared) -> Pace:
+    """Decide how to go, and say it: once for the page, once for the log."""
+    lengths = [len(row["input_ids"]) for row in prepared.examples if "input_ids" in row]
+    if recipe.packing:
+        lengths = [recipe.max_length] * max(1, sum(lengths) // recipe.max_length)
+    sizes = fast.widths(model.config, model.num_parameters())
+    pace = decide(recipe, fast.card(device.kind), sizes, lengths, why_not(model, recipe))
+    emit("pace", **pace.as_dict())
+    for reason in pace.reasons:
+        log(reason)
+    return pace
 
 
 @contextmanager
@@ -89,12 +108,13 @@ def _quiet_about_own_choices() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _common(recipe: Recipe, device: models.Device, staging: Path) -> dict[str, Any]:
+def _common(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) -> dict[str, Any]:
     return {
         "output_dir": str(staging),
         "num_train_epochs": recipe.epochs,
-        "per_device_train_batch_size": recipe.batch_size,
-        "gradient_accumulation_steps": recipe.accumulation,
+        "per_device_train_batch_size": pace.rows,
+        "gradient_accumulation_steps": pace.accumulation,
+        "train_sampling_strategy": "group_by_length" if pace.by_length else "random",
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": recipe.scheduler,
         "warmup_steps": recipe.warmup,
@@ -108,23 +128,24 @@ def _common(recipe: Recipe, device: models.Device, staging: Path) -> dict[str, A
         "disable_tqdm": True,
         "bf16": device.is_cuda,
         "use_cpu": not device.is_cuda,
-        "activation_checkpointing": device.is_cuda,
+        "activation_checkpointing": pace.recompute and pace.path == "library",
         "dataloader_pin_memory": device.is_cuda,
         "dataset_num_proc": None,
         "trust_remote_code": False,
     }
 
 
-def _sft(recipe: Recipe, device: models.Device, staging: Path) -> SFTConfig:
+def _sft(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) -> SFTConfig:
     return SFTConfig(
-        **_common(recipe, device, staging),
+        **_common(recipe, device, staging, pace),
         # Rows are already within the limit; only packing needs to know it.
         max_length=recipe.max_length if recipe.packing else None,
         packing=recipe.packing,
         packing_strategy="bfd",
+        padding_free=pace.path == "fast",
         completion_only_loss=False,  # our labels already say what is trained
     )
 
 
-def _dpo(recipe: Recipe, device: models.Device, staging: Path) -> DPOConfig:
-    return DPOConfig(**_common(recipe, device, staging), max_length=None, beta=recipe.beta)
+def _dpo(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) -> DPOConfig:
+    return DPOConfig(**_common(recipe, device, staging, pace), max_length=None, beta=recipe.beta)

@@ -1,0 +1,118 @@
+"""A decoder with LoRA run the fast way: the same numbers as the model's own forward pass, in far fewer passes."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from training.domain.recipe import ALL_LINEAR, Recipe
+from training.engine.fast.attention import Attend
+from training.engine.fast.functions import GatedBlock, Head, Kernels, NormedProjection, Projection, Rotate
+from training.engine.fast.stacks import Stack, build, factors_of
+
+FAMILIES = {"LlamaForCausalLM", "Qwen2ForCausalLM", "MistralForCausalLM"}
+ATTENTION = ("q_proj", "k_proj", "v_proj")
+GATED = ("gate_proj", "up_proj")
+
+
+@dataclass
+class Layer:
+    """One decoder layer: its norms, its four stacks and where its factors are."""
+
+    norms: tuple[Any, Any]
+    joint: Stack
+    out: Stack
+    wide: Stack
+    narrow: Stack
+    lora: dict[str, Any]
+    heads: tuple[int, int, int]  # queries, keys and values, width
+    scale: float
+
+
+def why_not(model: Any, recipe: Recipe) -> str | None:
+    """Why a model with this recipe cannot take the fast path; None when it can."""
+    config = model.config
+    architecture = (getattr(config, "architectures", None) or [type(model).__name__])[0]
+    slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    obstacles = {
+        f"{architecture} is not one of the families that have it": architecture not in FAMILIES,
+        "LoRA dropout needs a pass of its own over every input": recipe.dropout > 0,
+        "a 4-bit base is not a plain matrix": recipe.four_bit,
+        "it adapts all linear layers or none": tuple(recipe.target_modules) != (ALL_LINEAR,),
+        "the model looks through a sliding window": slides,
+        "it knows one activation, silu": getattr(config, "hidden_act", "silu") != "silu",
+    }
+    return next((told for told, stands in obstacles.items() if stands), None)
+
+
+class FastDecoder:
+    """Replaces the forward pass of a causal model whose linear layers PEFT has wrapped."""
+
+    def __init__(self, model: Any, attend: Attend, *, on_gpu: bool, recompute: bool) -> None:
+        self.model, self.attend, self.recompute = model, attend, recompute
+        self.kernels = Kernels(on_gpu)
+        self.layers = [self._layer(layer) for layer in model.model.layers]
+
+    def _layer(self, layer: Any) -> Layer:
+        attention, mlp = layer.self_attn, layer.mlp
+        width = attention.head_dim
+        lora = {name: getattr(attention, name) for name in (*ATTENTION, "o_proj")}
+        lora |= {name: getattr(mlp, name) for name in (*GATED, "down_proj")}
+        joint = build([lora[name] for name in ATTENTION])
+        return Layer(
+            norms=(layer.input_layernorm, layer.post_attention_layernorm),
+            joint=joint,
+            out=build([lora["o_proj"]]),
+            wide=build([lora[name] for name in GATED]),
+            narrow=build([lora["down_proj"]]),
+            lora=lora,
+            heads=(joint.outputs[0] // width, joint.outputs[1] // width, width),
+            scale=attention.scaling,
+        )
+
+    def forward(self, ids: Any, positions: Any, labels: Any, bounds: Any, longest: int, items: Any) -> tuple[Any, Any]:
+        """Loss of the trained tokens, summed and divided by `items`, and how many of them were the likeliest.
+
+        `ids`, `positions`, `labels`: (tokens,) of one packed row; `bounds`: (sequences + 1,), int32, where each begins.
+        """
+        targets = torch.cat((labels[1:], labels.new_full((1,), -100)))
+        rows = (targets != -100).nonzero()[:, 0]
+        h = self.hidden(ids, positions, bounds, longest)
+        norm, head = self.model.model.norm, self.model.lm_head.weight
+        return Head.apply(
+            h, rows, targets.index_select(0, rows), norm.weight, norm.variance_epsilon, head, items, self.kernels
+        )
+
+    def hidden(self, ids: Any, positions: Any, bounds: Any, longest: int) -> Any:
+        """What the last layer gives, before the final norm: (tokens, hidden)."""
+        inner = self.model.model
+        h = inner.embed_tokens(ids)
+        cos, sin = (part[0].contiguous() for part in inner.rotary_emb(h[None], positions[None]))
+        if self.recompute and not h.requires_grad:
+            h.requires_grad_(True)  # or nothing would be recomputed for it
+        for layer in self.layers:
+            step = partial(self._through, layer)
+            if self.recompute:
+                h = checkpoint(step, h, cos, sin, bounds, longest, use_reentrant=False, preserve_rng_state=False)
+            else:
+                h = step(h, cos, sin, bounds, longest)
+        return h
+
+    def _through(self, layer: Layer, h: Any, cos: Any, sin: Any, bounds: Any, longest: int) -> Any:
+        first, second = layer.norms
+        queries, keys, width = layer.heads
+        joint = NormedProjection.apply(
+            h, first.weight, first.variance_epsilon, layer.joint, self.kernels,
+            *factors_of([layer.lora[name] for name in ATTENTION]),
+        )  # fmt: skip
+        joint = Rotate.apply(joint, cos, sin, queries + keys, self.kernels)
+        q, k, v = joint.unflatten(-1, (-1, width)).split((queries, keys, keys), dim=1)
+        seen = self.attend(q, k, v, bounds, longest, layer.scale).flatten(1)
+        h = Projection.apply(seen, h, layer.out, *factors_of([layer.lora["o_proj"]]))
+        wide = factors_of([layer.lora[name] for name in GATED])
+        return GatedBlock.apply(
+            h, second.weight, second.variance_epsilon, layer.wide, layer.narrow, self.kernels,
+            *wide, *factors_of([layer.lora["down_proj"]]),
+        )  # fmt: skip

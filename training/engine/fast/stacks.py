@@ -1,0 +1,102 @@
+"""Linear layers that read the same input as one matrix, with their LoRA factors as more columns of it.
+
+Layers W₁, W₂ … of one input x, each with factors Aᵢ, Bᵢ and scale sᵢ, are one product:
+
+    [x, xA₁ᵀ, xA₂ᵀ …] · [[W₁, s₁B₁, 0 …], [W₂, 0, s₂B₂ …]]ᵀ
+
+so the adapter costs a few more columns instead of two products, a sum and a cast for each layer. The factors stay what
+PEFT made them: separate parameters in 32 bit, trained and saved as ever; copies in the base's precision do the work.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+ALIGNED = 16  # tensor cores like the inner dimension to be a multiple of it
+
+
+@dataclass
+class Stack:
+    """`weight`: (sum of outputs, input + columns for the factors), columns for the factors rounded up."""
+
+    weight: Any
+    bias: Any | None
+    size: int
+    outputs: tuple[int, ...]
+    ranks: tuple[int, ...]
+    scales: tuple[float, ...]
+
+    @property
+    def extra(self) -> int:
+        return self.weight.shape[1] - self.size
+
+    def factors(self, downs: tuple[Any, ...], ups: tuple[Any, ...]) -> Any:
+        """Put the present B factors into the weight; returns all A factors as one (extra, size) matrix."""
+        down = self.weight.new_zeros(self.extra, self.size)
+        row = out = 0
+        for a, b, rank, outputs, scale in zip(downs, ups, self.ranks, self.outputs, self.scales, strict=True):
+            down[row : row + rank] = a.detach()
+            block = self.weight[out : out + outputs, self.size + row : self.size + row + rank]
+            block.copy_(b.detach() * scale)
+            row, out = row + rank, out + outputs
+        return down
+
+    def room(self, rows: int) -> Any:
+        """An input buffer whose first `size` columns are the caller's to fill."""
+        return self.weight.new_empty(rows, self.weight.shape[1])
+
+    def forward(self, x: Any, down: Any, residual: Any | None = None) -> Any:
+        """The product; `x` comes from `room`, and its last columns are filled here."""
+        torch.mm(x[:, : self.size], down.t(), out=x[:, self.size :])
+        if residual is not None:
+            return torch.addmm(residual, x, self.weight.t())
+        return torch.mm(x, self.weight.t()) if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
+
+    def backward(self, grad: Any, down: Any) -> tuple[Any, Any]:
+        """Gradient for the input, as the first columns of the first result, and for the low-rank products."""
+        both = torch.mm(grad, self.weight)
+        low = both[:, self.size :]
+        both[:, : self.size].addmm_(low, down)
+        return both, low
+
+    def factor_gradients(self, grad: Any, x: Any, low: Any) -> tuple[list[Any], list[Any]]:
+        """Gradients of all A and all B, in 32 bit."""
+        downs_all = torch.mm(low.t(), x[:, : self.size])
+        downs, ups = [], []
+        row = out = 0
+        for rank, outputs, scale in zip(self.ranks, self.outputs, self.scales, strict=True):
+            downs.append(downs_all[row : row + rank].float())
+            products = x[:, self.size + row : self.size + row + rank]
+            ups.append(torch.mm(grad[:, out : out + outputs].t(), products).float() * scale)
+            row, out = row + rank, out + outputs
+        return downs, ups
+
+
+def build(layers: list[Any]) -> Stack:
+    """Take over the weights of PEFT's LoRA layers of one input; they keep views, so saving and generating go on."""
+    first = layers[0].base_layer.weight
+    ranks = tuple(layer.lora_A["default"].weight.shape[0] for layer in layers)
+    outputs = tuple(layer.base_layer.weight.shape[0] for layer in layers)
+    extra = -(-sum(ranks) // ALIGNED) * ALIGNED
+    weight = first.new_zeros(sum(outputs), first.shape[1] + extra)
+    out = 0
+    for layer, size in zip(layers, outputs, strict=True):
+        weight[out : out + size, : first.shape[1]] = layer.base_layer.weight.data
+        layer.base_layer.weight.data = weight[out : out + size, : first.shape[1]]
+        out += size
+    biases = [layer.base_layer.bias for layer in layers]
+    bias = None
+    if any(one is not None for one in biases):
+        bias = torch.cat(
+            [first.new_zeros(size) if one is None else one.data for one, size in zip(biases, outputs, strict=True)]
+        )
+    scales = tuple(float(layer.scaling["default"]) for layer in layers)
+    return Stack(weight, bias, first.shape[1], outputs, ranks, scales)
+
+
+def factors_of(layers: list[Any]) -> tuple[Any, ...]:
+    """All A, then all B, in the order of the layers."""
+    return tuple(layer.lora_A["default"].weight for layer in layers) + tuple(
+        layer.lora_B["default"].weight for layer in layers
+    )
