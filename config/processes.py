@@ -105,6 +105,11 @@ def celery(*words: str) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "config", *words]
 
 
+def node() -> str:
+    """What brokers call the worker: hosts that share a machine in a test must not share a name."""
+    return f"worker@{settings.WORKER_HOST}"
+
+
 def parts(address: str, with_web: bool = True) -> list[Part]:
     host, _, port = address.rpartition(":")
 
@@ -121,7 +126,7 @@ def parts(address: str, with_web: bool = True) -> list[Part]:
         embedded_broker(),
         Part("web", web, is_ready=web_answers) if with_web else None,
         # Tasks end within a second, so one process that runs them one by one is enough for both queues.
-        Part("worker", celery("worker", "-Q", "cpu,gpu", "-P", "solo", "-l", "INFO", "--without-mingle")),
+        Part("worker", celery("worker", "-Q", "cpu,gpu", "-P", "solo", "-l", "INFO", "--without-mingle", "-n", node())),
         Part("beat", celery("beat", "-l", "WARNING", "--pidfile=")),
     ]
     return [part for part in found if part is not None]
@@ -195,7 +200,7 @@ class Manager:
         left = [child for child in psutil.Process().children() if child.pid not in broker]
         for child in left:
             child.terminate()
-        for child in psutil.wait_procs(left, timeout=2 * STOP_SECONDS)[1]:
+        for child in psutil.wait_procs(left, timeout=settings.STOP_GRACE_SECONDS + STOP_SECONDS)[1]:
             child.kill()
 
 

@@ -19,3 +19,26 @@ def check_grace(**_: Any) -> list[CheckMessage]:
             id="projects.E001",
         )
     ]
+
+
+@register("workers")
+def check_unacknowledged(**_: Any) -> list[CheckMessage]:
+    """A message is acknowledged before its task begins, so at most one waits, unacknowledged, behind a running task.
+
+    It must be given up neither by the broker nor by us before that task is ended: by Celery's hard limit, or by the
+    process that starts afresh when a task holds it.
+    """
+    longest = max(settings.CELERY_TASK_TIME_LIMIT, settings.CANARY_LIMIT_SECONDS + 2 * settings.WORKER_BEAT_SECONDS)
+    if settings.BROKER.is_amqp:
+        patience, name = settings.CONSUMER_TIMEOUT_SECONDS, "RabbitMQ's consumer_timeout"
+    else:
+        patience, name = settings.BROKER.options["visibility_timeout"], "the visibility timeout"
+    if longest < patience:
+        return []
+    return [
+        Error(
+            f"A task may hold its worker for {longest:g} s, but {name} is {patience:g} s: messages would come twice.",
+            hint="Raise it there and in LUTHIER_CONSUMER_TIMEOUT_SECONDS, or lower LUTHIER_CANARY_LIMIT_SECONDS.",
+            id="projects.E002",
+        )
+    ]

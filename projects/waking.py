@@ -1,6 +1,7 @@
 """Wake-ups: messages that tell a worker to look. Losing one costs seconds, never work."""
 
 import logging
+from typing import Any
 
 from amqp.exceptions import AMQPError
 from celery import current_app
@@ -11,15 +12,41 @@ from projects import faults
 
 logger = logging.getLogger(__name__)
 TASK = "projects.wake_workers"
+CANARY = "projects.canary"
+EXPIRES_SECONDS = 60
+ANSWER_SECONDS = 5
+AWAY = (OperationalError, AMQPError, OSError)
 
 
 def wake(queue: str) -> None:
-    """Send a wake-up. When the broker is down the reconciler sends one later: the row is the truth."""
+    """Send a wake-up. The queued row is the outbox: whatever becomes of this message, workers look by themselves
+
+    and the reconciler sends another.
+    """
     if not settings.SEND_WAKE_UPS:
         return
     faults.point("waking.before_send")
-    try:
-        current_app.send_task(TASK, kwargs={"queue": queue}, queue=queue, expires=60, retry=False)
-    except (OperationalError, AMQPError, OSError) as error:
-        logger.warning("no wake-up sent to %s: %s", queue, error)
+    _send(TASK, queue, queue=queue)
     faults.point("waking.after_send")
+
+
+def send_canary(queue: str, number: int) -> None:
+    if settings.SEND_WAKE_UPS:
+        _send(CANARY, queue, queue=queue, number=number)
+
+
+def _send(task: str, to: str, **words: Any) -> None:
+    try:
+        current_app.send_task(task, kwargs=words, queue=to, expires=EXPIRES_SECONDS, retry=False)
+    except AWAY as error:
+        logger.warning("no message sent to %s: %s", to, error)
+
+
+def broker_answers() -> bool:
+    """Whether a new connection to the broker can be made now."""
+    try:
+        with current_app.connection_for_write(connect_timeout=ANSWER_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
+    except AWAY:
+        return False
+    return True

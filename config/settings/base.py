@@ -158,6 +158,12 @@ CANCEL_POLL_SECONDS = env.seconds("LUTHIER_CANCEL_POLL_SECONDS", 2)
 STOP_GRACE_SECONDS = env.seconds("LUTHIER_STOP_GRACE_SECONDS", 12)
 MIN_STOP_GRACE_SECONDS = env.seconds("LUTHIER_MIN_STOP_GRACE_SECONDS", 5)
 STALL_SECONDS = env.seconds("LUTHIER_STALL_SECONDS", 1800)  # a training process may be silent for so long
+# How often a worker process says that it lives and looks for work by itself, and how it notices that it hears nothing.
+WORKER_BEAT_SECONDS = env.seconds("LUTHIER_WORKER_BEAT_SECONDS", 10)
+CANARY_SECONDS = env.seconds("LUTHIER_CANARY_SECONDS", 30)
+CANARY_LIMIT_SECONDS = env.seconds("LUTHIER_CANARY_LIMIT_SECONDS", 120)
+# What the broker is set to; RabbitMQ's own default is half an hour. Only compared with our limits, never sent.
+CONSUMER_TIMEOUT_SECONDS = env.seconds("LUTHIER_CONSUMER_TIMEOUT_SECONDS", 1800)
 WAKE_AGAIN_SECONDS = env.seconds("LUTHIER_WAKE_AGAIN_SECONDS", 30)
 ENGINES = {
     "datasets.engine": [sys.executable, "-m", "datasets_app.engine"],

@@ -76,6 +76,7 @@ class Canary(models.Model):
     queue = models.CharField(max_length=20, unique=True)
     number = models.PositiveBigIntegerField(default=0)
     sent_at = models.DateTimeField()
+    waiting_since = models.DateTimeField(null=True, help_text="When the first was sent that nobody has had yet.")
     seen_at = models.DateTimeField(null=True)
     seen_by = models.CharField(max_length=120, blank=True)
     seen_number = models.PositiveBigIntegerField(default=0)

@@ -44,6 +44,7 @@ EXEMPT = {
     ("deployments/engine/release.py", "_flush"): "its callers stand between points",
     ("datasets_app/services/incoming.py", "begin_upload"): "one row, all or nothing",
     ("datasets_app/ingest/versions.py", "after"): "rubbish, between supervision.concluded and supervision.after_done",
+    ("projects/waking.py", "_send"): "a wake-up goes between points; a canary is there to be lost",
     ("projects/leases.py", "request_cancel"): "of a waiting job: one move, all or nothing",
 }
 

@@ -54,7 +54,7 @@ def make_kind(folder: Path, script: str = "say('result', answer=42)", **changes)
         "failed": lambda job, code: heard.failed.append(code),
         "after": lambda job: heard.after.append(job.pk),
     }
-    kind = JobKind(label=Toy._meta.label_lower, model=Toy, queue="cpu", cause="training", **(hooks | changes))
+    kind = JobKind(label=Toy._meta.label_lower, model=Toy, **({"queue": "cpu", "cause": "training"} | hooks | changes))
     jobs.register(kind)
     return kind, heard
 
