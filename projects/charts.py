@@ -13,7 +13,7 @@ from projects.contributions import Figure
 from projects.domain import formatting
 from projects.domain.states import WITHOUT_RESULT
 
-CAUSES = ("training", "evaluation", "data", "deployment", "people")
+CAUSES = ("training", "evaluation", "data", "deployment", "people", "rehearsal")
 CAUSE_COLOURS = dict(zip(CAUSES, charting.PALETTE, strict=False))
 # Colour says how it ended, and so does the hatching: never colour alone.
 OUTCOMES = {

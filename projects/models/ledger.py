@@ -9,6 +9,7 @@ from projects.models.project import Project
 
 CAUSES = [
     ("training", "Training"),
+    ("rehearsal", "Rehearsal"),
     ("evaluation", "Evaluation"),
     ("data", "Data"),
     ("deployment", "Deployment"),
