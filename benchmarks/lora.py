@@ -1,0 +1,165 @@
+"""Speed of a LoRA run through the product's own path (spec → engine → events) beside TRL's defaults in the same call.
+
+python -m benchmarks.lora --shape qwen1.5b|llama8b [--steps 30] [--rows 48] [--curve 100]: needs a GPU for figures that
+mean anything; `--shape tiny` shows that it runs. The last line is one JSON object:
+{"tok_s", "peak_gib", "share_of_ceiling", "trl_default_tok_s"}. `--curve N` also trains N steps on the same rows in the
+same order through the library's own forward pass, twice in batches of different size, and compares the losses.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks.training_speed import rows as making
+from benchmarks.training_speed.shapes import SHAPES, Shape, make
+
+ROOT = Path(__file__).resolve().parents[1]
+WARM_UP = 3
+
+
+def write(texts: list[str], path: Path) -> Path:
+    """Rows as a dataset version stores them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ("id", "kind", "messages", "chosen", "rejected", "tools", "text")
+    schema = pa.schema([("index", pa.int64()), *((name, pa.string()) for name in names)])
+    table = [
+        dict.fromkeys(names) | {"index": index, "id": f"{index:016x}", "kind": "text", "text": text}
+        for index, text in enumerate(texts)
+    ]
+    pq.write_table(pa.Table.from_pylist(table, schema=schema), path)
+    return path
+
+
+class Bench:
+    """One model and one set of rows."""
+
+    def __init__(self, shape: Shape, home: Path) -> None:
+        self.shape, self.home = shape, home
+        self.base = make(shape, home / "model")
+        from training.engine import fingerprint
+
+        self.facts = fingerprint.describe(self.base)
+        # Learnable rows, enough for the longest of the runs that follow.
+        self.texts = making.texts(12_000, shape.config["vocab_size"])
+
+    def run(self, name: str, steps: int, **recipe: Any) -> list[dict[str, Any]]:
+        """One run of `steps` steps; returns the events."""
+        from training.domain.recipe import Recipe
+        from training.domain.spec import BaseRef, DataRef, RunSpec
+
+        home = self.home / name
+        home.mkdir()
+        chosen = Recipe.read({"rank": 16, "alpha": 32, "max_length": 2048, "epochs": 1, "warmup": 0} | recipe)
+        rows = self.texts[: steps * chosen.rows_per_step]
+        spec = RunSpec(
+            label=name,
+            base=BaseRef(name, self.facts["fingerprint"], self.facts["parts"], path=str(self.base)),
+            data=DataRef(name, "0" * 64, len(rows), "text", path=str(write(rows, home / "rows.parquet"))),
+            recipe=chosen,
+            output_dir=str(home / "out"),
+            checkpoint_dir=str(home / "ckpt"),
+        )
+        spec.write(home / "spec.json")
+        with (home / "engine.log").open("w") as log:
+            said = subprocess.run(
+                [sys.executable, "-m", "training.engine", str(home / "spec.json")],
+                cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, check=False,
+            )  # fmt: skip
+        events = [json.loads(line) for line in said.stdout.splitlines()]
+        if said.returncode:
+            print((home / "engine.log").read_text()[-3000:], file=sys.stderr)
+            raise SystemExit(f"{name} failed: {events[-1] if events else 'it said nothing'}")
+        return events
+
+    def peer(self, steps: int) -> dict[str, Any]:
+        """TRL as it comes, on rows of the same lengths."""
+        path = self.home / "texts.json"
+        path.write_text(json.dumps(self.texts[: steps * 8]))
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.peer_programs.trl_default"]
+        said = subprocess.run(
+            [*command, str(self.base), str(path), str(steps)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+        )
+        return dict(json.loads(said.stdout.splitlines()[-1]))
+
+
+def told(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [event for event in events if event["event"] == name]
+
+
+def speed(events: list[dict[str, Any]]) -> float:
+    """Tokens a second over all steps but the first, which compile kernels."""
+    steps = told(events, "metrics")
+    kept = [
+        (later["tokens"] - earlier["tokens"], later["values"]["tokens_per_second"])
+        for earlier, later in pairwise(steps)
+    ][WARM_UP - 1 :]
+    return sum(tokens for tokens, _ in kept) / sum(tokens / pace for tokens, pace in kept)
+
+
+def losses(events: list[dict[str, Any]]) -> dict[int, float]:
+    return {event["step"]: event["values"]["loss"] for event in told(events, "metrics")}
+
+
+def apart(one: dict[int, float], other: dict[int, float]) -> dict[str, float]:
+    """How far two curves are apart: in the mean, and at the worst step, as shares of the loss."""
+    gaps = [abs(one[step] - other[step]) / max(abs(one[step]), 1e-9) for step in one]
+    return {"mean": statistics.fmean(gaps), "worst": max(gaps), "last": gaps[-1]}
+
+
+def curves(bench: Bench, steps: int, rows: int) -> dict[str, Any]:
+    """Fast and library on the same rows in the same order; the library twice, to see what noise is."""
+    ways = {
+        "fast": {"pace": "auto" if SHAPES["tiny"] is not bench.shape else "fast", "batch_size": rows},
+        "library": {"pace": "library", "batch_size": rows // 2, "accumulation": 2},
+        "library_again": {"pace": "library", "batch_size": rows // 4, "accumulation": 4},
+    }
+    found = {}
+    for name, recipe in ways.items():
+        found[name] = losses(bench.run(f"curve-{name}", steps, learning_rate=1e-3, **recipe))
+        print(
+            f"{name}: " + " ".join(f"{loss:.4f}" for step, loss in found[name].items() if step % 10 == 0 or step == 1)
+        )
+    return {
+        "fast_from_library": apart(found["library"], found["fast"]),
+        "library_from_itself": apart(found["library"], found["library_again"]),
+    }
+
+
+def main() -> None:
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("--shape", choices=sorted(SHAPES), default="qwen1.5b")
+    ask.add_argument("--steps", type=int, default=30)
+    ask.add_argument("--rows", type=int, default=40, help="rows of a step: about 16,000 tokens")
+    ask.add_argument("--trl-steps", type=int, default=15)
+    ask.add_argument("--curve", type=int, default=0, help="steps of the comparison of losses; 0 leaves it out")
+    ask.add_argument("--curve-rows", type=int, default=8)
+    given = ask.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    shape = SHAPES[given.shape]
+    with tempfile.TemporaryDirectory(prefix="luthier-lora-") as folder:
+        bench = Bench(shape, Path(folder))
+        pace = "fast" if given.shape == "tiny" else "auto"
+        events = bench.run("speed", given.steps, batch_size=given.rows, pace=pace)
+        print(json.dumps(told(events, "pace")[0], ensure_ascii=False))
+        found = {
+            "tok_s": round(speed(events)),
+            "peak_gib": round(told(events, "result")[0]["memory_bytes"] / 2**30, 1),
+            "share_of_ceiling": round(speed(events) / shape.ceiling(), 4),
+            "trl_default_tok_s": round(bench.peer(given.trl_steps)["tok_s"]),
+        }
+        if given.curve:
+            found |= curves(bench, given.curve, given.curve_rows)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
