@@ -181,6 +181,15 @@ def test_a_document_is_an_object_or_says_why_not(data):
         assert str(wrong).split()[0] in {"has", "is", "holds"}
 
 
+def test_a_tokenizer_without_a_longest_text_is_no_attack():
+    """Libraries write 10^30 where a tokenizer knows no limit, and Infinity in some configs."""
+    usual = b'{"model_max_length": 1000000000000000019884624838656, "rope": Infinity}'
+
+    assert read_object(usual, most_bytes=1000, finite=False)["model_max_length"] > 10**29
+    with pytest.raises(BadDocument):
+        read_object(usual, most_bytes=1000)
+
+
 # A15: headers of weights and the index of shards
 
 WHOLE = {"a": entry([2, 2], 0, 16), "b": entry([3], 16, 28)}

@@ -14,7 +14,10 @@ class BadDocument(ValueError):
 
 
 def read_object(data: bytes, *, most_bytes: int, finite: bool = True) -> dict[str, Any]:
-    """The object that a document holds. `finite=False` takes Infinity, which some models' own configs have."""
+    """The object that a document holds. `finite=False` takes what configs of models have: Infinity,
+
+    and the 10^30 that tokenizers write for “no longest text”.
+    """
     if len(data) > most_bytes:
         raise BadDocument(f"has more than {most_bytes:,} bytes")
     try:
@@ -66,7 +69,7 @@ def _check(value: Any, depth: int, *, finite: bool) -> None:
         raise BadDocument("is nested too deeply")
     if isinstance(value, str) and not _is_text(value):
         raise BadDocument("holds a text with a NUL or half a character")
-    if isinstance(value, int) and abs(value) >= MOST_INTEGER:
+    if finite and isinstance(value, int) and abs(value) >= MOST_INTEGER:
         raise BadDocument("holds a number beyond 64 bits")
     if finite and isinstance(value, float) and not math.isfinite(value):
         raise BadDocument("holds a number that is not finite")
