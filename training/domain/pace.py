@@ -10,6 +10,9 @@ from training.domain.recipe import Method, Recipe
 USABLE = 0.85
 # Below this many tokens in a pass, kernels of a data-centre card wait for their launch more than they work.
 WORTHWHILE_TOKENS = 4096
+# More in one pass is no faster and leaves less room for surprises.
+MOST_TOKENS = 65_536
+UNKNOWN_ROOM = 8192  # where the memory is not known, as on a CPU
 # Rows of logits made at a time by the fast head, in 16 bit, with the product that follows them.
 HEAD_ROWS = 4096
 
@@ -48,12 +51,16 @@ class Widths:
 
 @dataclass(frozen=True)
 class Pace:
-    """What was decided. `rows` at a time × `accumulation` is what the recipe asks for in each step, never more."""
+    """What was decided. `rows` × `accumulation` is what the recipe asks for in each step, never more.
+
+    On the fast path a step comes as a whole and is worked through in passes of at most `tokens` tokens.
+    """
 
     path: str  # "fast", or "library": the model's own forward pass
     attention: str
     rows: int
     accumulation: int
+    tokens: int
     recompute: bool
     by_length: bool
     reasons: tuple[str, ...]
@@ -62,30 +69,25 @@ class Pace:
         return asdict(self) | {"reasons": list(self.reasons)}
 
 
-def decide(recipe: Recipe, card: Card, widths: Widths, lengths: Sequence[int], obstacle: str | None) -> Pace:
+def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: str | None) -> Pace:
     """The fastest way that computes what the recipe says.
 
-    `lengths`: tokens of each row (of each sequence, when they are packed). `obstacle`: why the fast path cannot be
-    taken by this model, None when it can.
+    `longest`: tokens of the longest row (or sequence, when rows are packed). `obstacle`: why this model cannot take the
+    fast path, None when it can.
     """
     obstacle = _obstacle(recipe, card, obstacle)
     if obstacle is not None:
         return _library(recipe, card, obstacle)
-    reasons = [
-        "Rows of a batch lie end to end without padding, and none sees another: the same numbers in fewer tokens.",
+    tokens, recompute = _tokens_that_fit(recipe, card, widths, longest)
+    reasons = (
+        "Rows of a step lie end to end without padding, and none sees another: the same numbers in fewer tokens.",
         "Linear layers of one input and their LoRA factors are one product; weights of the adapter stay in 32 bit.",
-    ]
-    rows, recompute = _rows_that_fit(recipe, card, widths, lengths)
-    if recompute:
-        reasons.append("Activations are computed again in the backward pass: kept, they would not fit on the card.")
-    else:
-        reasons.append("Activations are kept, since they fit on the card: nothing is computed twice.")
-    if rows != recipe.batch_size:
-        reasons.append(
-            f"{rows} rows at a time instead of {recipe.batch_size}, with as many to a step as before: "
-            + ("it fits, and the card has more to do at once." if rows > recipe.batch_size else "more would not fit.")
-        )
-    return Pace("fast", card.attention, rows, recipe.rows_per_step // rows, recompute, False, tuple(reasons))
+        f"Up to {tokens:,} tokens at a time, by the memory of the card; a step has the rows that the recipe says.",
+        "Activations are made again in the backward pass: kept, too few tokens would fit on the card."
+        if recompute
+        else "Activations are kept, since they fit on the card: nothing is computed twice.",
+    )
+    return Pace("fast", card.attention, recipe.rows_per_step, 1, tokens, recompute, False, reasons)
 
 
 def _obstacle(recipe: Recipe, card: Card, obstacle: str | None) -> str | None:
@@ -101,54 +103,51 @@ def _obstacle(recipe: Recipe, card: Card, obstacle: str | None) -> str | None:
 
 
 def _library(recipe: Recipe, card: Card, obstacle: str) -> Pace:
-    """The library's own pass: rows of like length together when nothing better keeps padding down."""
-    by_length = card.kind == "cuda" and not recipe.packing and recipe.method == Method.SFT
+    """The library's own pass: rows of like length together, unless somebody wants to compare."""
+    chosen = recipe.pace == "library"
+    by_length = card.kind == "cuda" and not chosen and not recipe.packing and recipe.method == Method.SFT
     reasons = [f"The model's own forward pass is used: {obstacle}."]
     if by_length:
         reasons.append("Rows of like length share a batch, so that little is padded.")
     recompute = card.kind == "cuda" and recipe.recompute != "never"
     if recompute:
-        reasons.append("Activations are computed again in the backward pass, which saves memory.")
-    return Pace("library", "sdpa", recipe.batch_size, recipe.accumulation, recompute, by_length, tuple(reasons))
+        reasons.append("Activations are made again in the backward pass, which saves memory.")
+    return Pace("library", "sdpa", recipe.batch_size, recipe.accumulation, 0, recompute, by_length, tuple(reasons))
 
 
-def _rows_that_fit(recipe: Recipe, card: Card, widths: Widths, lengths: Sequence[int]) -> tuple[int, bool]:
-    """Rows at a time, a divisor of the rows of a step, and whether activations must be recomputed."""
+def _tokens_that_fit(recipe: Recipe, card: Card, widths: Widths, longest: int) -> tuple[int, bool]:
+    """Tokens in a pass, never fewer than the longest row has, and whether activations must be made again."""
     if not card.memory:
-        return recipe.batch_size, recipe.recompute == "always"
-    longest_first = sorted(lengths, reverse=True)
-    kept = _largest(recipe, longest_first, _token_room(recipe, card, widths, recompute=False))
-    if recipe.recompute == "never" or (
-        recipe.recompute == "auto" and kept and _worthwhile(recipe, longest_first, kept)
-    ):
-        return max(kept, 1), False
-    again = _largest(recipe, longest_first, _token_room(recipe, card, widths, recompute=True))
-    return max(again, 1), True
+        return max(UNKNOWN_ROOM, longest), recipe.recompute == "always"
+    kept = _room(recipe, card, widths, recompute=False)
+    enough = kept >= max(longest, WORTHWHILE_TOKENS)
+    if recipe.recompute == "never" or (recipe.recompute == "auto" and enough):
+        return max(kept, longest), False
+    return max(_room(recipe, card, widths, recompute=True), longest), True
 
 
-def _token_room(recipe: Recipe, card: Card, widths: Widths, *, recompute: bool) -> float:
+def _room(recipe: Recipe, card: Card, widths: Widths, *, recompute: bool) -> int:
     """Tokens that can be in the making at once."""
     free = USABLE * card.memory - widths.fixed_bytes(recipe)
     layer = widths.kept_bytes()
     for_token = 2 * widths.hidden * widths.layers + 2 * layer if recompute else layer * (widths.layers + 1)
-    return max(free, 0.0) / for_token
+    return min(MOST_TOKENS, max(0, int(free / for_token)))
 
 
-def _largest(recipe: Recipe, longest_first: Sequence[int], room: float) -> int:
-    """The most rows, dividing the step's evenly, of which even the longest fit together; 0 when not even one does."""
-    step = recipe.rows_per_step
-    fitting, tokens = 0, 0
-    for count, length in enumerate(longest_first[:step] or [recipe.max_length], start=1):
-        tokens += length
-        if tokens > room:
-            break
-        fitting = count
-    else:
-        fitting = step
-    return max((rows for rows in range(1, fitting + 1) if step % rows == 0), default=0)
+def passes(lengths: Sequence[int], most: int) -> list[int]:
+    """How many rows each pass over a step takes, in order: as even as rows allow, none above `most` tokens.
 
-
-def _worthwhile(recipe: Recipe, longest_first: Sequence[int], rows: int) -> bool:
-    """Is a pass of so many typical rows worth the card's while, or as large as the step allows?"""
-    typical = sum(longest_first) / max(len(longest_first), 1)
-    return rows >= recipe.rows_per_step or rows * typical >= WORTHWHILE_TOKENS
+    A row that is longer than `most` by itself has a pass of its own.
+    """
+    total = sum(lengths)
+    even = -(-total // max(1, -(-total // most)))
+    counts: list[int] = []
+    tokens = 0
+    for length in lengths:
+        if counts and (tokens + length <= most) and tokens < even:
+            counts[-1] += 1
+            tokens += length
+        else:
+            counts.append(1)
+            tokens = length
+    return counts

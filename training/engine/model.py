@@ -30,6 +30,8 @@ def choose_device(wanted: str) -> Device:
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     # Needed for the same result twice on a GPU; read by the library when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Steps differ in length; segments that grow leave no gaps between them.
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     import torch
 
     there = torch.cuda.is_available()

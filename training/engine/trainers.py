@@ -83,11 +83,11 @@ def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Check
 
 def _pace(recipe: Recipe, device: models.Device, model: Any, prepared: Prepared) -> Pace:
     """Decide how to go, and say it: once for the page, once for the log."""
-    lengths = [len(row["input_ids"]) for row in prepared.examples if "input_ids" in row]
-    if recipe.packing:
-        lengths = [recipe.max_length] * max(1, sum(lengths) // recipe.max_length)
+    longest = max((len(row.get("input_ids", ())) for row in prepared.examples), default=0)
     sizes = fast.widths(model.config, model.num_parameters())
-    pace = decide(recipe, fast.card(device.kind), sizes, lengths, why_not(model, recipe))
+    pace = decide(
+        recipe, fast.card(device.kind), sizes, recipe.max_length if recipe.packing else longest, why_not(model, recipe)
+    )
     emit("pace", **pace.as_dict())
     for reason in pace.reasons:
         log(reason)

@@ -1,8 +1,9 @@
 """The fast decoder inside TRL's trainer: same data, same loss, same log; only the forward pass is another."""
 
+from itertools import pairwise
 from typing import Any
 
-from training.domain.pace import Card, Pace, Widths
+from training.domain.pace import Card, Pace, Widths, passes
 from training.engine.fast.attention import by_sequence, flash, varlen
 
 ATTENTION = {"varlen": varlen, "flash": flash, "sdpa": by_sequence}
@@ -44,12 +45,14 @@ class FastLoss:
     """Mixed into an SFT trainer whose batches are one row without padding."""
 
     decoder: Any = None
+    pace: Pace
 
     def take_over(self, pace: Pace, kind: str) -> None:
         """Give the model the fast forward pass. Asked without `fast`, it answers as ever."""
         from training.engine.fast.model import FastDecoder
 
         inner = self.model.base_model.model  # type: ignore[attr-defined]
+        self.pace = pace
         self.decoder = FastDecoder(inner, ATTENTION[pace.attention], on_gpu=kind == "cuda", recompute=pace.recompute)
         usual, decoder = inner.forward, self.decoder
 
@@ -58,28 +61,27 @@ class FastLoss:
 
         inner.forward = forward
 
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        if self.decoder is None or return_outputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
-        ids, labels = inputs["input_ids"][0], inputs["labels"][0]
-        trained = (labels != -100).sum()
-        items = trained if num_items_in_batch is None else num_items_in_batch
-        loss, hits = model(
-            fast={
-                "ids": ids,
-                "positions": inputs["position_ids"][0],
-                "labels": labels,
-                "bounds": inputs["cu_seq_lens_q"],
-                "longest": int(inputs["max_length_q"]),
-                "items": items,
-            }
-        )
-        if num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # type: ignore[attr-defined]
-        self._note(hits / trained.clamp(min=1), ids.shape[0])
-        return loss
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """One step, pass by pass: each adds its share to the gradients, and the shares to the loss of the step."""
+        if self.decoder is None:
+            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
+        model.train()
+        bounds = inputs["cu_seq_lens_q"].tolist()
+        counts = passes([end - start for start, end in pairwise(bounds)], self.pace.tokens)
+        inputs = self._prepare_inputs(inputs)  # type: ignore[attr-defined]
+        trained = (inputs["labels"] != -100).sum()
+        items = trained if num_items_in_batch is None else num_items_in_batch / self.accelerator.num_processes  # type: ignore[attr-defined]
+        losses, hits = [], []
+        first = 0
+        for count in counts:
+            with self.compute_loss_context_manager():  # type: ignore[attr-defined]
+                loss, right = model(fast=_stretch(inputs, bounds[first : first + count + 1], items))
+            self.accelerator.backward(loss)  # type: ignore[attr-defined]
+            losses.append(loss.detach())
+            hits.append(right.detach())
+            first += count
+        self._note(sum(hits) / trained.clamp(min=1), bounds[-1])
+        return sum(losses)
 
     def _note(self, accuracy: Any, tokens: int) -> None:
         """As TRL keeps its figures, but left on the card until a log asks for them: each look would stop it."""
@@ -92,3 +94,19 @@ class FastLoss:
         for name, values in noted.items():
             noted[name] = [float(value) for value in values]
         super().log(logs, *args, **kwargs)  # type: ignore[misc]
+
+
+def _stretch(inputs: dict[str, Any], bounds: list[int], items: Any) -> dict[str, Any]:
+    """The rows between the first and the last bound, as the decoder wants them."""
+    import torch
+
+    start, end = bounds[0], bounds[-1]
+    ids = inputs["input_ids"][0, start:end]
+    return {
+        "ids": ids,
+        "positions": inputs["position_ids"][0, start:end],
+        "labels": inputs["labels"][0, start:end],
+        "bounds": torch.tensor([bound - start for bound in bounds], dtype=torch.int32, device=ids.device),
+        "longest": max(later - earlier for earlier, later in pairwise(bounds)),
+        "items": items,
+    }
