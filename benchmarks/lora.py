@@ -142,7 +142,7 @@ def main() -> None:
     ask.add_argument("--shape", choices=sorted(SHAPES), default="qwen1.5b")
     ask.add_argument("--steps", type=int, default=30)
     ask.add_argument("--rows", type=int, default=40, help="rows of a step: about 16,000 tokens")
-    ask.add_argument("--trl-steps", type=int, default=15)
+    ask.add_argument("--trl-steps", type=int, default=40)
     ask.add_argument("--curve", type=int, default=0, help="steps of the comparison of losses; 0 leaves it out")
     ask.add_argument("--curve-rows", type=int, default=8)
     given = ask.parse_args()
