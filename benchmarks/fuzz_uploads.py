@@ -202,14 +202,14 @@ def work(seed: int, numbers: list[int]) -> dict[str, Any]:
     from django.core.management import call_command
     from django.test.utils import setup_test_environment
 
-    from benchmarks.fuzzing import forkserver
     from projects import supervision
+    from tools import forkserver
 
     try:
         setup_test_environment()
         call_command("migrate", verbosity=0)
         supervision.POLL_SECONDS = 0.05
-        with forkserver.forked_children(str(ROOT)) as server:
+        with forkserver.forking(ROOT) as server:
             return Fuzzer(Corpus(seed)).run(numbers, server)
     finally:
         shutil.rmtree(settings.DATA_DIR, ignore_errors=True)

@@ -1,10 +1,8 @@
 """One child process: its own process group, its events, its limits, its end."""
 
-import ctypes
 import json
 import os
 import queue
-import resource
 import signal
 import subprocess
 import threading
@@ -12,15 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 
 from projects import faults
-from projects.jobs import Limits
+from projects.bounds import Limits, bind
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 MAX_LINE = 4 * 1024 * 1024
 
 SIGNALS = {
@@ -109,6 +105,21 @@ def child_environment() -> dict[str, str]:
     return {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"} | kept
 
 
+def spawn(command: list[str], *, environment: dict[str, str], limits: Limits, log: BinaryIO) -> subprocess.Popen[bytes]:
+    """The process itself. Tests put a fork of a warm process in this place: tools/forkserver.py."""
+    parent = os.getpid()
+    return subprocess.Popen(
+        command,
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=lambda: bind(limits, parent),  # noqa: PLW1509 - the supervisor has no other thread yet
+    )
+
+
 class Child:
     """A running child. Leaving the `with` block leaves no process of its group behind."""
 
@@ -123,39 +134,16 @@ class Child:
     ) -> None:
         self.said = Said()
         self.grace_seconds = grace_seconds
-        self._limits = limits
         self._kill_at: float | None = None
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=10_000)
         self._log = (workdir / "engine.log").open("ab")
-        self._parent = os.getpid()
         faults.point("child.before_spawn")
-        self._process = subprocess.Popen(
-            command,
-            cwd=settings.BASE_DIR,
-            env=child_environment() | dict(environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,
-            preexec_fn=self._in_child,  # noqa: PLW1509 - the supervisor has no other thread yet
+        self._process = spawn(
+            command, environment=child_environment() | dict(environment or {}), limits=limits, log=self._log
         )
         faults.point("child.spawned")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    def _in_child(self) -> None:
-        # Die with the supervisor. The check after it closes the gap in which the parent may already be gone.
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != self._parent:
-            os._exit(1)
-        for what, bound in (
-            (resource.RLIMIT_AS, self._limits.memory_bytes),
-            (resource.RLIMIT_CPU, self._limits.cpu_seconds),
-            (resource.RLIMIT_FSIZE, self._limits.file_bytes),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            if bound is not None:
-                resource.setrlimit(what, (bound, bound))
 
     @property
     def pid(self) -> int:

@@ -7,18 +7,10 @@ from typing import Any
 
 from django.conf import settings
 
+from projects.bounds import UNBOUND, Limits
 from projects.models import LeasedJob
 
 Event = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the child may use at most; None is no limit."""
-
-    memory_bytes: int | None = None
-    cpu_seconds: int | None = None
-    file_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class JobKind:
     after: Callable[[Any], None] = lambda job: None
     patience: Callable[[str], float | None] = lambda phase: None
     grace_seconds: float | None = 8  # None: as long as the operator gives (settings.STOP_GRACE_SECONDS)
-    limits: Limits = Limits()
+    limits: Limits = UNBOUND
 
     @property
     def grace(self) -> float:

@@ -6,8 +6,13 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from pathlib import Path
+
 import pytest
 
+from tools import forkserver
+
+ROOT = Path(__file__).resolve().parents[1]
 DATABASE = {"db", "transactional_db", "live_server"}
 
 
@@ -33,3 +38,16 @@ def own_folders(settings, tmp_path):
         "OPTIONS": {"location": str(settings.DATA_DIR / "files")},
     }
     settings.STORAGES = storages
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server():
+    """Engines that need no torch are forked from a process that has their imports behind it, started by the first."""
+    with forkserver.forking(ROOT) as server:
+        yield server
+
+
+@pytest.fixture
+def true_start(fork_server, monkeypatch):
+    """Engines start from nothing, as they do in an installation."""
+    monkeypatch.setattr("projects.child.spawn", fork_server.usual)

@@ -16,7 +16,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import orjson
 
 from datasets_app.domain.codes import Code, explain
-from datasets_app.engine import events, limits
+from datasets_app.engine import events, lean, limits
 from datasets_app.engine.refusal import FileRefused
 
 
@@ -77,4 +77,5 @@ def _stop(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    lean.without_pandas()
     sys.exit(main(sys.argv))

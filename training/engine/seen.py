@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine import lean
 from datasets_app.engine.chat_template import Unshowable
 from datasets_app.engine.fast_chat import FastChat
 from datasets_app.engine.rendering import Pair, Tokens
@@ -88,4 +89,5 @@ def runs(flags: list[bool]) -> list[list[int]]:
 
 
 if __name__ == "__main__":
+    lean.without_pandas()
     sys.exit(run_child(main, sys.argv, "training.engine.seen SPEC.json"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from datasets_app.engine import lean
 from datasets_app.engine.batch import Batch, Flag
 from datasets_app.engine.token_counts import Counts
 from datasets_app.engine.token_rows import RowCounter, flags_of
@@ -101,4 +102,5 @@ def _some(rows: list[int]) -> Iterable[int]:
 
 
 if __name__ == "__main__":
+    lean.without_pandas()
     sys.exit(run_child(main, sys.argv, "training.engine.tokens SPEC.json"))
