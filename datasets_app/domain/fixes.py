@@ -15,6 +15,7 @@ from datasets_app.domain.formats.base import BadRecord
 
 Mend = Callable[[str], str | None]
 REPLACED = "\ufffd"
+_ODD_BYTES = re.compile("[\udc80-\udcff]")
 
 ROLE_ALIASES = {
     "human": "user", "customer": "user", "client": "user", "prompter": "user", "question": "user", "person": "user",
@@ -52,7 +53,7 @@ def dumps(value: Any) -> str:
 
 def _outside_strings(text: str, change: Callable[[str], str]) -> str:
     """`change` applied to everything that stands outside of JSON strings."""
-    pieces = re.split(r'("(?:[^"\\]|\\.)*")', text)
+    pieces = re.split(r'("[^"\\]*(?:\\.[^"\\]*)*")', text)
     return "".join(piece if n % 2 else change(piece) for n, piece in enumerate(pieces))
 
 
@@ -102,18 +103,17 @@ def strip_marks(text: str) -> str | None:
 
 def as_cp1252(text: str) -> str | None:
     """Bytes that are no UTF-8, read as Windows-1252: “\\udc93” stands for the byte 0x93."""
-    if not any("\udc80" <= sign <= "\udcff" for sign in text):
-        return None
-    return "".join(_of_byte(sign) if "\udc80" <= sign <= "\udcff" else sign for sign in text)
+    found, count = _ODD_BYTES.subn(_of_byte, text)
+    return found if count else None
 
 
-def _of_byte(sign: str) -> str:
-    return bytes([ord(sign) - 0xDC00]).decode("cp1252", "replace")
+def _of_byte(sign: re.Match[str]) -> str:
+    return bytes([ord(sign[0]) - 0xDC00]).decode("cp1252", "replace")
 
 
 def replaced(text: str) -> int:
     """How many bytes `as_cp1252` would have to guess."""
-    return sum("\udc80" <= sign <= "\udcff" for sign in text)
+    return len(_ODD_BYTES.findall(text))
 
 
 def role_alias(text: str) -> str | None:

@@ -8,7 +8,9 @@
 void *luthier_json_new(int format, const uint8_t *special, int64_t size, int64_t lines);
 void luthier_json_free(void *kernel);
 void luthier_json_reset(void *kernel);
-void luthier_json_digest(void *kernel);
+int64_t luthier_json_digest(void *kernel);
+void luthier_json_give(void *kernel, int column);
+void luthier_json_drop(void *given);
 void luthier_json_view(void *kernel, int64_t *out);
 int64_t luthier_json_feed(void *kernel, const uint8_t *data, int64_t at, int64_t size, int last, int64_t rows,
                           int64_t bytes, int64_t longest, int64_t *stop);
@@ -38,7 +40,8 @@ int main(int argc, char **argv) {
     static uint8_t all[1 << 20], text[1 << 16];
     static const char *const pieces[] = {"\\ud83d", "\\ude00", "\\u0000", "\\u001f", "\\/", "\"", "\\", "{", "}", "[", "]",
                                          ",", ":", "1e309", "-", "\xc3", "\xe2\x82", "\xf0\x9f\x99\x82", "\n", "null",
-                                         "\"role\":", "\"content\":\"", "\x01", "99999999999999999999", "NaN"};
+                                         "\"role\":", "\"content\":\"", "\x01", "99999999999999999999", "NaN",
+                                         "\"tool_calls\":[", "\"arguments\":\"{", "\"name\":", "\\\"", "{\"a\":"};
     int64_t starts[256], n_lines = 0, size, counts[4] = {0}, out[200];
     if (argc < 3) return 2;
     state = strtoull(argv[1], NULL, 10) * 0x9e3779b97f4a7c15ULL + 1;
@@ -76,6 +79,11 @@ int main(int argc, char **argv) {
             counts[stop[0] == 2]++;
             luthier_json_digest(kernel);
             luthier_json_view(kernel, out);
+            int given = (int)(next() % 12) - 1; /* the text, a column, or nothing */
+            if (given < 10) {
+                luthier_json_give(kernel, given);
+                luthier_json_drop((void *)(intptr_t)out[given < 0 ? 2 : 22 + 5 * given]);
+            }
             luthier_json_reset(kernel);
         }
         int64_t walk[2] = {0, 0}, level = (int64_t)(next() % 2);

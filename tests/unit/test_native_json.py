@@ -1,5 +1,6 @@
 """The JSON kernel against its references: the strict rules, the rows of domain.formats, the digests of hashlib."""
 
+import gc
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from datasets_app.domain.formats.base import BadRecord, Format
+from datasets_app.domain.purposes import Kind
 from datasets_app.engine import strict
 from datasets_app.engine.batch import batch_of_rows
 from datasets_app.engine.converting import Converter
@@ -105,13 +107,36 @@ ODD = st.one_of(
 WEIGHTS = st.sampled_from([0, 1, None, 1.0, "1", 2, -1, True, 10])
 
 
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=8,
+)
+ARGUMENTS = st.dictionaries(TEXTS, VALUE, max_size=5)
+SPELT = ARGUMENTS.map(json.dumps) | ARGUMENTS.map(lambda value: f" {json.dumps(value, indent=1, ensure_ascii=False)} ")
+FUNCTION = st.fixed_dictionaries(
+    {"name": TEXTS}, optional={"arguments": ARGUMENTS | SPELT | st.sampled_from(["", "{not json", "[]", None, 3, []])}
+)
+CALL = st.fixed_dictionaries(
+    {"function": FUNCTION | FUNCTION | ODD}, optional={"id": TEXTS | TEXTS | ODD, "type": ODD, "index": st.just(0)}
+)
+RICH = {
+    "tool_calls": st.lists(CALL | CALL | CALL | FUNCTION | ODD, max_size=3) | ODD,
+    "name": TEXTS | st.none(),
+    "tool_call_id": TEXTS | st.none(),
+    "thinking": TEXTS | st.none(),
+    "reasoning_content": TEXTS | ODD,
+}
+
+
 def turns(role: str, content: str):
     plain = st.fixed_dictionaries({role: ROLES, content: TEXTS}, optional={"weight": WEIGHTS})
     odd = st.dictionaries(
         st.sampled_from([role, content, "weight", "name", "tool_calls", "thinking", "x"]), ROLES | ODD, max_size=4
     )
     answer = st.fixed_dictionaries({role: st.just("assistant"), content: TEXTS}, optional={"weight": WEIGHTS})
-    mostly = st.lists(plain | plain | plain | plain | odd, max_size=4)
+    rich = st.fixed_dictionaries({role: ROLES}, optional={content: TEXTS | st.none(), "weight": WEIGHTS, **RICH})
+    mostly = st.lists(plain | plain | plain | plain | odd | rich | rich, max_size=4)
     return st.tuples(mostly, answer | answer | plain).map(lambda pair: [*pair[0], pair[1]])
 
 
@@ -120,7 +145,7 @@ ABOUT = {
     "category": ODD | TEXTS,
     "id": ODD | TEXTS,
     "tags": st.lists(TEXTS, max_size=3) | ODD,
-    "tools": st.sampled_from([None, [], "", "[]", [{"type": "function"}], 3]),
+    "tools": st.sampled_from([None, [], "", "[]", [{"type": "function"}], 3]) | st.lists(ARGUMENTS | ODD, max_size=3),
     "split": ODD,
     "origin": ODD | st.just("human"),
     "provenance": ODD | st.just({"origin": "synthetic", "depth": 1}),
@@ -189,6 +214,87 @@ def test_a_thousand_plain_rows_take_the_short_way(fmt):
 
     assert (stop.why, kernel.rows, kernel.unknown()) == (native.Why.MORE, 999, {"split": 999})
     assert assert_equal(data, fmt) == 999
+
+
+CALLS = [
+    {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": "look\nup", "arguments": '{"b": [1, {"z": 0, "a": ""}], "a": "é"}'},
+    },
+    {
+        "function": {"arguments": {"y": {"k": None, "Z": True}, "x": [], "é": {}, "e": '\u2028\\"'}, "name": "f"},
+        "type": 7,
+    },
+    {"function": {"name": "bare"}},
+    {"id": "", "function": {"name": "empty", "arguments": ""}},
+]
+SCHEMA = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {"b": {}, "a": {}}}},
+}
+
+
+def test_calls_and_tools_take_the_short_way(monkeypatch):
+    rows = []
+    for n in range(200):
+        call = {"role": "assistant", "content": None, "tool_calls": CALLS[: 1 + n % 4], "thinking": "hm" * (n % 3)}
+        answer = {"role": "tool", "name": "f", "tool_call_id": "call_1", "content": "42"}
+        last = {"role": "assistant", "content": "é", "reasoning_content": "so", "name": "", "weight": 1}
+        rows.append(
+            {"messages": [{"role": "user", "content": "q"}, call, answer, last], "tools": [SCHEMA, {"b": 1, "a": n}]}
+        )
+    data = b"".join(spelled(row, n % 6) + b"\n" for n, row in enumerate(rows))
+    kernel = kernel_for(Format.OPENAI_CHAT, Kind.SFT, 0)
+
+    stop = kernel.feed(data, 0, last=True, rows=1000, size=10**9, longest=10**6)
+
+    assert (stop.why, kernel.rows) == (native.Why.MORE, 200)
+    assert assert_equal(data, Format.OPENAI_CHAT) == 200
+
+
+STRANGE = [
+    '{"x": 0.5}', '{"x": -0}', '{"x": 1e3}', '{"\\u0078": 1}', '{"x": 1, "x": 2}', '{"x": "\\u0000"}', '{"x": NaN}',
+    '{"x": 99999999999999999999}', "[1]", "{}{}", "nul", " ", '{"x": ' + "[" * 70 + "]" * 70 + "}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", STRANGE)
+@pytest.mark.parametrize("spelt", [True, False])
+def test_what_python_would_spell_otherwise_goes_to_python(arguments, spelt):
+    inside = json.dumps(arguments) if spelt else arguments
+    call = f'{{"function":{{"name":"f","arguments":{inside}}}}}'
+    answer = '{"role":"assistant","content":"a"}'
+    row = f'{{"messages":[{{"role":"assistant","tool_calls":[{call}]}},{answer}],"tools":[{arguments}]}}'.encode()
+    plain = f'{{"messages":[{answer}]}}'.encode()
+
+    assert_equal(b"\n".join([plain, row, plain]), Format.OPENAI_CHAT)
+
+
+@pytest.mark.parametrize("field", ["name", "tool_call_id", "thinking", "reasoning_content", "tool_calls", "weight"])
+def test_a_field_of_a_turn_that_comes_twice_is_named_even_as_null(field):
+    row = f'{{"messages":[{{"role":"assistant","content":"a","{field}":null,"{field}":null}}]}}'.encode()
+    plain = b'{"messages":[{"role":"assistant","content":"a"}]}'
+
+    assert assert_equal(plain + b"\n" + row, Format.OPENAI_CHAT) == 1
+
+
+def test_what_the_kernel_gives_away_is_as_good_as_a_copy(monkeypatch):
+    """Large batches are taken over without a copy; what they held stays when the kernel goes on or is gone."""
+    monkeypatch.setattr(native, "WORTH_TAKING", 1)
+    rows = [{"messages": [{"role": "assistant", "content": f"é {n} " * 50}], "id": n} for n in range(2500)]
+    data = b"\n".join(map(orjson.dumps, rows))
+
+    batches, bad, _ = by_kernel(data, Format.OPENAI_CHAT, Kind.SFT, 100_000)
+    gc.collect()
+
+    assert not bad
+    assert [batch.rows for batch in batches] == [1000, 1000, 500]
+    texts = [batch.segment(n) for batch in batches for n in range(batch.rows)]
+    assert texts == [row["messages"][0]["content"] for row in rows]
+    stored = [text for batch in batches for text in batch.table.column("messages").to_pylist()]
+    assert [orjson.loads(text) for text in stored] == [row["messages"] for row in rows]
+    assert all(batch.text[-native.PADDING :].sum() == 0 for batch in batches)
 
 
 def test_lines_beyond_the_limit_are_named_and_passed_over():
@@ -305,6 +411,28 @@ def test_any_bytes_in_a_string_are_judged_as_utf8(raw):
         valid = False
 
     assert (native.check(data) is None) == valid
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=20).map(str.encode) | st.binary(max_size=4), max_size=8),
+    st.integers(0, 70),
+)
+def test_whole_lines_are_judged_as_utf8(pieces, before):
+    """Wherever in the 32 bytes that are looked at together a character begins, or breaks off."""
+    raw = b"".join(pieces).translate(None, b'"\\' + bytes(range(32)))
+    line = b'{"text":"' + b"x" * before + raw + b'"}'
+    kernel = kernel_for(Format.TEXT, Kind.TEXT, 0)
+
+    taken = kernel.row(line, 1)
+
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        assert not taken
+    else:
+        assert taken
+        assert kernel.take(0).segment(0) == "x" * before + text
 
 
 FAULTS = {

@@ -17,12 +17,25 @@ TURNS = [
     {"role": "user", "content": 'What?\n"Yes" \\ / \x01'},
     {"role": "assistant", "content": "x" * 40, "weight": 0},
     {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"b": [1, {}]}}}]},
+    {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "so",
+        "tool_calls": [
+            {
+                "id": "c",
+                "type": "function",
+                "function": {"arguments": '{"z": {"b": 1, "a": [[], {"y": "\\u00e9"}]}, "k": ""}', "name": "g"},
+            },
+            {"function": {"name": "h", "arguments": ""}},
+        ],
+    },
     {"role": "tool", "name": "f", "tool_call_id": "c", "content": "1"},
     {"role": "assistant", "content": "done", "thinking": "hm", "weight": 1},
 ]
 SEEDS = [
     {"messages": TURNS[:3], "id": 17, "label": True, "tags": ["a", "b\u00e9"], "split": {"deep": [[[1.5e300]]]}},
-    {"messages": TURNS},
+    {"messages": TURNS, "tools": [{"type": "function", "function": {"name": "f", "parameters": {"b": {}, "a": 1}}}]},
     {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "system": "S"},
     {"prompt": "a\\b", "completion": "c", "label": "", "category": None, "extra": -0.0},
     {"instruction": "I", "input": "", "output": "O" * 100, "system": "\u2028"},

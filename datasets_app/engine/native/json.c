@@ -1,47 +1,7 @@
 /* Rows out of JSON without an object of the interpreter for each: lines of JSONL into the arrays of a batch, and the
  * stored form of a version into its segments. A line that is not of the plain shape of its format, or not JSON at all,
  * is handed back: the readers in Python are the reference for it, and name what is wrong. */
-#include "json_kernel.h"
-
-enum { CHAT, SHAREGPT, PROMPT_COMPLETION, ALPACA, TEXT };
-enum { MORE, FULL, OTHER, NO_MEMORY };
-
-#define MOST_UNKNOWN 32
-
-typedef struct {
-    Span content;
-    int role, weight; /* -1: no weight */
-} Turn;
-
-/* Top-level fields that some plain shape reads. */
-enum { F_TURNS, F_SYSTEM, F_PROMPT, F_COMPLETION, F_INSTRUCTION, F_INPUT, F_OUTPUT, F_TEXT, F_LABEL, F_CATEGORY, F_ID,
-       F_TAGS, F_TOOLS, FIELDS };
-
-typedef struct {
-    Span text[FIELDS]; /* of scalars: as they are to be stored */
-    int seen[FIELDS];  /* 1 there but null, 2 a value */
-    int64_t n_turns, n_tags;
-    Span unknown[MOST_UNKNOWN];
-    int n_unknown;
-} Record;
-
-/* ---- columns ------------------------------------------------------------------------------------------------ */
-
-static int column_ready(Column *c, int64_t bytes) {
-    return reserve(&c->data, bytes + 1) && reserve(&c->offsets, 16) && reserve(&c->valid, 1);
-}
-
-static void column_end(Column *c, int valid) {
-    PUSH(&c->offsets, int64_t, c->data.n);
-    PUSH(&c->valid, uint8_t, (uint8_t)valid);
-    c->nulls += !valid;
-}
-
-static void column_reset(Column *c) {
-    c->data.n = c->valid.n = c->nulls = 0;
-    c->offsets.n = 0;
-    PUSH(&c->offsets, int64_t, 0);
-}
+#include "json_write.h"
 
 /* ---- reading a line ----------------------------------------------------------------------------------------- */
 
@@ -74,31 +34,48 @@ static inline int text_here(Scan *j, Span *out) {
     return j->p < j->end && *j->p == '"' && j_string(j, out) && !(out->flags & S_NUL);
 }
 
-/* One turn {role, content[, weight]} or {from, value}; anything else makes the row another's. */
+static int read_weight(Scan *j, Turn *turn) {
+    if (turn->weight != -2) return 0;
+    if (null_here(j)) turn->weight = -1;
+    else if (j->p < j->end && (*j->p == '0' || *j->p == '1')) turn->weight = *j->p++ - '0';
+    else return 0; /* a 1.0 or 10 shows itself behind it: no comma follows */
+    return 1;
+}
+
+/* One field of a chat turn besides role and content. */
+static int read_chat_field(Kernel *k, const Span *key, Turn *turn) {
+    if (is(key, "weight")) return read_weight(&k->scan, turn);
+    int n = 0;
+    while (n < KEPT && !is(key, kept_names[n])) n++;
+    if ((n == KEPT && !is(key, "tool_calls")) || turn->seen >> n & 1) return 0;
+    turn->seen |= 1 << n;
+    if (null_here(&k->scan)) return 1; /* as good as nothing */
+    return n == KEPT ? read_calls(k, &turn->calls) : text_here(&k->scan, &turn->kept[n]);
+}
+
+/* One turn {role, content[, weight, …]} or {from, value}; anything else makes the row another's. */
 static int read_turn(Kernel *k, Turn *turn) {
+    static const Span nothing = {(const uint8_t *)"", 0, 0};
     Scan *j = &k->scan;
     const char *role_key = k->format == CHAT ? "role" : "from", *text_key = k->format == CHAT ? "content" : "value";
     int more = 1, has_text = 0;
     Span key, role = {NULL, 0, 0};
+    memset(turn, 0, sizeof *turn);
     turn->weight = -2;
     if (j->p >= j->end || *j->p != '{' || !j_deeper(j) || j_empty(j, '}')) return 0;
     while (more == 1) {
         if (!j_member(j, &key)) return 0;
         if (is(&key, text_key)) {
-            if (has_text++ || !text_here(j, &turn->content)) return 0;
+            if (has_text++ || !(null_here(j) || text_here(j, &turn->content))) return 0;
         } else if (is(&key, role_key)) {
             if (role.s || !text_here(j, &role)) return 0;
-        } else if (k->format == CHAT && is(&key, "weight")) {
-            if (turn->weight != -2) return 0;
-            if (null_here(j)) turn->weight = -1;
-            else if (j->p < j->end && (*j->p == '0' || *j->p == '1')) turn->weight = *j->p++ - '0';
-            else return 0; /* a 1.0 or 10 shows itself below: no comma follows */
-        } else {
+        } else if (k->format != CHAT || !read_chat_field(k, &key, turn)) {
             return 0;
         }
         more = j_next(j, '}');
     }
-    if (!more || !has_text || !role.s) return 0;
+    if (!more || !role.s || (!turn->content.s && !turn->calls.n)) return 0;
+    if (!turn->content.s) turn->content = nothing; /* a call may stand by itself */
     turn->role = role_of(&role, k->format);
     if (turn->weight == -2) turn->weight = -1;
     return turn->role >= 0 && (turn->weight < 0 || turn->role == ASSISTANT);
@@ -198,7 +175,7 @@ static int read_field(Kernel *k, Record *r, const Span *key) {
     case F_TURNS: return read_turns(k, r);
     case F_TAGS: return read_tags(k, r);
     case F_LABEL: case F_CATEGORY: case F_ID: return read_scalar(j, &r->text[field]);
-    case F_TOOLS: return j->p < j->end && *j->p == '[' && j_deeper(j) && j_empty(j, ']');
+    case F_TOOLS: return read_tools(k, &r->tools);
     default: return text_here(j, &r->text[field]);
     }
 }
@@ -220,8 +197,10 @@ static int read_record(Kernel *k, Record *r, const uint8_t *line, int64_t n) {
     memset(r->seen, 0, sizeof r->seen);
     r->n_turns = r->n_tags = 0;
     r->n_unknown = 0;
-    k->turns.n = k->tags.n = 0;
+    r->tools.n = 0;
+    k->turns.n = k->tags.n = k->echoed.n = k->sorted.n = 0;
     j_open(j, line, n);
+    j->utf8 = is_utf8(line, n);
     j_space(j);
     if (j->p >= j->end || *j->p != '{' || !j_deeper(j) || j_empty(j, '}')) return 0;
     while (more == 1) {
@@ -230,135 +209,6 @@ static int read_record(Kernel *k, Record *r, const uint8_t *line, int64_t n) {
     }
     j_space(j);
     return more && j->p == j->end && complete(k, r);
-}
-
-/* ---- writing a row ------------------------------------------------------------------------------------------ */
-
-/* A turn whose content is one text, or two with a line break between. */
-static void put_turn(Kernel *k, int role, int weight, const Span *one, const Span *two, int part, int first) {
-    Buffer *m = &k->columns[C_MESSAGES].data, *c = &k->canon;
-    const char *name = role_names[role];
-    int64_t size = (int64_t)strlen(name), from = k->text.n;
-    const Span *parts[] = {one, two};
-    if (!first) m->p[m->n++] = ',', c->p[c->n++] = ',';
-    PUT(m, "{\"role\":\"");
-    put(m, name, size);
-    PUT(m, "\",\"content\":\"");
-    int64_t spelled = m->n;
-    for (int i = 0; i < 2 && parts[i]; i++) {
-        if (i) k->text.p[k->text.n++] = '\n', PUT(m, "\\n");
-        k->text.n = j_plain(k->text.p + k->text.n, parts[i]) - k->text.p;
-        m->n = j_spelled(m->p + m->n, parts[i]) - m->p;
-    }
-    PUT(c, "{\"content\":\"");
-    put(c, m->p + spelled, m->n - spelled);
-    PUT(c, "\",\"role\":\"");
-    put(c, name, size);
-    PUT(c, "\"");
-    PUT(m, "\"");
-    if (weight >= 0) {
-        const char *text = weight ? ",\"weight\":1" : ",\"weight\":0";
-        put(m, text, 11);
-        put(c, text, 11);
-    }
-    PUT(c, "}");
-    PUT(m, "}");
-    put_segment(k, from, role, part, ENDS_TURN | (role == ASSISTANT && weight ? TRAINED : 0));
-}
-
-static void put_turns(Kernel *k, const Record *r) {
-    const Turn *turns = (const Turn *)k->turns.p;
-    int first = 1;
-    if (r->seen[F_SYSTEM] == 2 && r->text[F_SYSTEM].n && turns[0].role != SYSTEM) {
-        put_turn(k, SYSTEM, -1, &r->text[F_SYSTEM], NULL, PROMPT, 1);
-        first = 0;
-    }
-    for (int64_t i = 0; i < r->n_turns; i++, first = 0)
-        put_turn(k, turns[i].role, turns[i].weight, &turns[i].content, NULL, i == r->n_turns - 1 ? ANSWER : PROMPT, first);
-}
-
-static void put_alpaca(Kernel *k, const Record *r) {
-    const Span *asked = &r->text[F_INSTRUCTION], *input = r->seen[F_INPUT] == 2 ? &r->text[F_INPUT] : NULL;
-    int system = r->seen[F_SYSTEM] == 2 && r->text[F_SYSTEM].n;
-    if (input && !input->n) input = NULL;
-    if (input && !asked->n) asked = input, input = NULL;
-    if (system) put_turn(k, SYSTEM, -1, &r->text[F_SYSTEM], NULL, PROMPT, 1);
-    put_turn(k, USER, -1, asked, input, PROMPT, !system);
-    put_turn(k, ASSISTANT, -1, &r->text[F_OUTPUT], NULL, ANSWER, 0);
-}
-
-static void put_document(Kernel *k, const Record *r) {
-    Column *text = &k->columns[C_TEXT];
-    int64_t from = k->text.n;
-    const Span *span = &r->text[F_TEXT];
-    k->text.n = j_plain(k->text.p + from, span) - k->text.p;
-    put(&text->data, k->text.p + from, k->text.n - from);
-    k->canon.n = j_spelled(k->canon.p + k->canon.n, span) - k->canon.p;
-    put_segment(k, from, USER, DOCUMENT, TRAINED | ENDS_TURN);
-}
-
-static void put_about(Kernel *k, const Record *r) {
-    /* A label that is there, even as null, stands before a category. */
-    int label = r->seen[F_LABEL] ? F_LABEL : F_CATEGORY;
-    const int fields[] = {label, F_ID}, columns[] = {C_LABEL, C_ID};
-    for (int i = 0; i < 2; i++) {
-        Column *c = &k->columns[columns[i]];
-        const Span *s = &r->text[fields[i]];
-        int there = r->seen[fields[i]] == 2 && s->n;
-        if (there) c->data.n = j_plain(c->data.p + c->data.n, s) - c->data.p;
-        column_end(c, there);
-    }
-    Column *tags = &k->columns[C_TAGS];
-    const Span *all = (const Span *)k->tags.p;
-    for (int64_t i = 0; i < r->n_tags; i++) {
-        put(&tags->data, i ? ",\"" : "[\"", 2);
-        tags->data.n = j_spelled(tags->data.p + tags->data.n, &all[i]) - tags->data.p;
-        PUT(&tags->data, "\"");
-    }
-    if (r->n_tags) PUT(&tags->data, "]");
-    column_end(tags, r->n_tags > 0);
-}
-
-/* Room for all of one row, so that the writing itself asks no more. */
-static int row_ready(Kernel *k, int64_t size, int64_t turns, int64_t tags) {
-    int ok = reserve(&k->text, size + 2 + PADDING) && segments_ready(k, turns) && reserve(&k->canon_end, 8);
-    ok = ok && reserve(&k->row_seg, 8) && reserve(&k->line, 8) && reserve(&k->digest, 32);
-    for (int c = 0; ok && c < COLUMNS; c++) {
-        int wide = c == C_MESSAGES || c == C_LABEL || c == C_TAGS || c == C_ID || (c == C_TEXT && k->format == TEXT);
-        ok = column_ready(&k->columns[c], (wide ? size : 0) + (c == C_MESSAGES ? 64 * turns + 8 : 0) + 4 * tags + 8);
-    }
-    return ok && reserve(&k->canon, size + 64 * turns + 64);
-}
-
-static int put_row(Kernel *k, const Record *r, int64_t line, int64_t size) {
-    if (!row_ready(k, size, r->n_turns + 3, r->n_tags)) return 0;
-    Column *messages = &k->columns[C_MESSAGES];
-    if (k->format == TEXT) {
-        PUT(&k->canon, "[\"text\",[],null,null,null,\"");
-        put_document(k, r);
-        PUT(&k->canon, "\"]");
-        PUT(&messages->data, "[]");
-    } else {
-        PUT(&k->canon, "[\"sft\",[");
-        PUT(&messages->data, "[");
-        if (k->format == ALPACA) {
-            put_alpaca(k, r);
-        } else if (k->format == PROMPT_COMPLETION) {
-            put_turn(k, USER, -1, &r->text[F_PROMPT], NULL, PROMPT, 1);
-            put_turn(k, ASSISTANT, -1, &r->text[F_COMPLETION], NULL, ANSWER, 0);
-        } else {
-            put_turns(k, r);
-        }
-        PUT(&k->canon, "],null,null,null,null]");
-        PUT(&messages->data, "]");
-    }
-    put_about(k, r);
-    column_end(messages, 1);
-    column_end(&k->columns[C_TEXT], k->format == TEXT);
-    const int none[] = {C_CHOSEN, C_REJECTED, C_TOOLS, C_EXTRAS, C_PROVENANCE};
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++) column_end(&k->columns[none[i]], 0);
-    row_end(k, line);
-    return 1;
 }
 
 /* Count the fields nobody reads; 0 when there are too many different ones to keep. */
@@ -388,13 +238,14 @@ EXPORT void luthier_json_reset(Kernel *k) {
                      &k->canon, &k->canon_end};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) all[i]->n = 0;
     for (int c = 0; c < COLUMNS; c++) column_reset(&k->columns[c]);
-    k->rows = k->segments = 0;
+    k->rows = k->segments = k->hashed = 0;
     PUSH(&k->row_seg, int64_t, 0);
 }
 
 EXPORT void luthier_json_free(Kernel *k) {
     Buffer *all[] = {&k->text, &k->start, &k->end, &k->row, &k->role, &k->part, &k->flags, &k->row_seg, &k->line,
-                     &k->digest, &k->canon, &k->canon_end, &k->turns, &k->tags, &k->special};
+                     &k->digest, &k->canon, &k->canon_end, &k->turns, &k->tags, &k->special,
+                     &k->echoed, &k->sorted, &k->plain, &k->members};
     if (!k) return;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->p);
     for (int c = 0; c < COLUMNS; c++) {
@@ -403,6 +254,7 @@ EXPORT void luthier_json_free(Kernel *k) {
         free(k->columns[c].valid.p);
     }
     free(k->scan.keys);
+    free(k->inner.keys);
     free(k);
 }
 
@@ -528,12 +380,21 @@ EXPORT int luthier_json_append(Kernel *k, int64_t line, const uint8_t *digest, c
     return 1;
 }
 
-/* Fill in the digests of the rows that were read here. */
-EXPORT void luthier_json_digest(Kernel *k) {
-    const int64_t *ends = (const int64_t *)k->canon_end.p;
-    for (int64_t i = 0, from = 0; i < k->rows; from = ends[i++])
-        if (ends[i] > from) sha256(k->canon.p + from, (size_t)(ends[i] - from), k->digest.p + 32 * i, k->fast_hash);
+/* Fill in the digests; returns the nanoseconds of the CPU that all of them have taken. */
+EXPORT int64_t luthier_json_digest(Kernel *k) {
+    make_digests(k);
+    return k->digesting;
 }
+
+/* Hand over the text (-1) or the values of a column: they are the caller's to free, and the next begin with as much. */
+EXPORT void luthier_json_give(Kernel *k, int column) {
+    Buffer *b = column < 0 ? &k->text : &k->columns[column].data;
+    b->usual = b->n + b->n / 8 + PADDING;
+    b->p = NULL;
+    b->cap = 0;
+}
+
+EXPORT void luthier_json_drop(void *given) { free(given); }
 
 /* Addresses and sizes of what was gathered, in the order native/json.py reads them. The text is padded with zeros. */
 EXPORT void luthier_json_view(Kernel *k, int64_t *out) {

@@ -1,7 +1,6 @@
 """JSON at the speed of C: strict checks that name the place of a fault, and rows without an object for each."""
 
 import ctypes
-import time
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import cache
@@ -60,6 +59,7 @@ HINTS = (
     "another entry behind the comma, or no comma",
 )
 LEVELS = 64
+WORTH_TAKING = 256 * 1024  # bytes; less is copied, so that small batches hold no more than they need
 STORED = ("messages", "chosen", "rejected", "tools", "text")
 KINDS = [Kind.SFT, Kind.PREFERENCE, Kind.TEXT]
 NAMES = [name for name in COLUMNS.names if name != "kind"]
@@ -94,8 +94,10 @@ def _functions() -> ctypes.CDLL:
     lib, number, pointer = library(), ctypes.c_int64, ctypes.c_void_p
     lib.luthier_json_new.restype = pointer
     lib.luthier_json_new.argtypes = [ctypes.c_int, ctypes.c_char_p, number, number]
-    for one in (lib.luthier_json_free, lib.luthier_json_reset, lib.luthier_json_skip, lib.luthier_json_digest):
+    for one in (lib.luthier_json_free, lib.luthier_json_reset, lib.luthier_json_skip, lib.luthier_json_drop):
         one.argtypes, one.restype = [pointer], None
+    lib.luthier_json_digest.argtypes, lib.luthier_json_digest.restype = [pointer], number
+    lib.luthier_json_give.argtypes, lib.luthier_json_give.restype = [pointer, ctypes.c_int], None
     lib.luthier_json_feed.restype = number
     lib.luthier_json_feed.argtypes = [pointer, ctypes.c_char_p, number, number, ctypes.c_int, *[number] * 3, pointer]
     lib.luthier_json_row.argtypes = [pointer, ctypes.c_char_p, number, number, number]
@@ -161,6 +163,16 @@ class Walk:
         self._state[0] = 0
 
 
+class _Owned:
+    """Memory that a kernel has given away, for as long as somebody looks at it."""
+
+    def __init__(self, lib: ctypes.CDLL, address: int) -> None:
+        self._drop, self._address = lib.luthier_json_drop, address
+
+    def __del__(self) -> None:
+        self._drop(self._address)
+
+
 class Gathered:
     """The arrays of a batch as the kernel fills them."""
 
@@ -181,9 +193,7 @@ class Gathered:
 
     def _taken(self, first: int, table: Callable[[int, Sequence[int]], pa.Table]) -> Batch:
         """What was gathered, as a batch of its own; then it starts anew."""
-        began = time.thread_time()
-        self._lib.luthier_json_digest(self._kernel)
-        self.digesting += time.thread_time() - began
+        self.digesting = self._lib.luthier_json_digest(self._kernel) / 1e9
         view = self._view()
         rows = view[0]
 
@@ -193,7 +203,7 @@ class Gathered:
         batch = Batch(
             first=first,
             rows=rows,
-            text=array(0, np.uint8, PADDING),
+            text=np.frombuffer(self._given(-1, view[2], view[3] + PADDING), dtype=np.uint8),
             seg_start=array(1, np.int64),
             seg_end=array(2, np.int64),
             seg_row=array(3, np.int32),
@@ -207,6 +217,13 @@ class Gathered:
         )
         self._lib.luthier_json_reset(self._kernel)
         return batch
+
+    def _given(self, column: int, address: int, size: int) -> pa.Buffer:
+        """The text (-1) or the values of a column, copied when they are few and taken over when they are many."""
+        if size < WORTH_TAKING:
+            return pa.py_buffer(ctypes.string_at(address, size))
+        self._lib.luthier_json_give(self._kernel, column)
+        return pa.foreign_buffer(address, size, base=_Owned(self._lib, address))
 
     def _view(self) -> list[int]:
         out = (ctypes.c_int64 * (22 + 5 * len(NAMES)))()
@@ -271,7 +288,10 @@ class Rows(Gathered):
     def _table(self, rows: int, view: Sequence[int]) -> pa.Table:
         columns = [same_text(self._kind, rows)]
         for n, name in enumerate(NAMES):
-            columns.append(_column(COLUMNS.field(name).type, rows, *view[5 * n : 5 * n + 5]))
+            data, size, *rest = view[5 * n : 5 * n + 5]
+            columns.append(
+                _column(COLUMNS.field(name).type, rows, lambda n=n, at=(data, size): self._given(n, *at), *rest)
+            )
         return pa.Table.from_arrays(columns, schema=COLUMNS)
 
 
@@ -314,7 +334,9 @@ def same_text(text: bytes, rows: int) -> pa.Array:
     return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(text * rows))
 
 
-def _column(kind: pa.DataType, rows: int, data: int, size: int, offsets: int, valid: int, nulls: int) -> pa.Array:
+def _column(
+    kind: pa.DataType, rows: int, data: Callable[[], pa.Buffer], offsets: int, valid: int, nulls: int
+) -> pa.Array:
     if nulls == rows:
         return pa.nulls(rows, kind)
     there = None
@@ -324,4 +346,4 @@ def _column(kind: pa.DataType, rows: int, data: int, size: int, offsets: int, va
     starts = np.frombuffer(ctypes.string_at(offsets, 8 * (rows + 1)), dtype=np.int64)
     if kind == pa.string():
         starts = starts.astype(np.int32)
-    return pa.Array.from_buffers(kind, rows, [there, pa.py_buffer(starts), pa.py_buffer(ctypes.string_at(data, size))])
+    return pa.Array.from_buffers(kind, rows, [there, pa.py_buffer(starts), data()])

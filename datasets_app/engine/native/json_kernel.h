@@ -2,6 +2,8 @@
 #ifndef LUTHIER_JSON_KERNEL_H
 #define LUTHIER_JSON_KERNEL_H
 
+#include <time.h>
+
 #include "json_scan.h"
 #include "sha256.h"
 
@@ -11,12 +13,13 @@ enum { TRAINED = 1, CALL = 2, THINKING = 4, ENDS_TURN = 8 };
 enum { C_MESSAGES, C_CHOSEN, C_REJECTED, C_TOOLS, C_TEXT, C_LABEL, C_TAGS, C_ID, C_EXTRAS, C_PROVENANCE, COLUMNS };
 
 #define PADDING 64
+#define CANON_AT_ONCE (32 << 10) /* what is hashed while it is still in the cache */
 #define MOST_NAMES 256
 #define LONGEST_NAME 64
 
 typedef struct {
     uint8_t *p;
-    int64_t n, cap;
+    int64_t n, cap, usual; /* usual: bytes to begin with, since the one before was given away */
 } Buffer;
 
 typedef struct {
@@ -34,16 +37,19 @@ typedef struct {
     int64_t lines, rows, segments;
     Buffer text, start, end, row, role, part, flags, row_seg, line, digest;
     Column columns[COLUMNS];
-    Buffer canon, canon_end; /* the canonical forms of the rows, and where each ends; none for rows of Python */
+    Buffer canon, canon_end; /* the canonical forms of the rows from `hashed` on, and where each ends; none for rows of Python */
+    int64_t hashed, digesting; /* digesting: nanoseconds of the CPU spent on digests */
     Buffer turns, tags, special; /* special: names that Python reads, each behind its length in one byte */
+    Buffer echoed, sorted;       /* calls and tools of the row that is read, as stored and as hashed */
+    Buffer plain, members;       /* what the two are made with */
     Name names[MOST_NAMES];
     int n_names;
-    Scan scan;
+    Scan scan, inner; /* inner: for JSON inside a text */
 } Kernel;
 
 static inline int reserve(Buffer *b, int64_t extra) {
     if (LIKELY(b->n + extra <= b->cap)) return 1;
-    int64_t cap = b->cap ? b->cap : 4096;
+    int64_t cap = b->cap ? b->cap : b->usual > 4096 ? b->usual : 4096;
     while (cap < b->n + extra) cap += cap / 2;
     uint8_t *grown = realloc(b->p, (size_t)cap);
     if (!grown) return 0;
@@ -82,11 +88,32 @@ static inline int segments_ready(Kernel *k, int64_t n) {
            reserve(&k->part, n) && reserve(&k->flags, n);
 }
 
+static inline int64_t cpu_time(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Fill in the digests of the rows that were read here and have none yet. */
+static inline void make_digests(Kernel *k) {
+    const int64_t *ends = (const int64_t *)k->canon_end.p;
+    int64_t began = cpu_time();
+    for (int64_t i = k->hashed, from = 0; i < k->rows; i++) {
+        int64_t end = ends[i - k->hashed];
+        if (end > from) sha256(k->canon.p + from, (size_t)(end - from), k->digest.p + 32 * i, k->fast_hash);
+        from = end;
+    }
+    k->hashed = k->rows;
+    k->canon.n = k->canon_end.n = 0;
+    k->digesting += cpu_time() - began;
+}
+
 static inline void row_end(Kernel *k, int64_t line) {
     PUSH(&k->row_seg, int64_t, k->segments);
     PUSH(&k->line, int64_t, line);
     PUSH(&k->canon_end, int64_t, k->canon.n);
     k->digest.n = 32 * ++k->rows;
+    if (k->canon.n >= CANON_AT_ONCE) make_digests(k);
 }
 
 /* A text as a JSON string in the one spelling that rows are stored and hashed in; at most 6 bytes for each of its own. */

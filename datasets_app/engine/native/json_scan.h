@@ -4,7 +4,7 @@
 #ifndef LUTHIER_JSON_SCAN_H
 #define LUTHIER_JSON_SCAN_H
 
-#include "common.h"
+#include "json_utf8.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -43,6 +43,7 @@ typedef struct {
     const uint8_t *base, *p, *end;
     const uint8_t *at; /* of the fault */
     int code, hint, depth;
+    int utf8; /* the whole text is known to be UTF-8 */
     int64_t containers;
     Step path[J_DEPTH + 1];
     Key *keys;
@@ -60,7 +61,7 @@ static inline void j_open(Scan *j, const uint8_t *data, int64_t size) {
     j->base = j->p = data;
     j->end = data + size;
     j->at = data;
-    j->code = j->hint = j->depth = 0;
+    j->code = j->hint = j->depth = j->utf8 = 0;
     j->containers = 0;
     j->n_keys = 0;
 }
@@ -114,6 +115,23 @@ static inline const uint8_t *j_special(const uint8_t *p, const uint8_t *end) {
     return p;
 }
 
+/* The next byte that is a quote, a backslash or a control; `end` if there is none. */
+static inline const uint8_t *j_marked(const uint8_t *p, const uint8_t *end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), low = _mm_set1_epi8(0x1f);
+    while (end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)p);
+        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                                   _mm_cmpeq_epi8(_mm_min_epu8(v, low), v));
+        int mask = _mm_movemask_epi8(hit);
+        if (mask) return p + __builtin_ctz((unsigned)mask);
+        p += 16;
+    }
+#endif
+    while (p < end && *p != '"' && *p != '\\' && *p >= 0x20) p++;
+    return p;
+}
+
 static inline int j_hex(uint8_t c) {
     if (c >= '0' && c <= '9') return c - '0';
     c |= 0x20;
@@ -162,7 +180,7 @@ static inline int j_string(Scan *j, Span *out) {
     const uint8_t *start = j->p + 1, *p = start, *end = j->end;
     int flags = 0;
     for (;;) {
-        p = j_special(p, end);
+        p = j->utf8 ? j_marked(p, end) : j_special(p, end);
         if (UNLIKELY(p >= end)) return j_fail(j, J_INVALID, H_QUOTE, end);
         uint8_t c = *p;
         if (c == '"') break;
