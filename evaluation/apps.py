@@ -30,6 +30,7 @@ class EvaluationConfig(AppConfig):
                 prepare=scoring.prepare,
                 on_event=scoring.note,
                 complete=scoring.complete,
+                working=frozenset({"answers", "retention"}),
             )
         )
         contributions.needs.append(selectors.needs)

@@ -20,6 +20,7 @@ OUTCOMES = {
     "succeeded": ("Succeeded", charting.TONES["succeeded"], ""),
     "failed": ("Failed", charting.TONES["failed"], "/"),
     "interrupted": ("Interrupted", charting.TONES["attention"], "|"),
+    "paused": ("Paused", charting.TONES["running"], "-"),
     "lost": ("Lost", charting.TONES["void"], "x"),
     "cancelled": ("Cancelled", charting.TONES["waiting"], "."),
 }
@@ -146,3 +147,95 @@ def _outcome_title(rows: Sequence[tuple[str, str, Decimal]], currency: str) -> s
         return "All of it went into work that succeeded"
     share = formatting.percent(wasted / total, 0)
     return f"{formatting.money(wasted, currency)} ({share}) ended without a result"
+
+
+def cost_by_month(rows: Sequence[tuple[date, Decimal, Decimal]], *, budget: Decimal | None, currency: str) -> Figure:
+    """A bar for each month, in parts with and without a result, under the line of the budget as it is now.
+
+    `rows` are (first day, spent, of that without a result), the last one being the month that runs.
+    """
+    months = [f"{start:%b %Y}" for start, _, _ in rows]
+    kept = [float(spent - lost) for _, spent, lost in rows]
+    wasted = [float(lost) for _, _, lost in rows]
+    hover = f"%{{y:,.4~f}} {currency}"
+    lost_look = {"color": charting.TONES["failed"], "pattern": {"shape": "/", "solidity": 0.25}}
+    figure = go.Figure(
+        [
+            go.Bar(name="With a result", x=months, y=kept, marker={"color": charting.PALETTE[0]}, hovertemplate=hover),
+            go.Bar(name="Without a result", x=months, y=wasted, marker=lost_look, hovertemplate=hover),
+        ]
+    )
+    figure.update_layout(
+        barmode="relative",  # a correction may make a part negative
+        showlegend=True,
+        xaxis={"title": {"text": "month (UTC)"}, "type": "category", "nticks": 8},
+        yaxis={"title": {"text": currency}},
+    )
+    if budget is not None:
+        _budget_line(figure, budget, currency)
+    table = {
+        "head": ["Month", "With a result", "Without a result", "Sum", *(["Of the budget"] if budget else [])],
+        "rows": [
+            [
+                f"{start:%B %Y}",
+                *[formatting.money(part, currency) for part in (spent - lost, lost, spent)],
+                *([formatting.percent(spent / budget, 0)] if budget else []),
+            ]
+            for start, spent, lost in reversed(rows)
+        ],
+    }
+    return Figure("cost-by-month", _months_title(rows, budget, currency), charting.figure_dict(figure), table)
+
+
+def _budget_line(figure: go.Figure, budget: Decimal, currency: str) -> None:
+    line = {"color": charting.TONES["attention"], "width": 2, "dash": "dash"}
+    figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=float(budget), y1=float(budget), line=line)
+    figure.add_annotation(
+        xref="paper",
+        x=1,
+        xanchor="right",
+        y=float(budget),
+        yanchor="bottom",
+        text=f"budget {formatting.money(budget, currency)}",
+        showarrow=False,
+        font={"color": charting.TONES["attention"], "size": 12},
+    )
+
+
+def _months_title(rows: Sequence[tuple[date, Decimal, Decimal]], budget: Decimal | None, currency: str) -> str:
+    over = [start for start, spent, _ in rows if budget is not None and spent > budget]
+    if budget is not None and len(rows) > 1:
+        return f"{len(over)} of {len(rows)} months went beyond today's budget" if over else (
+            f"All of {len(rows)} months stayed within today's budget"
+        )  # fmt: skip
+    start, spent, _ = rows[-1]
+    return f"{formatting.money(spent, currency)} in {start:%B %Y} so far"
+
+
+def lost_by_cause(rows: Sequence[tuple[str, Decimal]], *, currency: str) -> Figure:
+    """One bar for each cause of loss, the dearest on top. `rows` are (word, amount), the dearest first."""
+    total = sum((amount for _, amount in rows), ZERO)
+    bar = go.Bar(
+        orientation="h",
+        y=[word for word, _ in reversed(rows)],
+        x=[float(amount) for _, amount in reversed(rows)],
+        marker={"color": charting.TONES["failed"], "pattern": {"shape": "/", "solidity": 0.25}},
+        text=[formatting.money(amount, currency) for _, amount in reversed(rows)],
+        textposition="auto",
+        hovertemplate=f"%{{y}}: %{{x:,.4~f}} {currency}<extra></extra>",
+    )
+    figure = go.Figure([bar])
+    figure.update_layout(
+        hovermode="closest",
+        xaxis={"title": {"text": currency}, "showgrid": True, "rangemode": "tozero"},
+        yaxis={"showgrid": False},
+    )
+    table = {
+        "head": ["Cause of loss", "Amount", "Share"],
+        "rows": [
+            [word, formatting.money(amount, currency), formatting.percent(amount / total, 0) if total else "–"]
+            for word, amount in rows
+        ],
+    }
+    title = f"{rows[0][0]} cost most of what was lost" if rows else "Nothing was lost"
+    return Figure("lost-by-cause", title, charting.figure_dict(figure), table)

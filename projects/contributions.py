@@ -59,6 +59,20 @@ class Figure:
     table: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Product:
+    """What work was done for and still exists. `subject` and `on_the_way` are (kind, number) of ledger lines:
+
+    its own work, and whatever failed or was thrown away before it came to be.
+    """
+
+    label: str
+    url: str
+    at: datetime
+    subject: tuple[str, int]
+    on_the_way: tuple[tuple[str, int], ...] = ()
+
+
 needs: list[Callable[[Project, User], list[Need]]] = []
 lineage: list[Callable[[Project], tuple[list[Node], list[Edge]]]] = []
 # Bytes that an app stores for a project: (what they are, how many), shown in the settings.
@@ -67,4 +81,6 @@ storage: list[Callable[[Project], list[tuple[str, int]]]] = []
 sweeps: list[Callable[[], int]] = []
 # Called with a dataset version: pages about it that belong to apps above.
 version_tabs: list[Callable[[Any], list[Tab]]] = []
+# What money was spent for: each thing that survived, with what its making cost.
+products: list[Callable[[Project], list[Product]]] = []
 overview_figures: list[Callable[[Project], list[Figure]]] = []

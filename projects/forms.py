@@ -1,7 +1,9 @@
 """Forms of people, projects, tokens and filters."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
@@ -10,7 +12,7 @@ from projects.domain import money, policies
 from projects.domain.errors import Refused
 from projects.domain.permissions import Role
 from projects.models import Project
-from projects.models.ledger import CAUSES
+from projects.models.ledger import CAUSES, LOSSES
 from projects.models.people import SCOPES
 
 # The narrowest role first: a slip of the hand gives too little, never too much.
@@ -124,7 +126,13 @@ class SettingsForm(ProjectForm):
         max_digits=12,
         decimal_places=2,
         label="Budget of a month",
-        help_text="Leave empty for none. Compared with what the ledger says, on the overview and under Costs.",
+        help_text="Leave empty for none. Runs whose P90 would go beyond it wait for an owner's yes. Months are in UTC.",
+    )
+    stop_at_budget = forms.BooleanField(
+        required=False,
+        label="Stop runs at the limit",
+        help_text="A run that costs more than was held for it is paused when nothing is left of the month, and can go "
+        "on later. Otherwise owners are only told.",
     )
     storage_quota_bytes = GigabytesField(
         required=False,
@@ -205,11 +213,41 @@ class AuditFilter(forms.Form):
 
 
 class LedgerFilter(forms.Form):
+    month = forms.ChoiceField(required=False)
     cause = forms.ChoiceField(required=False, choices=[("", "Every cause"), *CAUSES])
     outcome = forms.ChoiceField(required=False)
+    loss = forms.ChoiceField(required=False, label="Cause of loss", choices=[("", "Every line"), *LOSSES])
+    subject = forms.CharField(
+        required=False,
+        max_length=200,
+        label="For",
+        widget=forms.TextInput(attrs={"placeholder": "A name, or training.run:7"}),
+    )
 
-    def __init__(self, *args: Any, outcomes: list[str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, months: list[datetime], outcomes: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field: Any = self.fields["outcome"]
+        named = [(f"{month:%Y-%m}", f"{month:%B %Y}") for month in months]
         words = [(outcome, outcome.replace("_", " ").title()) for outcome in outcomes]
-        field.choices = [("", "Every outcome"), *words]
+        month_field: Any = self.fields["month"]
+        outcome_field: Any = self.fields["outcome"]
+        month_field.choices = [("", "Every month"), *named]
+        outcome_field.choices = [("", "Every outcome"), *words]
+
+
+def query(values: dict[str, Any]) -> str:
+    """The part of an address after the question mark, with the mark; empty for nothing."""
+    return f"?{urlencode(values)}" if values else ""
+
+
+class CorrectionForm(forms.Form):
+    amount = forms.DecimalField(
+        label="It should have said",
+        min_value=Decimal(0),
+        max_digits=14,
+        decimal_places=6,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+        help_text="The right amount of this line. The difference is booked.",
+    )
+    reason = forms.CharField(
+        label="Why", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}), help_text="It stays with the line."
+    )

@@ -23,6 +23,7 @@ class JobKind:
     `failed(job, code)` runs inside the final transaction of a failure or a cancellation.
     `after(job)` runs once the end is committed: what should happen next.
     `patience(phase)` says for how many seconds the child may be silent in a phase; None is for ever.
+    `working` are the phases in which the device does what it is held for; the rest is booked as idle. None: all.
     """
 
     label: str
@@ -37,6 +38,7 @@ class JobKind:
     patience: Callable[[str], float | None] = lambda phase: None
     grace_seconds: float | None = 8  # None: as long as the operator gives (settings.STOP_GRACE_SECONDS)
     limits: Limits = UNBOUND
+    working: frozenset[str] | None = None
 
     @property
     def grace(self) -> float:

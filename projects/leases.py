@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 
 from projects import booking, faults, jobs, turns, waking
+from projects.domain import phases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
@@ -212,15 +213,31 @@ def finish(
     close_attempt(job, outcome, cause=cause, ended_at=now, code=code, message=message)
 
 
+def mark(job: Any, phase: str) -> None:
+    """Note when the attempt entered a phase: what its device did all the time is booked at its end."""
+    attempt = attempt_of(job)
+    if len(attempt.marks) < phases.MAX_MARKS and (not attempt.marks or attempt.marks[-1][0] != phase):
+        since = (database_time() - attempt.started_at).total_seconds()
+        Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(marks=[*attempt.marks, [phase, round(since, 3)]])
+
+
 def close_attempt(
-    job: Any, outcome: Outcome, *, cause: str, ended_at: datetime, code: str = "", message: str = ""
+    job: Any,
+    outcome: Outcome,
+    *,
+    cause: str,
+    ended_at: datetime,
+    code: str = "",
+    message: str = "",
+    found_at: datetime | None = None,
 ) -> None:
     attempt = attempt_of(job)
     attempt.ended_at, attempt.outcome = max(ended_at, attempt.started_at), outcome.value
     attempt.error_code, attempt.error_message = code, message
     attempt.save()
     faults.point("leases.attempt_closed")
-    booking.book_attempt(attempt, cause=cause, subject_label=str(job))
+    working = jobs.kind_of(job).working
+    booking.book_attempt(attempt, cause=cause, subject_label=str(job), found_at=found_at, working=working)
     faults.point("leases.attempt_booked")
 
 
@@ -262,10 +279,10 @@ def _lose(row: Any, *, cause: str, actor: str, ended_at: datetime, why: tuple[st
     now = database_time()
     changes: dict[str, Any] = {"lease_until": None, "infra_failures": F("infra_failures") + 1}
     if row.cancel_requested_at:
-        close_attempt(row, Outcome.CANCELLED, cause=cause, ended_at=ended_at)
+        close_attempt(row, Outcome.CANCELLED, cause=cause, ended_at=ended_at, found_at=now)
         move(row, JobState.CANCELLED, actor=actor, finished_at=now, **changes)
         return
-    close_attempt(row, Outcome.LOST, cause=cause, ended_at=ended_at, code=code, message=message)
+    close_attempt(row, Outcome.LOST, cause=cause, ended_at=ended_at, code=code, message=message, found_at=now)
     faults.point("leases.loss_written")
     if row.infra_failures + 1 >= MAX_INFRA_FAILURES:
         message = (

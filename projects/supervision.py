@@ -20,6 +20,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 
 from projects import faults, jobs, leases, pausing, slots, waking
 from projects.child import Child, Said
+from projects.domain import phases
 from projects.domain.errors import Refused
 from projects.domain.states import Outcome
 from projects.jobs import JobKind, Limits
@@ -178,7 +179,10 @@ def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
         Attempt.objects.filter(job_label=job.job_label, job_id=job.pk, fence=job.fence).update(
             device=str(event.get("device", "cpu"))[:40], device_name=str(event.get("device_name", ""))[:120]
         )
+        leases.mark(job, phases.WORKING)
     if event["event"] == "progress":
+        if event.get("phase") != (job.progress or {}).get("phase"):
+            leases.mark(job, str(event.get("phase") or phases.WORKING)[:40])
         leases.fenced_update(job, progress={key: event.get(key) for key in ("phase", "done", "total")})
     kind.on_event(job, event)
     faults.point("supervision.after_note")

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.db import models, transaction
 
+from projects import holds
 from projects.domain.errors import Refused
-from projects.models import AuditEvent, Project
+from projects.domain.states import OVER
+from projects.models import AuditEvent, LeasedJob, Project
 
 
 class JustChanged(Refused):
@@ -38,5 +40,7 @@ def move(row: Any, to: Any, *, actor: str, reason: str = "", **changes: Any) -> 
         raise JustChanged(
             f"{str(row)[:1].upper()}{str(row)[1:]} has just been changed by someone else. Reload the page."
         )
+    if isinstance(row, LeasedJob) and to in OVER:
+        holds.release(row, reason=to.value)
     record(row, f"{row._meta.model_name}.{to.value}", actor=actor, reason=reason, **{"from": old.value})
     row.refresh_from_db()

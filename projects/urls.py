@@ -2,12 +2,20 @@
 
 from django.urls import path
 
-from projects.views import audit, costs, overview, people, projects, tokens
+from projects.views import audit, budget, costs, ledger, overview, people, projects, tokens
 
 urlpatterns = [
     path("", overview.ProjectOverview.as_view(), name="project-overview"),
     path("costs/", costs.CostList.as_view(), name="cost-list"),
-    path("costs/ledger.csv", costs.CostExport.as_view(), name="cost-export"),
+    path("costs/ledger/", ledger.LedgerList.as_view(), name="ledger-list"),
+    path("costs/ledger.csv", ledger.LedgerExport.as_view(), name="ledger-export"),
+    path("costs/focus.csv", ledger.FocusExport.as_view(), name="ledger-focus"),
+    path("costs/ledger/<int:pk>/", ledger.LedgerLine.as_view(), name="ledger-line"),
+    path("costs/ledger/<int:pk>/correct/", ledger.LedgerCorrect.as_view(), name="ledger-correct"),
+    path("costs/requests/<int:pk>/", budget.BudgetRequestDetail.as_view(), name="budget-request"),
+    path("costs/requests/<int:pk>/approve/", budget.BudgetRequestApprove.as_view(), name="budget-request-approve"),
+    path("costs/requests/<int:pk>/decline/", budget.BudgetRequestDecline.as_view(), name="budget-request-decline"),
+    path("costs/requests/<int:pk>/withdraw/", budget.BudgetRequestWithdraw.as_view(), name="budget-request-withdraw"),
     path("settings/", projects.SettingsDetail.as_view(), name="settings-detail"),
     path("leave/", projects.ProjectLeave.as_view(), name="project-leave"),
     path("members/", people.MemberList.as_view(), name="member-list"),

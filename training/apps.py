@@ -96,5 +96,6 @@ class TrainingConfig(AppConfig):
                 after=supervisor.tidy_run,
                 patience=supervisor.patience,
                 grace_seconds=None,
+                working=frozenset({"training"}),
             )
         )

@@ -94,6 +94,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "project-list"
 LOGOUT_REDIRECT_URL = "sign-in"
+# Who pays, as exports of the ledger name it.
+ORGANISATION = env.text("LUTHIER_ORGANISATION", "Luthier")
 SIGN_UP_OPEN = env.flag("LUTHIER_SIGN_UP", False)
 
 # Sessions and transport

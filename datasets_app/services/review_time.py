@@ -59,5 +59,6 @@ def _book(review: ReviewRound, person: User) -> None:
         quantity=money.hours(seconds),
         unit="h",
         unit_price=project.people_hour_price,
+        person=person,
         note=f"Looking at {len(lines)} rows: {person}",
     )

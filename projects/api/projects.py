@@ -18,7 +18,14 @@ from projects.models import Membership, Project
 from projects.models.people import ROLES
 from projects.services import projects as services
 
-PRICES = ["gpu_hour_price", "cpu_hour_price", "people_hour_price", "monthly_budget", "storage_quota_bytes"]
+PRICES = [
+    "gpu_hour_price",
+    "cpu_hour_price",
+    "people_hour_price",
+    "monthly_budget",
+    "stop_at_budget",
+    "storage_quota_bytes",
+]
 DATA = ["review_data_changes", "max_synthetic_share", "max_synthetic_depth"]
 
 

@@ -1,10 +1,12 @@
-"""API of a project: settings, people, tokens, ledger, audit log."""
+"""API of a project: settings, people, tokens, budget, ledger, audit log."""
 
 from django.urls import path
 
+from projects.api.budget import BudgetDetail, BudgetRequestViewSet, HoldViewSet
+from projects.api.ledger import EXPORT, LedgerViewSet
 from projects.api.people import InvitationViewSet, MemberViewSet, TokenViewSet
 from projects.api.projects import ProjectDetail
-from projects.api.records import AuditViewSet, LedgerViewSet
+from projects.api.records import AuditViewSet
 
 urlpatterns = [
     path("", ProjectDetail.as_view({"get": "retrieve", "patch": "partial_update"}), name="api-project"),
@@ -19,5 +21,21 @@ urlpatterns = [
     path("tokens/", TokenViewSet.as_view({"get": "list", "post": "create"}), name="api-tokens"),
     path("tokens/<int:pk>/", TokenViewSet.as_view({"delete": "destroy"}), name="api-token"),
     path("ledger/", LedgerViewSet.as_view({"get": "list"}), name="api-ledger"),
+    path("ledger/csv/", LedgerViewSet.as_view({"get": "csv"}, **EXPORT), name="api-ledger-csv"),
+    path("ledger/focus/", LedgerViewSet.as_view({"get": "focus"}, **EXPORT), name="api-ledger-focus"),
+    path("ledger/<int:pk>/", LedgerViewSet.as_view({"get": "retrieve"}), name="api-ledger-line"),
+    path("ledger/<int:pk>/correct/", LedgerViewSet.as_view({"post": "correct"}), name="api-ledger-correct"),
+    path("budget/", BudgetDetail.as_view({"get": "retrieve"}), name="api-budget"),
+    path("holds/", HoldViewSet.as_view({"get": "list"}), name="api-holds"),
+    path("budget-requests/", BudgetRequestViewSet.as_view({"get": "list"}), name="api-budget-requests"),
+    path("budget-requests/<int:pk>/", BudgetRequestViewSet.as_view({"get": "retrieve"}), name="api-budget-request"),
+    *[
+        path(
+            f"budget-requests/<int:pk>/{action}/",
+            BudgetRequestViewSet.as_view({"post": action}),
+            name=f"api-budget-request-{action}",
+        )
+        for action in ("approve", "decline", "withdraw")
+    ],
     path("audit/", AuditViewSet.as_view({"get": "list"}), name="api-audit"),
 ]

@@ -14,6 +14,11 @@ def hours(seconds: float) -> Decimal:
     return (Decimal(str(max(seconds, 0.0))) / 3600).quantize(SIX_PLACES, rounding=ROUND_HALF_UP)
 
 
+def exact(value: Decimal) -> Decimal:
+    """A sum as it was meant: SQLite adds in floating point, and a millionth is the finest there is."""
+    return Decimal(value).quantize(SIX_PLACES, rounding=ROUND_HALF_UP)
+
+
 # What a project may keep its books in; a ledger never mixes two of them.
 CURRENCIES = (
     "EUR", "USD", "GBP", "CHF", "JPY",

@@ -23,6 +23,8 @@ class Permission(StrEnum):
     DEPLOYMENT_DECIDE = "deployment.decide"
     DEPLOYMENT_DEPLOY = "deployment.deploy"
     SLOT_MANAGE = "slot.manage"
+    BUDGET_APPROVE = "budget.approve"
+    LEDGER_CORRECT = "ledger.correct"
 
 
 class Role(StrEnum):
@@ -65,4 +67,14 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 }
 
 # What needs a person at the keyboard: a token, whoever made it, never does these.
-PERSON_ONLY = frozenset({P.DATASET_MERGE, P.DEPLOYMENT_DECIDE, P.MEMBER_MANAGE, P.PROJECT_MANAGE, P.TOKEN_CREATE})
+PERSON_ONLY = frozenset(
+    {
+        P.DATASET_MERGE,
+        P.DEPLOYMENT_DECIDE,
+        P.MEMBER_MANAGE,
+        P.PROJECT_MANAGE,
+        P.TOKEN_CREATE,
+        P.BUDGET_APPROVE,
+        P.LEDGER_CORRECT,
+    }
+)

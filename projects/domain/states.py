@@ -21,8 +21,8 @@ JOB = Machine(
     "job",
     {
         S.DRAFT: frozenset({S.QUEUED, S.HELD}),
-        # Waits for a person's yes, most often to its cost; a no makes it a draft again.
-        S.HELD: frozenset({S.QUEUED, S.DRAFT, S.CANCELLED}),
+        # Waits for a person's yes, most often to its cost; a no makes it what it was before.
+        S.HELD: frozenset({S.QUEUED, S.DRAFT, S.FAILED, S.CANCELLED}),
         S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.FAILED, S.CANCELLED}),
         # Back to the queue when the worker was lost: the row is the truth, not the process.
         S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.PAUSED, S.QUEUED}),
@@ -53,5 +53,5 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
-# Paid for, and nothing to show for it.
-WITHOUT_RESULT = frozenset(Outcome) - {Outcome.SUCCEEDED}
+# Paid for, and nothing to show for it. What was paused has its checkpoint and goes on.
+WITHOUT_RESULT = frozenset(Outcome) - {Outcome.SUCCEEDED, Outcome.PAUSED}

@@ -1,6 +1,7 @@
 """The tenant and the kernel's rows."""
 
 from projects.models.audit import AuditEvent
+from projects.models.budget import BudgetRequest, Hold
 from projects.models.idempotency import IdempotencyKey
 from projects.models.jobs import Attempt, LeasedJob
 from projects.models.ledger import LedgerEntry
@@ -14,8 +15,10 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEvent",
+    "BudgetRequest",
     "Canary",
     "Card",
+    "Hold",
     "Host",
     "IdempotencyKey",
     "Invitation",

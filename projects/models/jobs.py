@@ -72,6 +72,7 @@ class Attempt(models.Model):
     )
     error_code = models.CharField(max_length=60, blank=True)
     error_message = models.TextField(blank=True)
+    marks = models.JSONField(default=list, help_text="[phase, seconds since the start] of each change of phase.")
 
     class Meta:
         constraints = [

@@ -30,6 +30,7 @@ class Project(models.Model):
     monthly_budget = models.DecimalField(
         max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(Decimal(0))]
     )
+    stop_at_budget = models.BooleanField(default=False)
     # Data: what may lie here, who must see a change, and how much of it models may have written.
     storage_quota_bytes = models.BigIntegerField(null=True, blank=True, validators=[MinValueValidator(0)])
     review_data_changes = models.BooleanField(default=False)

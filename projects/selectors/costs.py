@@ -1,20 +1,18 @@
-"""Reads of the ledger: what was spent, on what, and what it bought."""
+"""Sums over the ledger: what was spent, on what, and what it bought."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-from django.apps import apps
-from django.db.models import Count, Max, Q, QuerySet, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Count, F, Max, Q, Sum
+from django.db.models.functions import TruncDate, TruncMonth
 
-from projects import jobs
-from projects.domain import states
+from projects import contributions
+from projects.domain import budget, losses, states
 from projects.domain.states import Outcome
-from projects.models import LedgerEntry, Project
+from projects.models import LedgerEntry, Project, User
 from projects.models.ledger import CAUSES
+from projects.selectors.ledger import subject_models, subject_urls
 
 ZERO = Decimal(0)
 WITHOUT_RESULT = sorted(outcome.value for outcome in states.WITHOUT_RESULT)
@@ -48,8 +46,7 @@ class Spending:
         return self.training_total / self.trainings if self.trainings else None
 
 
-def month_start(now: datetime) -> datetime:
-    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+month_start = budget.month_of
 
 
 def spending(project: Project, now: datetime) -> Spending:
@@ -79,6 +76,26 @@ def daily_costs(project: Project, since: date) -> list[tuple[date, str, Decimal]
     return [(row["day"], row["cause"], row["sum"]) for row in rows]
 
 
+def monthly_costs(project: Project, now: datetime, months: int) -> list[tuple[date, Decimal, Decimal]]:
+    """(first day, spent, of that without a result) of each of the last months up to now, oldest first."""
+    first = month_start(now)
+    starts = [first]
+    for _ in range(months - 1):
+        starts.append(month_start(starts[-1] - timedelta(days=1)))
+    rows = (
+        project.ledger.filter(ended_at__gte=starts[-1])
+        .annotate(month=TruncMonth("ended_at", tzinfo=UTC))
+        .values("month")
+        .annotate(sum=Sum("amount"), lost=Sum("amount", filter=Q(outcome__in=WITHOUT_RESULT), default=ZERO))
+    )
+    known = {row["month"].date(): (row["sum"], row["lost"]) for row in rows}
+    nothing = (ZERO, ZERO)
+    found = [(start.date(), *known.get(start.date(), nothing)) for start in reversed(starts)]
+    while len(found) > 1 and found[0][0] not in known:
+        found.pop(0)  # a young project has no months before its first
+    return found
+
+
 def costs_by_outcome(project: Project, since: date) -> list[tuple[str, str, Decimal]]:
     """(cause, outcome, amount), the dearest first."""
     rows = (
@@ -88,6 +105,103 @@ def costs_by_outcome(project: Project, since: date) -> list[tuple[str, str, Deci
         .order_by("-sum", "cause", "outcome")
     )
     return [(row["cause"], row["outcome"], row["sum"]) for row in rows]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Money without a result, by the cause of its loss."""
+
+    loss: str
+    word: str
+    hint: str
+    amount: Decimal
+    lines: int
+
+
+def losses_by_cause(project: Project, since: date) -> list[Lost]:
+    rows = (
+        project.ledger.filter(ended_at__date__gte=since)
+        .exclude(loss_cause="")
+        .values("loss_cause")
+        .annotate(sum=Sum("amount"), lines=Count("pk"))
+        .order_by("-sum", "loss_cause")
+    )
+    return [
+        Lost(
+            row["loss_cause"], losses.words(row["loss_cause"]), losses.hint(row["loss_cause"]), row["sum"], row["lines"]
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of work: its cost, and what of it paid for a device that was held and did not work."""
+
+    kind: str
+    word: str
+    cause: str
+    lines: int
+    amount: Decimal
+    idle: Decimal
+    without_result: Decimal
+
+
+def costs_by_work(project: Project, since: date) -> list[Work]:
+    rows = list(
+        project.ledger.filter(ended_at__date__gte=since)
+        .values("subject_kind", "cause")
+        .annotate(
+            sum=Sum("amount"),
+            idle=Sum(F("idle_quantity") * F("unit_price"), default=ZERO),
+            lost=Sum("amount", filter=Q(outcome__in=WITHOUT_RESULT), default=ZERO),
+            lines=Count("pk", filter=Q(corrects=None)),
+        )
+        .order_by("-sum", "subject_kind")
+    )
+    models = subject_models(row["subject_kind"] for row in rows)
+    return [
+        Work(
+            kind=row["subject_kind"],
+            word=kind_word(row["subject_kind"], models),
+            cause=CAUSE_WORDS.get(row["cause"], row["cause"]),
+            lines=row["lines"],
+            amount=row["sum"],
+            idle=row["idle"],
+            without_result=row["lost"],
+        )
+        for row in rows
+    ]
+
+
+def kind_word(kind: str, models: dict[str, type]) -> str:
+    model = models.get(kind)
+    return str(model._meta.verbose_name).capitalize() if model else kind  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Hours:
+    """A person's time."""
+
+    person: User | None
+    hours: Decimal
+    amount: Decimal
+
+    @property
+    def seconds(self) -> float:
+        return float(self.hours) * 3600
+
+
+def people_hours(project: Project, since: date) -> list[Hours]:
+    """Whose time cost what, the most first; what was booked before names were kept comes under nobody."""
+    rows = list(
+        project.ledger.filter(ended_at__date__gte=since, unit="h")
+        .values("person")
+        .annotate(hours=Sum("quantity"), sum=Sum("amount"))
+        .order_by("-sum", "person")
+    )
+    people = User.objects.in_bulk([row["person"] for row in rows if row["person"]])
+    return [Hours(people.get(row["person"]), row["hours"], row["sum"]) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -114,7 +228,7 @@ def dearest_subjects(project: Project, since: date, limit: int = 10) -> list[Sub
         .annotate(
             cost=Sum("amount"),
             wasted=Sum("amount", filter=Q(outcome__in=WITHOUT_RESULT), default=ZERO),
-            attempts=Count("pk"),
+            attempts=Count("pk", filter=Q(corrects=None)),
             successes=Count("pk", filter=~Q(outcome__in=WITHOUT_RESULT)),
             label=Max("subject_label"),
             why=Max("cause"),
@@ -140,75 +254,42 @@ def dearest_subjects(project: Project, since: date, limit: int = 10) -> list[Sub
     ]
 
 
-def subject_urls(subjects: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
-    """Addresses of the subjects that still exist; one query for each kind of them."""
+@dataclass(frozen=True)
+class ProductCost:
+    """What came out of the work, with all that was paid on the way to it."""
+
+    product: contributions.Product
+    own: Decimal
+    on_the_way: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.own + self.on_the_way
+
+
+def product_costs(project: Project, limit: int = 10) -> list[ProductCost]:
+    """The newest things that survived, each with its own cost and that of everything that failed on the way."""
+    made = [product for read in contributions.products for product in read(project)]
+    made = sorted(made, key=lambda product: product.at, reverse=True)[:limit]
     wanted: dict[str, set[int]] = {}
-    for label, pk in subjects:
-        wanted.setdefault(label, set()).add(pk)
-    models: dict[str, Any] = {kind.label: kind.model for kind in jobs.kinds()}
-    # People's work is booked on things that are no jobs; those are named by their model.
-    models |= {model._meta.label_lower: model for model in apps.get_models() if model._meta.label_lower in wanted}
-    rows: dict[str, Any] = {
-        label: models[label]._base_manager.filter(pk__in=keys) for label, keys in wanted.items() if label in models
-    }
-    return {(label, row.pk): row.get_absolute_url() for label, found in rows.items() for row in found}
-
-
-def ledger(project: Project, *, cause: str = "", outcome: str = "") -> QuerySet[LedgerEntry]:
-    """Lines of the ledger, the newest first."""
-    lines = project.ledger.order_by("-ended_at", "-pk")
-    if cause:
-        lines = lines.filter(cause=cause)
-    return lines.filter(outcome=outcome) if outcome else lines
-
-
-def outcomes(project: Project) -> list[str]:
-    return list(project.ledger.order_by("outcome").values_list("outcome", flat=True).distinct())
-
-
-def with_urls(lines: Iterable[LedgerEntry]) -> list[tuple[LedgerEntry, str]]:
-    """Each line with the address of what it was spent on, empty when that is gone."""
-    lines = list(lines)
-    urls = subject_urls((line.subject_kind, line.subject_id) for line in lines)
-    return [(line, urls.get((line.subject_kind, line.subject_id), "")) for line in lines]
+    for product in made:
+        for kind, pk in (product.subject, *product.on_the_way):
+            wanted.setdefault(kind, set()).add(pk)
+    spent: dict[tuple[str, int], Decimal] = {}
+    for kind, keys in wanted.items():
+        rows = LedgerEntry.objects.filter(project=project, subject_kind=kind, subject_id__in=keys)
+        for pk, amount in rows.values_list("subject_id").annotate(sum=Sum("amount")):
+            spent[kind, pk] = amount
+    return [
+        ProductCost(
+            product,
+            spent.get(product.subject, ZERO),
+            sum((spent.get(subject, ZERO) for subject in product.on_the_way), ZERO),
+        )
+        for product in made
+    ]
 
 
 def days_before(now: datetime, days: int) -> date:
     """First of the last `days` days, today included."""
     return (now - timedelta(days=days - 1)).date()
-
-
-def plain_row(line: LedgerEntry) -> list[Any]:
-    """A line for the export: numbers as numbers, times in ISO format."""
-    return [
-        line.ended_at.isoformat(timespec="seconds"),
-        line.started_at.isoformat(timespec="seconds"),
-        line.cause,
-        line.outcome,
-        line.subject_kind,
-        line.subject_id,
-        line.subject_label,
-        line.quantity,
-        line.unit,
-        line.unit_price,
-        line.amount,
-        line.currency,
-        line.note,
-    ]
-
-
-EXPORT_HEAD = [
-    "ended_at",
-    "started_at",
-    "cause",
-    "outcome",
-    "subject_kind",
-    "subject_id",
-    "subject",
-    "quantity",
-    "unit",
-    "unit_price",
-    "amount",
-    "currency",
-    "note",
-]

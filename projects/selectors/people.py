@@ -70,6 +70,8 @@ RIGHTS = {
     Permission.DEPLOYMENT_DECIDE: "Approve or reject requests",
     Permission.DEPLOYMENT_DEPLOY: "Deploy and roll back",
     Permission.SLOT_MANAGE: "Manage deployment slots",
+    Permission.BUDGET_APPROVE: "Say yes beyond the budget",
+    Permission.LEDGER_CORRECT: "Correct the ledger",
     Permission.MEMBER_MANAGE: "Invite, change and remove members",
     Permission.PROJECT_MANAGE: "Change settings and prices",
 }

@@ -21,6 +21,7 @@ CHANGEABLE = (
     "cpu_hour_price",
     "people_hour_price",
     "monthly_budget",
+    "stop_at_budget",
     "storage_quota_bytes",
     "review_data_changes",
     "max_synthetic_share",

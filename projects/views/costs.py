@@ -1,73 +1,59 @@
-"""Where the money went, and what it bought."""
+"""Where the money went, and what it bought; what is left of the month."""
 
-import csv
-from collections.abc import Iterator
 from typing import Any
 
-from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from projects import charts, forms
-from projects.domain.spreadsheets import safe_cell
+from projects import charts
 from projects.pages import ProjectPage
+from projects.selectors import budget
 from projects.selectors import costs as selectors
 
 PERIODS = (30, 90, 365)
-LINES = 25
+MONTHS = 24
 
 
-class CostPage(ProjectPage):
+class CostList(ProjectPage):
     room = "costs"
 
-    def wanted(self) -> tuple[forms.LedgerFilter, dict[str, Any]]:
-        form = forms.LedgerFilter(self.request.GET, outcomes=selectors.outcomes(self.project))
-        return form, form.cleaned_data if form.is_valid() else {}
-
-
-class CostList(CostPage):
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
-        form, wanted = self.wanted()
-        page = Paginator(selectors.ledger(self.project, **wanted), LINES).get_page(request.GET.get("page"))
-        lines = selectors.with_urls(page.object_list)
-        context = {"form": form, "page": page, "lines": lines, "filtered": any(wanted.values())}
-        return self.render("projects/costs.html", context | self.sums())
-
-    def sums(self) -> dict[str, Any]:
-        now, asked = timezone.now(), self.request.GET.get("days", "")
+        now, asked = timezone.now(), request.GET.get("days", "")
         days = int(asked) if asked in {str(period) for period in PERIODS} else PERIODS[0]
-        since, currency = selectors.days_before(now, days), self.project.currency
-        return {
+        context = {
             "days": days,
             "periods": PERIODS,
             "spending": selectors.spending(self.project, now),
+            "status": budget.status(self.project, now),
+            "asked": budget.open_requests(self.project, now),
+            "held": budget.open_holds(self.project),
+        }
+        if context["spending"].lines:
+            context |= self.figures(now, days) | self.bought(now, days)
+        return self.render("projects/costs.html", context)
+
+    def figures(self, now: Any, days: int) -> dict[str, Any]:
+        since, currency = selectors.days_before(now, days), self.project.currency
+        lost = selectors.losses_by_cause(self.project, since)
+        return {
+            "by_month": charts.cost_by_month(
+                selectors.monthly_costs(self.project, now, MONTHS),
+                budget=self.project.monthly_budget,
+                currency=currency,
+            ),
             "over_time": charts.cost_over_time(
                 selectors.daily_costs(self.project, since), since=since, until=now.date(), currency=currency
             ),
             "by_outcome": charts.cost_by_outcome(selectors.costs_by_outcome(self.project, since), currency=currency),
-            "subjects": selectors.dearest_subjects(self.project, since),
+            "lost": lost,
+            "by_loss": charts.lost_by_cause([(one.word, one.amount) for one in lost], currency=currency),
         }
 
-
-class Echo:
-    """A file that hands back what is written to it, so that an export is streamed."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-class CostExport(CostPage):
-    def get(self, request: HttpRequest, project: str) -> StreamingHttpResponse:
-        _, wanted = self.wanted()
-        response = StreamingHttpResponse(self.rows(wanted), content_type="text/csv; charset=utf-8")
-        name = f"{self.project.slug}-ledger-{timezone.now():%Y-%m-%d}.csv"
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
-
-    def rows(self, wanted: dict[str, Any]) -> Iterator[str]:
-        writer = csv.writer(Echo())
-        yield "\ufeff"  # without it spreadsheets read UTF-8 as something else
-        yield writer.writerow(selectors.EXPORT_HEAD)
-        for line in selectors.ledger(self.project, **wanted).iterator(chunk_size=1000):
-            cells = selectors.plain_row(line)
-            yield writer.writerow([safe_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+    def bought(self, now: Any, days: int) -> dict[str, Any]:
+        since = selectors.days_before(now, days)
+        return {
+            "products": selectors.product_costs(self.project),
+            "subjects": selectors.dearest_subjects(self.project, since),
+            "work": selectors.costs_by_work(self.project, since),
+            "people": selectors.people_hours(self.project, since),
+        }

@@ -149,6 +149,23 @@ class StartRunSerializer(StrictSerializer):
         max_length=2000,
         help_text="Why rows of golden sets are trained on.",
     )
+    budget_reason = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=2000,
+        help_text="Asks the owners for a yes when the month has too little left: the run is then `held`.",
+    )
+
+
+class RetryRunSerializer(StrictSerializer):
+    budget_reason = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=2000,
+        help_text="Asks the owners for a yes when the month has too little left.",
+    )
 
 
 class MetricSerializer(serializers.Serializer):

@@ -129,7 +129,10 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
     @extend_schema(request=shapes.StartRunSerializer, responses={202: shapes.RunDetailSerializer})
     @action(detail=True, methods=["post"])
     def start(self, request: Any, **kwargs: Any) -> Response:
-        """Freeze the spec and queue the run. 409 `tokens_not_counted` means: try again in a moment."""
+        """Freeze the spec and queue the run. 409 `tokens_not_counted` means: try again in a moment.
+
+        409 `over_budget` means: say in `budget_reason` why it should start, and it is `held` until an owner says yes.
+        """
         fields = checked(shapes.StartRunSerializer, request)
         return self.shown(self.services["start"](self.get_object(), by=request.user, **fields), 202)
 
@@ -140,12 +143,12 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
         fields = checked(ReasonSerializer, request)
         return self.shown(self.services["cancel"](self.get_object(), by=request.user, **fields), 202)
 
-    @extend_schema(request=EmptySerializer, responses={202: shapes.RunDetailSerializer})
+    @extend_schema(request=shapes.RetryRunSerializer, responses={202: shapes.RunDetailSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Any, **kwargs: Any) -> Response:
-        """A new attempt of the same spec, from its newest whole checkpoint."""
-        checked(EmptySerializer, request)
-        return self.shown(self.services["retry"](self.get_object(), by=request.user), 202)
+        """A new attempt of the same spec, from its newest whole checkpoint. Its cost is held again."""
+        fields = checked(shapes.RetryRunSerializer, request)
+        return self.shown(self.services["retry"](self.get_object(), by=request.user, **fields), 202)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Any, **kwargs: Any) -> Response:

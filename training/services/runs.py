@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -9,11 +10,11 @@ from django.utils import timezone
 
 from datasets_app import services as datasets
 from datasets_app.models import DatasetVersion
-from projects import leases, transitions
+from projects import budgeting, leases, transitions
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
-from projects.domain.states import JobState
+from projects.domain.states import WAITS_FOR_PEOPLE, JobState
 from projects.models import Project, User
 from training import selectors
 from training.domain import tokens
@@ -58,10 +59,11 @@ def create_run(
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = "") -> Run:
+def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = "", budget_reason: str = "") -> Run:
     """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed;
 
-    `leak_reason` says why rows of golden sets are trained on, if there are any.
+    `leak_reason` says why rows of golden sets are trained on, if there are any; `budget_reason` asks the owners for a
+    yes when the month has too little left, and then the run waits for it.
     """
     run.refresh_from_db()  # prices and settings as they are now, not as whoever holds the row once read them
     if run.state != JobState.DRAFT:
@@ -72,9 +74,11 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
     _check_rows(stats, recipe)
     datasets.refuse_unfit(run.dataset_version, leak_reason=leak_reason)
     projection = selectors.projection(run.project, run.base, profile, recipe)
-    leases.queue_job(
+    budgeting.queue_or_ask(
         run,
-        actor=by.email,
+        by=by,
+        amount=_p90(projection.as_dict()),
+        reason=budget_reason,
         recipe=recipe.as_dict(),
         spec=_freeze(run, recipe).frozen(),
         projection=projection.as_dict(),
@@ -87,25 +91,35 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def launch_run(project: Project, *, by: User, cut: str | None = None, leak_reason: str = "", **parts: Any) -> Run:
+def launch_run(
+    project: Project,
+    *,
+    by: User,
+    cut: str | None = None,
+    leak_reason: str = "",
+    budget_reason: str = "",
+    **parts: Any,
+) -> Run:
     """Create and start in one go: when the start is refused, no draft is left behind."""
-    return start_run(create_run(project, by=by, **parts), by=by, cut=cut, leak_reason=leak_reason)
+    run = create_run(project, by=by, **parts)
+    return start_run(run, by=by, cut=cut, leak_reason=leak_reason, budget_reason=budget_reason)
 
 
 @requires(Permission.RUN_CANCEL)
 def cancel_run(run: Run, *, by: User, reason: str = "") -> Run:
     """Stop a waiting run at once and a running one within seconds; its last checkpoint is kept for a retry."""
-    leases.request_cancel(run, actor=by.email, reason=reason)
+    if not budgeting.cancel_held(run, by=by, reason=reason):
+        leases.request_cancel(run, actor=by.email, reason=reason)
     return run
 
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def retry_run(run: Run, *, by: User) -> Run:
-    """A new attempt of the same frozen spec, from its newest whole checkpoint."""
+def retry_run(run: Run, *, by: User, budget_reason: str = "") -> Run:
+    """A new attempt of the same frozen spec, from its newest whole checkpoint; its cost is held again."""
     if not run.base.is_ready:
         raise Refused(f"The base model {run.base} is not ready.", code="base_not_ready")
-    leases.queue_job(run, actor=by.email)
+    budgeting.queue_or_ask(run, by=by, amount=_p90(run.projection), reason=budget_reason)
     return run
 
 
@@ -113,7 +127,7 @@ def retry_run(run: Run, *, by: User) -> Run:
 @transaction.atomic
 def delete_run(run: Run, *, by: User) -> None:
     """Remove a run that made nothing; what it cost stays in the ledger."""
-    if run.is_active:
+    if run.is_active or run.state in WAITS_FOR_PEOPLE:
         raise Refused("This run is not over. Cancel it first.", code="still_running")
     if Adapter.objects.filter(run=run).exists():
         raise Refused("An adapter descends from this run, so the run stays as its record.", code="has_descendants")
@@ -121,6 +135,12 @@ def delete_run(run: Run, *, by: User) -> None:
     home = run.home
     run.delete()
     transaction.on_commit(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+def _p90(projection: Mapping[str, Any]) -> Decimal | None:
+    """The most that a run is expected to cost; None when nobody can tell."""
+    told = (projection.get("money") or {}).get("p90")
+    return None if told is None else Decimal(str(told))
 
 
 def _name(name: str) -> str:
