@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from projects import leases, pausing, supervision
+from projects import leases, pausing, slots, supervision
 from projects.domain.errors import Refused
 from projects.domain.states import Outcome
 from projects.models import Attempt, AuditEvent, LedgerEntry
@@ -61,7 +61,7 @@ def test_a_running_job_saves_rests_and_gives_its_slot_away(project, tmp_path):
     toy, heard = drive(project, tmp_path, SAVES + SLOW, pause_on_start, grace_seconds=10)
 
     assert (toy.state, toy.lease_until, toy.error_code, toy.finished_at) == ("paused", None, "", None)
-    assert supervision.busy_slots("cpu") == 0
+    assert slots.free_places("cpu") == slots.places("cpu")
     attempt = Attempt.objects.get()
     assert (attempt.outcome, attempt.error_code) == ("paused", "")
     assert LedgerEntry.objects.get().outcome == "paused"
