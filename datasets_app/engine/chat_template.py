@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from datasets_app.engine import apart
+from datasets_app.engine import apart, template_rules
+from datasets_app.engine.template_rules import Sandbox
 from projects.domain.errors import Refused
 
 Message = dict[str, Any]
 # Two private-use characters around what the assistant says; a row that holds them is rendered without marks.
 OPEN, CLOSE = "\U000f1e55", "\U000f1e56"
-RENDERED_LIMIT, RENDER_SECONDS = 20_000_000, 2
+# Processor time for a row; characters that a template may write of its own, and for each that the row brings.
+RENDER_SECONDS = 2
+OWN_CHARACTERS, TIMES, RENDERED_LIMIT = 1_000_000, 4, 20_000_000
 TEMPLATE_FILE = "chat_template.jinja"
 SPECIALS = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 LOOKING = {
@@ -30,6 +33,11 @@ class Unshowable(Refused):
     """The chat template refuses this row or cannot show it."""
 
     code = "template"
+
+    @property
+    def failure(self) -> str:
+        """What a run or an evaluation fails with when it cannot go on without the row."""
+        return self.code if self.code in {"template_limit", "template_forbidden"} else "template"
 
 
 class _Generation(Extension):
@@ -46,11 +54,9 @@ class _Generation(Extension):
         return f"{OPEN}{caller()}{CLOSE}"
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
+def _environment() -> Sandbox:
     """The dialect chat templates are written in: trimmed blocks, loop controls, tojson without HTML escapes."""
-    env = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
-    )
+    env = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])
 
     def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
@@ -78,9 +84,15 @@ class ChatTemplate:
         return "endgeneration" in self.text
 
     def _compile(self) -> Any:
+        if len(self.text) > template_rules.MOST_SOURCE:
+            raise Refused("The chat template is longer than a million characters.", code="template_limit")
         try:
-            return _environment().from_string(self.text)
-        except (TemplateError, RecursionError, MemoryError) as problem:
+            env = _environment()
+            template_rules.check(env.parse(self.text))
+            return env.from_string(self.text)
+        except (RecursionError, MemoryError) as problem:
+            raise Refused("The chat template takes too much to be read.", code="template_limit") from problem
+        except TemplateError as problem:
             text = f"The chat template is not valid: {problem or type(problem).__name__}"
             raise Refused(text, code="template") from problem
 
@@ -90,30 +102,33 @@ class ChatTemplate:
         """The text with its marks. Raises Unshowable; Refused("no_template") when there is no template."""
         if self.compiled is None:
             raise Refused("This base model has no chat template.", code="no_template")
-        given = {name: value for name, value in options.items() if name not in OURS}
+        given: dict[str, Any] = {name: value for name, value in options.items() if name not in OURS}
+        given |= {"messages": list(messages), "tools": tools or None, "add_generation_prompt": ask}
         try:
             with apart.at_most(RENDER_SECONDS):
-                text = self.compiled.render(
-                    **(self.specials | given), messages=list(messages), tools=tools or None, add_generation_prompt=ask
-                )
+                return self._written(self.specials | given)
         except apart.TooLong as problem:
             text = f"The chat template takes longer than {RENDER_SECONDS} seconds for the row."
             raise Unshowable(text, code="template_limit") from problem
-        except MemoryError as problem:
-            raise Unshowable("The chat template takes too much memory.", code="template_limit") from problem
-        except (
-            TemplateError,
-            TypeError,
-            ValueError,
-            KeyError,
-            ArithmeticError,
-            AttributeError,
-            RecursionError,
-        ) as problem:
+        except (MemoryError, RecursionError, OverflowError) as problem:
+            raise Unshowable("The chat template takes too much for the row.", code="template_limit") from problem
+        except SecurityError as problem:
+            text = f"The chat template tries what a template may not: {problem}."
+            raise Unshowable(text, code="template_forbidden") from problem
+        except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError, AttributeError) as problem:
             raise Unshowable(f"The chat template refuses the row: {problem or type(problem).__name__}") from problem
-        if len(text) > RENDERED_LIMIT:
-            raise Unshowable("The chat template turns the row into more than 20 million characters.")
-        return str(text)
+
+    def _written(self, given: dict[str, Any]) -> str:
+        """Piece by piece, so that one that writes without end is stopped long before memory is."""
+        pieces, length = [], 0
+        most = min(RENDERED_LIMIT, OWN_CHARACTERS + TIMES * _characters(given))
+        for piece in self.compiled.generate(**given):
+            length += len(piece)
+            if length > most:
+                text = f"The chat template turns the row into more than {most:,} characters."
+                raise Unshowable(text, code="template_limit")
+            pieces.append(piece)
+        return "".join(pieces)
 
     def looks_for(self) -> list[str]:
         """Texts that the template may look for in what a turn says: a row that holds one is rendered on its own."""
@@ -157,6 +172,15 @@ def _is_turn(node: nodes.Node, loops: set[str]) -> bool:
     return (isinstance(node, nodes.Name) and node.name in loops) or isinstance(node, nodes.List | nodes.Tuple)
 
 
+def _characters(value: Any) -> int:
+    """How many characters a row brings, its keys left out."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_characters, value.values()))
+    return sum(map(_characters, value)) if isinstance(value, list | tuple) else 0
+
+
 def template_text(folder: Path, config: dict[str, Any]) -> str:
     """The chat template, from its own file or from the tokenizer's config; empty when there is none."""
     file = folder / TEMPLATE_FILE
@@ -164,9 +188,11 @@ def template_text(folder: Path, config: dict[str, Any]) -> str:
         return file.read_text(encoding="utf-8")
     found = config.get("chat_template") or ""
     if isinstance(found, list):  # several by name
-        named = {entry["name"]: entry["template"] for entry in found}
-        found = named.get("default", "")
-    return str(found)
+        named = {str(entry.get("name")): entry.get("template") for entry in found if isinstance(entry, Mapping)}
+        found = named.get("default") or ""
+    if not isinstance(found, str):
+        raise Refused("The chat template in tokenizer_config.json is no text.", code="template")
+    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:

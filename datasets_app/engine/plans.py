@@ -6,13 +6,14 @@ with made-up words; what stands between the words is the plan, which says how to
 A template that looks at the words themselves is found out (`ChatTemplate.looks_for`, probes, checks on real rows).
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import product
 from typing import Any
 
-from datasets_app.engine.chat_template import CLOSE, OPEN, Message, Unshowable
+from datasets_app.engine.chat_template import CLOSE, OPEN, TIMES, Message, Unshowable
 from datasets_app.engine.rendering import assistant_turns, wants_marks
 
 FRAGMENT, OPENS, CLOSES = -1, -2, -3  # kinds of parts that are no turn; as in native/bpe.c
@@ -176,6 +177,8 @@ def _take_apart(text: str, turns: int) -> tuple[list[int], list[str]]:
         if not any(one[1] == turn for one in found) and f"Qx{turn}a" in text:
             raise NoPlan  # the words are there, but changed
     found.sort()
+    if found and Counter(turn for _, turn, _ in found).most_common(1)[0][1] > TIMES:
+        raise NoPlan  # the template's own bound on what it may write can only be held row by row
     fragments, end = [], 0
     for at, _, length in found:
         fragments.append(text[end:at])

@@ -1,7 +1,9 @@
 """Chat templates rendered in a process of their own, which is ended when a template takes too much.
 
 `Renderer` is the near side; `python -m datasets_app.engine.renderer FOLDER` the far one: a JSON request a line in, a
-JSON answer a line out. A template is somebody else's program: it gets two seconds for a row and 512 MB.
+JSON answer a line out. A template is somebody else's program: it gets two seconds of processor time for a row and
+512 MB. That is for each row, so no honest dataset is too long for it; a template that takes too much again and again
+ends the work.
 """
 
 import os
@@ -23,15 +25,17 @@ from projects.domain.errors import Refused
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = 512 * 1024 * 1024
 START_SECONDS = 60  # until the process has loaded its libraries, on a machine that is busy
+WAIT_SECONDS = 30  # for an answer: far more than the processor time it may take
+MOST_LOST = 10  # rows that took too much
 TOO_MUCH = "The chat template takes too much time or memory for the row."
 
 
 class Renderer:
     """Has the signature of ChatTemplate.render; starts its process when it is first asked, and again after a loss."""
 
-    def __init__(self, folder: Path, seconds: float = RENDER_SECONDS) -> None:
+    def __init__(self, folder: Path, seconds: float = WAIT_SECONDS) -> None:
         self.folder, self.seconds = folder, seconds
-        self.rendered = 0
+        self.rendered = self.lost = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._said = b""
         self._about: dict[str, Any] = {}
@@ -57,12 +61,15 @@ class Renderer:
         self, messages: Sequence[Message], tools: Any = None, *, ask: bool = False, options: Mapping[str, Any] = {}
     ) -> str:
         """The rendered text with its marks. Raises Unshowable, with code "template_limit" when it took too much."""
+        if self.lost >= MOST_LOST:
+            raise Refused(f"{TOO_MUCH} This has happened for {self.lost} rows.", code="template_limit")
         if self._process is None:
             self._start()
         self.rendered += 1
         asked = {"messages": list(messages), "tools": tools or None, "ask": ask, "options": dict(options)}
         answer = self._ask(orjson.dumps(asked), self.seconds)
         if "refused" in answer:
+            self.lost += answer["code"] == "template_limit"
             kind = Refused if answer["code"] == "no_template" else Unshowable
             raise kind(answer["refused"], code=answer["code"])
         return str(answer["value"])
@@ -95,9 +102,13 @@ class Renderer:
             self._process.stdin.write(line + b"\n")
             self._process.stdin.flush()
         except OSError:
-            self.close()
-            raise Unshowable(TOO_MUCH, code="template_limit") from None
+            raise self._gone() from None
         return self._line(seconds)
+
+    def _gone(self) -> Unshowable:
+        self.lost += 1
+        self.close()
+        return Unshowable(TOO_MUCH, code="template_limit")
 
     def _line(self, seconds: float) -> dict[str, Any]:
         """The next answer; a process that gives none in time, or is gone, is ended."""
@@ -108,8 +119,7 @@ class Renderer:
             ready, _, _ = select.select([pipe], [], [], max(0.0, until - time.monotonic()))
             piece = os.read(pipe, 1 << 20) if ready else b""
             if not piece:
-                self.close()
-                raise Unshowable(TOO_MUCH, code="template_limit")
+                raise self._gone()
             pieces.append(piece)
         line, _, self._said = b"".join(pieces).partition(b"\n")
         return dict(orjson.loads(line))
@@ -153,7 +163,7 @@ def main(folder: str) -> int:
 
 def _answer(work: Any) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + RENDER_SECONDS + 1)
+    _bound(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + RENDER_SECONDS)
     try:
         said = {"value": work()}
     except Refused as refused:

@@ -35,14 +35,12 @@ class Pair:
 class ChatTokenizer:
     """A base model's tokenizer and chat template.
 
-    `render` may be given to have rows rendered elsewhere, such as in a limited child.
+    `render` has rows rendered in a limited child, as everything does that reads other people's models. Without it the
+    template runs in this very process.
     """
 
     def __init__(self, folder: Path, render: Render | None = None) -> None:
-        try:
-            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as problem:  # the tokenizers library raises bare Exception
-            raise Refused(f"The tokenizer cannot be read: {problem}", code="incomplete_model") from problem
+        self.tokenizer = read_tokenizer(folder)
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         # Nothing is added to what a template writes, and offsets are to cover the spaces of a token too.
@@ -136,6 +134,13 @@ class ChatTokenizer:
         """Tokens of a text, trained where they hold characters of one of the spans."""
         encoded = self.tokenizer.encode(text, add_special_tokens=False)
         return Tokens(encoded.ids, touched(encoded.offsets, spans))
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as problem:  # the tokenizers library raises bare Exception
+        raise Refused(f"The tokenizer cannot be read: {problem}", code="incomplete_model") from problem
 
 
 def touched(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> list[bool]:

@@ -45,7 +45,7 @@ def encode(pair: Pair, question: dict[str, Any]) -> list[int]:
     try:
         return pair.chat.prompt_ids(question["messages"], question.get("tools"))
     except Unshowable as error:
-        raise EngineError(f"Golden row {question['index'] + 1}: {error}", code="template") from error
+        raise EngineError(f"Golden row {question['index'] + 1}: {error}", code=error.failure) from error
 
 
 def batches(lengths: Sequence[int], *, budget: int, rows: int, extra: int) -> Iterator[list[int]]:

@@ -11,6 +11,7 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
 from transformers import PreTrainedModel
 
+from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from evaluation.engine.spec import EvaluationSpec
 from training.domain import adapters
@@ -68,8 +69,8 @@ def load(spec: EvaluationSpec) -> Pair:
     base, adapter = Path(spec.base), Path(spec.adapter)
     check_adapter(adapter, spec.manifest, spec.revision)
     check_base(base, spec.parts)
-    chat = ChatTokenizer(base)
-    if chat.template is None:
+    chat = ChatTokenizer(base, Renderer(base))  # ends with this process
+    if not chat.template_text:
         raise EngineError("The base has no chat template, so there is no way to ask it a question.", code="no_template")
     device = models.choose_device(spec.device)
     plain = models.load_base(spec.base, device, four_bit=False).to(device.kind)

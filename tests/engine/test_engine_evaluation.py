@@ -6,12 +6,17 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from datasets_app.engine.renderer import Renderer
+from datasets_app.engine.rendering import ChatTokenizer
 from evaluation.engine import spec as specs
 from projects import artefacts
+from training.engine.events import EngineError
 
 pytestmark = [
     pytest.mark.engine,
@@ -40,7 +45,8 @@ def loud_adapter(tiny_base, tmp_path_factory):
             torch.nn.init.normal_(weights, std=0.3)
     folder = tmp_path_factory.mktemp("adapters") / "loud"
     model.save_pretrained(folder, save_embedding_layers=False)
-    written = json.loads((folder / "adapter_config.json").read_text()) | {"revision": REVISION}
+    named = {"revision": REVISION, "base_model_name_or_path": "tiny"}
+    written = json.loads((folder / "adapter_config.json").read_text()) | named
     (folder / "adapter_config.json").write_text(json.dumps(written))
     return folder
 
@@ -269,3 +275,23 @@ def test_sigterm_ends_it_with_143(base, adapter, tmp_path):
     child.send_signal(signal.SIGTERM)
     child.communicate(timeout=15)
     assert child.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"), [("5000", "template_limit"), ("__class__", "template_forbidden"), ("hello", None)]
+)
+def test_a18_a_golden_row_that_sets_off_its_template_ends_the_evaluation_with_its_code(tmp_path, asked, code):
+    from evaluation.engine import answering
+    from tests.unit.test_training_rendering import make_chat
+
+    make_chat(tmp_path, "{{ messages[0][messages[0].content] }}{{ 'x' * (messages[0].content|int * 1000) }}")
+    with closing(Renderer(tmp_path)) as renderer:
+        pair = SimpleNamespace(chat=ChatTokenizer(tmp_path, renderer))
+        question = {"index": 6, "messages": [{"role": "user", "content": asked}]}
+        if code is None:
+            assert answering.encode(pair, question) == []
+            return
+        with pytest.raises(EngineError) as failed:
+            answering.encode(pair, question)
+    assert failed.value.code == code
+    assert str(failed.value).startswith("Golden row 7: ")

@@ -11,7 +11,7 @@ from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project, run_jobs
 from training.models import BaseModelVersion
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
+pytestmark = [pytest.mark.django_db, pytest.mark.files, pytest.mark.usefixtures("quick_children")]
 
 
 @pytest.fixture

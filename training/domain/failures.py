@@ -27,6 +27,16 @@ _ALL = (
         "Open the row named below: its roles or their order do not suit this model. Fix it or choose another base.",
     ),
     Failure(
+        "template_limit",
+        "The base model's chat template takes too much time or memory.",
+        "No honest template does. Fetch the model again from its maker, or choose another base.",
+    ),
+    Failure(
+        "template_forbidden",
+        "The base model's chat template tries what a template may not.",
+        "Do not use this model: its template reaches for the machine it runs on. Fetch it again from its maker.",
+    ),
+    Failure(
         "no_template",
         "The base model has no chat template.",
         "Choose an instruct version of the model, or a dataset of plain text.",

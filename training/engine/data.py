@@ -121,8 +121,8 @@ class Preparer:
         try:
             self._add_pair(row) if preference else self._add_sequence(row)
         except Unshowable as problem:
-            if self.cut == Cut.REFUSE:
-                raise EngineError(f"Row {row['index']}: {problem}", code="template") from problem
+            if self.cut == Cut.REFUSE or problem.failure == "template_forbidden":
+                raise EngineError(f"Row {row['index']}: {problem}", code=problem.failure) from problem
             self.done.unshowable.append(row["index"])
 
     def _add_sequence(self, row: Row) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets_app.engine import apart
-from datasets_app.engine.rendering import ChatTokenizer
+from datasets_app.engine.chat_template import ChatTemplate, Unshowable
+from datasets_app.engine.rendering import read_tokenizer
 from projects.domain.errors import Refused
 from training.domain import fingerprint, integrity, safetensors
 from training.engine import hashing, places, weights
@@ -16,8 +17,17 @@ from training.engine.watch import StopFlag, die_with_parent
 
 # What a model needs to be loaded; scripts and pickles are not even fetched.
 WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md", "LICENSE*"]
-TRIAL_SECONDS, TRIAL_BYTES = 2, 1024**3
+TRIAL_SECONDS, TRIAL_BYTES = 2, 512 * 1024**2
 TRIAL = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object"}}}
+CALL = [{"type": "function", "function": {"name": "f", "arguments": {}}}]
+PROBES: list[tuple[list[dict[str, Any]], list[dict[str, Any]] | None]] = [
+    (TRIAL * 3, None),
+    ([{"role": "system", "content": "Be brief."}, *TRIAL], None),
+    ([{"role": "user", "content": "word " * 2000}, TRIAL[1]], None),
+    ([TRIAL[0], {"role": "assistant", "content": "", "tool_calls": CALL}, {"role": "tool", "content": "1"}], [TOOL]),
+]
+TEMPLATE_CODES = frozenset({"template", "template_limit", "template_forbidden"})
 
 
 def main(spec_path: str) -> None:
@@ -62,6 +72,7 @@ def describe(folder: Path, root: Path | None = None) -> dict[str, Any]:
             fingerprint.check_config(config, name)
     headers = weights.base_headers(folder)
     template = _try_template(folder)
+    read_tokenizer(folder)
     total = sum((folder / name).stat().st_size for name in headers)
     parts = hashing.base_parts(folder, tell=_Told(total))
     return {
@@ -101,21 +112,31 @@ def _try_template(folder: Path) -> str:
     """
 
     def trial() -> str:
-        chat = ChatTokenizer(folder)
-        if chat.template is None:
+        template = ChatTemplate(folder)
+        if template.compiled is None:
             return "none"
-        chat.render(TRIAL)
-        chat.render(TRIAL[:1], ask=True)
-        return "marked" if chat.marks_answers else "plain"
+        template.render(TRIAL)
+        template.render(TRIAL[:1], ask=True)
+        for messages, tools in PROBES:
+            _bear(template, messages, tools)
+        return "marked" if template.marks_answers else "plain"
 
     try:
         return str(apart.apart(trial, cpu_seconds=TRIAL_SECONDS, memory_bytes=TRIAL_BYTES))
     except Refused as problem:
-        if problem.code not in {"template", "template_limit"}:
+        if problem.code not in TEMPLATE_CODES:
             raise
-        raise EngineError(
-            f"The chat template cannot show a plain question and answer: {problem}", code="template"
-        ) from problem
+        text = f"The chat template cannot show a plain question and answer: {problem}"
+        raise EngineError(text, code=problem.code) from problem
+
+
+def _bear(template: ChatTemplate, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> None:
+    """Many templates refuse a system turn or tools, and may. None may reach out or take too much over them."""
+    try:
+        template.render(messages, tools)
+    except Unshowable as refusal:
+        if refusal.code != "template":
+            raise
 
 
 def _licence(folder: Path) -> str:

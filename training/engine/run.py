@@ -3,9 +3,11 @@
 import random
 import time
 import traceback
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from projects import faults
 from training.domain.recipe import Method
@@ -86,14 +88,15 @@ def prepare(spec: RunSpec, stop: StopFlag) -> Prepared:
         raise EngineError(
             f"The dataset has {total} rows, but the run was frozen with {spec.data.rows}.", code="data_changed"
         )
-    preparer = Preparer(ChatTokenizer(Path(spec.base.path)), spec.recipe.max_length, spec.recipe.cut)
     preference = spec.recipe.method == Method.DPO
-    for done, row in enumerate(data.read_rows(path), start=1):
-        preparer.add(row, preference=preference)
-        if done % TELL_EVERY == 0 or done == total:
-            emit("progress", phase="preparing", done=done, total=total)
-            if stop.asked:
-                raise Stopped
+    with closing(Renderer(Path(spec.base.path))) as renderer:
+        preparer = Preparer(ChatTokenizer(Path(spec.base.path), renderer), spec.recipe.max_length, spec.recipe.cut)
+        for done, row in enumerate(data.read_rows(path), start=1):
+            preparer.add(row, preference=preference)
+            if done % TELL_EVERY == 0 or done == total:
+                emit("progress", phase="preparing", done=done, total=total)
+                if stop.asked:
+                    raise Stopped
     prepared = preparer.finish()
     emit("data", **prepared.report())
     return prepared
