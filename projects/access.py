@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from projects.domain.permissions import GRANTS, Permission, Role
-from projects.models import Membership, Project
+from projects.models import Membership, Project, User
 
 T = TypeVar("T")
 
@@ -54,3 +54,43 @@ class Service(Generic[T]):
 def requires(permission: Permission) -> Callable[[Callable[..., T]], Service[T]]:
     """Declare the permission of a service, once, where the service is written."""
     return partial(Service, permission)
+
+
+def is_member(user: Any) -> bool:
+    """Whether somebody belongs to any project, or runs the installation."""
+    return user.is_authenticated and (user.is_staff or Membership.objects.filter(user=user).exists())
+
+
+def is_operator(user: Any) -> bool:
+    """Whoever runs the installation: staff; where nobody is staff yet, the one who owns every project.
+
+    So a person who set Luthier up for themselves need not appoint themselves, and as soon as a second team has a
+    project of its own, neither team stops the machines of the other.
+    """
+    if not user.is_authenticated or user.is_staff or user.is_superuser:
+        return user.is_authenticated
+    if User.objects.filter(is_active=True, is_staff=True).exists():
+        return False
+    owned = Project.objects.filter(memberships__user=user, memberships__role=Role.OWNER)
+    return owned.exists() and not Project.objects.exclude(pk__in=owned).exists()
+
+
+def require_operator(user: Any) -> None:
+    if not is_operator(user):
+        raise PermissionDenied("Hosts serve every project, so this is for those who run the installation. Ask them.")
+
+
+@dataclass(frozen=True)
+class OperatorService(Generic[T]):
+    """A write that concerns the whole installation; only its operators may do it."""
+
+    body: Callable[..., T]
+
+    def __call__(self, subject: Any, /, *, by: Any, **kwargs: Any) -> T:
+        require_operator(by)
+        return self.body(subject, by=by, **kwargs)
+
+
+def for_operators(body: Callable[..., T]) -> OperatorService[T]:
+    """Declare a service of the installation, where it is written."""
+    return OperatorService(body)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ from projects.models import LeasedJob
 Event = dict[str, Any]
 
 
+def by_progress(job: Any, now: datetime) -> float | None:
+    """Time left at the pace so far, once a twentieth is done."""
+    done, total = job.progress.get("done") or 0, job.progress.get("total") or 0
+    if not job.started_at or not total or done < total / 20:
+        return None
+    return max(0.0, (now - job.started_at).total_seconds() * (total - done) / done)
+
+
 @dataclass(frozen=True)
 class JobKind:
     """How one kind of work is prepared, followed and completed.
@@ -22,6 +31,7 @@ class JobKind:
     `complete(job, workdir, result)` runs inside the final transaction, only after exit code 0 and a `result` event.
     `failed(job, code)` runs inside the final transaction of a failure or a cancellation.
     `after(job)` runs once the end is committed: what should happen next.
+    `remaining(job, now)` says in how many seconds a running job is expected to end; None is not known.
     `patience(phase)` says for how many seconds the child may be silent in a phase; None is for ever.
     `working` are the phases in which the device does what it is held for; the rest is booked as idle. None: all.
     """
@@ -35,6 +45,7 @@ class JobKind:
     on_event: Callable[[Any, Event], None] = lambda job, event: None
     failed: Callable[[Any, str], None] = lambda job, code: None
     after: Callable[[Any], None] = lambda job: None
+    remaining: Callable[[Any, datetime], float | None] = by_progress
     patience: Callable[[str], float | None] = lambda phase: None
     grace_seconds: float | None = 8  # None: as long as the operator gives (settings.STOP_GRACE_SECONDS)
     limits: Limits = UNBOUND

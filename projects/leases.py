@@ -38,8 +38,11 @@ def lease_end(now: datetime) -> datetime:
 
 
 @transaction.atomic
-def queue_job(job: Any, *, actor: str, priority: int = 0, **changes: Any) -> None:
-    """Put a job into its queue as a new attempt and wake a worker once this is committed."""
+def queue_job(job: Any, *, actor: str, priority: int | None = None, **changes: Any) -> None:
+    """Put a job into its queue as a new attempt and wake a worker once this is committed.
+
+    Its priority stays what it was unless another is given.
+    """
     move(
         job,
         JobState.QUEUED,
@@ -54,7 +57,7 @@ def queue_job(job: Any, *, actor: str, priority: int = 0, **changes: Any) -> Non
         error_message="",
         error_detail="",
         progress={},
-        priority=priority,
+        priority=job.priority if priority is None else priority,
         **changes,
     )
     wake_on_commit(job)

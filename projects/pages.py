@@ -1,21 +1,65 @@
-"""Base class of every project page."""
+"""Base classes of pages: those of a project, and those of the whole installation."""
 
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.generic import View
 
 from projects import access
-from projects.access import Service
+from projects.access import OperatorService, Service
 from projects.domain.errors import Refused
 from projects.domain.permissions import GRANTS, Permission, Role
 from projects.models import Project
 
 
-class ProjectPage(LoginRequiredMixin, View):
+class Refusing:
+    """Pages that show a refusal in the words of the API, with a way back; as a fragment for htmx."""
+
+    refusal_template = "refusal.html"
+    request: HttpRequest
+
+    def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+        raise NotImplementedError
+
+    def refuse(self, refused: Refused) -> HttpResponse:
+        template = "_refusal.html" if getattr(self.request, "htmx", False) else self.refusal_template
+        context = {"message": refused.message, "code": refused.code, "back_url": self.came_from()}
+        return self.render(template, context, status=refused.status)
+
+    def came_from(self) -> str:
+        """The page with the button that was refused, when it is one of ours."""
+        address = self.request.headers.get("Referer", "")
+        secure, host = self.request.is_secure(), self.request.get_host()
+        return address if url_has_allowed_host_and_scheme(address, {host}, require_https=secure) else ""
+
+
+class InstallationPage(Refusing, LoginRequiredMixin, View):
+    """A page about the whole installation, for whoever belongs to a project. Its writes are for operators."""
+
+    refusal_template = "projects/refused.html"
+    service: ClassVar[OperatorService[Any] | None] = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not request.user.is_authenticated:
+            return self.handle_no_permission()
+        if not access.is_member(request.user):
+            raise Http404
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            access.require_operator(request.user)
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except Refused as refused:
+            return self.refuse(refused)
+
+    def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+        common = {"is_operator": access.is_operator(self.request.user)}
+        return render(self.request, template, common | (context or {}), status=status)
+
+
+class ProjectPage(Refusing, LoginRequiredMixin, View):
     """A page inside a project. `service` names the write that its POST fronts, `permission` guards its GET."""
 
     room: ClassVar[str] = ""
@@ -42,18 +86,6 @@ class ProjectPage(LoginRequiredMixin, View):
             return super().dispatch(request, *args, **kwargs)
         except Refused as refused:
             return self.refuse(refused)
-
-    def refuse(self, refused: Refused) -> HttpResponse:
-        """The same words as the API, on a page with a way back; a fragment for htmx."""
-        template = "_refusal.html" if getattr(self.request, "htmx", False) else "refusal.html"
-        context = {"message": refused.message, "code": refused.code, "back_url": self.came_from()}
-        return self.render(template, context, status=refused.status)
-
-    def came_from(self) -> str:
-        """The page with the button that was refused, when it is one of ours."""
-        address = self.request.headers.get("Referer", "")
-        secure, host = self.request.is_secure(), self.request.get_host()
-        return address if url_has_allowed_host_and_scheme(address, {host}, require_https=secure) else ""
 
     def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
         common = {

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -11,17 +11,10 @@ from django.db import transaction
 from projects import leases, probes, slots
 from projects.models import Card, Host, WorkerProcess
 
-BEATS_UNTIL_STALE = 6
-
-
-def stale_before(now: datetime) -> datetime:
-    """Whoever was last heard of before this is taken for gone."""
-    return now - timedelta(seconds=BEATS_UNTIL_STALE * settings.WORKER_BEAT_SECONDS)
-
 
 def rivals(queues: Sequence[str], now: datetime) -> int:
     """How many living worker processes hear the queue that the fewest hear, of these."""
-    alive = WorkerProcess.objects.filter(beat_at__gte=stale_before(now)).values_list("queues", flat=True)
+    alive = WorkerProcess.objects.filter(beat_at__gte=slots.stale_before(now)).values_list("queues", flat=True)
     heard = [queue for hearing in alive for queue in hearing]
     return min((heard.count(queue) for queue in queues), default=1)
 
@@ -44,7 +37,7 @@ class Presence:
             changes = {"beat_at": now, "load": load, "cards_note": reading.note}
             host, _ = Host.objects.update_or_create(name=slots.host_name(), defaults=changes)
             self._write(host, now)
-            host.processes.filter(beat_at__lt=stale_before(now)).exclude(pk=self.pk).delete()
+            host.processes.filter(beat_at__lt=slots.stale_before(now)).exclude(pk=self.pk).delete()
             _write_cards(host, reading)
         return now
 

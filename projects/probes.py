@@ -88,6 +88,7 @@ def read_load() -> dict[str, float | int]:
         "memory_used": memory.total - memory.available,
         "memory_total": memory.total,
         "disk_free": disk.free,
+        "disk_used": disk.used,
         "disk_total": disk.total,
     }
 

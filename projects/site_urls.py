@@ -4,7 +4,7 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from projects.views import accounts, health, invitations, projects
+from projects.views import accounts, health, invitations, projects, workers
 
 
 class Favicon(RedirectView):
@@ -23,6 +23,11 @@ urlpatterns = [
     path("invitations/<str:secret>/", invitations.InvitationAccept.as_view(), name="invitation-accept"),
     path("projects/", projects.ProjectList.as_view(), name="project-list"),
     path("projects/new/", projects.ProjectCreate.as_view(), name="project-create"),
+    path("workers/", workers.WorkerList.as_view(), name="worker-list"),
+    path("workers/status/", workers.WorkerStatus.as_view(), name="worker-status"),
+    path("workers/<int:pk>/drain/", workers.HostDrain.as_view(), name="host-drain"),
+    path("workers/<int:pk>/resume/", workers.HostResume.as_view(), name="host-resume"),
+    path("workers/<int:pk>/forget/", workers.HostForget.as_view(), name="host-forget"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("favicon.ico", Favicon.as_view(), name="favicon"),

@@ -7,6 +7,7 @@ default, so two runs never share a card by accident; a host without cards has as
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ from projects import jobs, probes
 from projects.domain.states import JobState
 from projects.models import Host
 from projects.turns import together
+
+BEATS_UNTIL_STALE = 6
+
+
+def stale_before(now: datetime) -> datetime:
+    """Whoever was last heard of before this is taken for gone."""
+    return now - timedelta(seconds=BEATS_UNTIL_STALE * settings.WORKER_BEAT_SECONDS)
 
 
 def host_name() -> str:

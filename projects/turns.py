@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, Min, QuerySet, Value
 
 from projects.domain import turns
-from projects.domain.states import JobState
-from projects.domain.turns import Waiting
+from projects.domain.errors import Refused
+from projects.domain.states import WAITS_FOR_PEOPLE, JobState
+from projects.domain.turns import Priority, Waiting
+from projects.transitions import JustChanged, record
 
 
 def together(querysets: Iterable[QuerySet[Any, Any]]) -> Any:
@@ -46,3 +49,18 @@ def _standing(models: Sequence[Any]) -> tuple[list[Waiting], dict[int, int]]:
         else:
             waiting.append(Waiting(nth, project, priority, longest))
     return waiting, running
+
+
+@transaction.atomic
+def set_priority(job: Any, priority: Priority, *, actor: str) -> None:
+    """Let a waiting job go earlier or later; what runs or is over has no turn any more."""
+    job.refresh_from_db()
+    if job.state not in {JobState.QUEUED, *WAITS_FOR_PEOPLE}:
+        raise Refused(
+            f"Only what waits has a turn to change, and {job} is {job.state}. Reload the page.", code="not_waiting"
+        )
+    old, same = job.priority, {"pk": job.pk, "state": job.state, "priority": job.priority}
+    if not type(job).objects.filter(**same).update(priority=priority.value):
+        raise JustChanged(f"{job} has just been changed or taken. Reload the page.")
+    record(job, f"{job._meta.model_name}.priority_changed", actor=actor, **{"from": old, "to": priority.value})
+    job.refresh_from_db()

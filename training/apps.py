@@ -69,7 +69,7 @@ class TrainingConfig(AppConfig):
 
     def _register_training(self) -> None:
         from projects.jobs import JobKind, Limits, register
-        from training import supervisor
+        from training import selectors, supervisor
         from training.models import BaseModelVersion, Run
 
         register(
@@ -94,6 +94,7 @@ class TrainingConfig(AppConfig):
                 on_event=supervisor.note_run,
                 complete=supervisor.complete_run,
                 after=supervisor.tidy_run,
+                remaining=selectors.remaining,
                 patience=supervisor.patience,
                 grace_seconds=None,
                 working=frozenset({"training"}),

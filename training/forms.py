@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from projects.domain.turns import Priority
 from projects.models import Project
 from training import selectors
 from training.domain import recipe as recipes
@@ -142,3 +143,11 @@ class CutForm(forms.Form):
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=2000)
+
+
+class PriorityForm(forms.Form):
+    priority = forms.ChoiceField(choices=[(one.name.lower(), one.name.title()) for one in Priority])
+
+    @property
+    def chosen(self) -> Priority:
+        return Priority[self.cleaned_data["priority"].upper()]

@@ -19,6 +19,7 @@ urlpatterns = [
     path("runs/<int:pk>/start/", runs.RunStart.as_view(), name="run-start"),
     path("runs/<int:pk>/cancel/", runs.RunCancel.as_view(), name="run-cancel"),
     path("runs/<int:pk>/retry/", runs.RunRetry.as_view(), name="run-retry"),
+    path("runs/<int:pk>/priority/", runs.RunPriority.as_view(), name="run-priority"),
     path("runs/<int:pk>/delete/", runs.RunDelete.as_view(), name="run-delete"),
     path("adapters/", adapters.AdapterList.as_view(), name="adapter-list"),
     path("adapters/<int:pk>/", adapters.AdapterDetail.as_view(), name="adapter-detail"),

@@ -14,6 +14,23 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 RECENT = timedelta(days=30)
 
 
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+TIMES = ("never", "once", "twice", "three times")
+
+
+def ordinal(value: int) -> str:
+    """third; beyond ten 11th, 22nd"""
+    if 1 <= value <= len(ORDINALS):
+        return ORDINALS[value - 1]
+    ending = "th" if value % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{ending}"
+
+
+def times(count: int) -> str:
+    """twice; beyond three 7 times"""
+    return TIMES[count] if count < len(TIMES) else f"{count} times"
+
+
 def signed(text: str) -> str:
     """A true minus sign instead of a hyphen."""
     return text.replace("-", MINUS, 1) if text.startswith("-") else text

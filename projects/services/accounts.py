@@ -36,8 +36,11 @@ def count_new_account(address: str) -> None:
 
 
 @transaction.atomic
-def create_account(*, email: str, password: str, name: str = "") -> User:
-    """A new person. The address must be free, however it is written, and the password good enough."""
+def create_account(*, email: str, password: str, name: str = "", is_staff: bool = False) -> User:
+    """A new person. The address must be free, however it is written, and the password good enough.
+
+    Staff run the installation; no door of the web makes them.
+    """
     user = User(email=User.objects.normalize_email(email), name=name)
     _check_password(password, user)
     taken = Invalid(
@@ -47,7 +50,7 @@ def create_account(*, email: str, password: str, name: str = "") -> User:
         raise taken
     try:
         with transaction.atomic():
-            return User.objects.create_user(email, password, name=name)
+            return User.objects.create_user(email, password, name=name, is_staff=is_staff)
     except IntegrityError as error:
         raise taken from error
 

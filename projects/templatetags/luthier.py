@@ -71,6 +71,11 @@ def count(value: Any) -> str:
 
 
 @register.filter
+def times(value: Any) -> str:
+    return shown(formatting.times, value)
+
+
+@register.filter
 def short_hash(value: Any) -> str:
     return shown(formatting.short_hash, value)
 

@@ -10,7 +10,7 @@ from django.urls.resolvers import RegexPattern
 from rest_framework.views import APIView
 
 from projects.domain.permissions import Permission
-from projects.pages import ProjectPage
+from projects.pages import InstallationPage, ProjectPage
 
 SAFE = ("get", "head", "options")
 ABSENT = {"int": 999_999, "slug": "no-such-thing", "str": "no-such-thing", "path": "no/such/thing"}
@@ -34,6 +34,10 @@ class Address:
     @property
     def is_page(self) -> bool:
         return isinstance(self.cls, type) and issubclass(self.cls, ProjectPage)
+
+    @property
+    def is_installation_page(self) -> bool:
+        return isinstance(self.cls, type) and issubclass(self.cls, InstallationPage)
 
     @property
     def is_api(self) -> bool:

@@ -9,8 +9,9 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from projects.access import Service
+from projects.access import OperatorService, Service
 from projects.api.permissions import ServicePermission
+from projects.api.workers import InstallationPermission
 from projects.domain.permissions import GRANTS, Permission, Role
 from projects.models import ApiToken
 from projects.services import tokens
@@ -30,6 +31,12 @@ PUBLIC = {
 }
 # Signed-in people, outside any project.
 PERSONAL = {"project-list", "project-create", "password-change", "api-me", "api-projects", "api-schema", "api-docs"}
+# The installation's own: for members of any project, their writes for operators. tests/integration/test_workers_page.py
+# comes to them as a stranger, a member, an operator and a token.
+INSTALLATION = {
+    "worker-list", "worker-status", "host-drain", "host-resume", "host-forget",
+    "api-workers", "api-worker", "api-worker-drain", "api-worker-resume", "api-queues",
+}  # fmt: skip
 
 ALL = addresses()
 INSIDE = [address for address in ALL if address.in_project and address.name not in PUBLIC]
@@ -51,8 +58,10 @@ def by_name(found):
 @by_name(ALL)
 def test_every_address_is_guarded(address):
     guarded = address.is_page or (address.is_api and ServicePermission in address.cls.permission_classes)
+    own = address.is_installation_page or (address.is_api and InstallationPermission in address.cls.permission_classes)
 
-    assert guarded or address.name in PUBLIC or address.name in PERSONAL, f"{address.route} has no guard"
+    assert own == (address.name in INSTALLATION)
+    assert guarded or own or address.name in {*PUBLIC, *PERSONAL}, f"{address.route} has no guard"
     assert not (guarded and not address.in_project), "a guard that asks for a project needs one in the address"
     assert address.name, f"{address.route} has no name"
 
@@ -65,7 +74,16 @@ def test_names_are_unique_and_kebab():
 
 
 def test_the_lists_of_exceptions_name_what_exists():
-    assert (set(PUBLIC) | PERSONAL) - {address.name for address in ALL} == set()
+    assert (set(PUBLIC) | PERSONAL | INSTALLATION) - {address.name for address in ALL} == set()
+
+
+@pytest.mark.parametrize("name", sorted(INSTALLATION))
+def test_a_write_of_the_installation_is_for_operators(name):
+    address = next(address for address in ALL if address.name == name)
+
+    for method in address.methods - set(SAFE):
+        service = address.cls.services[address.actions[method]] if address.is_api else address.cls.service
+        assert isinstance(service, OperatorService)
 
 
 @by_name(PAGES)
@@ -121,7 +139,7 @@ def test_without_signing_in_nobody_gets_in(address, people):
             assert answer["Location"].startswith("/sign-in/")
 
 
-@pytest.mark.parametrize("name", sorted(PERSONAL))
+@pytest.mark.parametrize("name", sorted(PERSONAL | INSTALLATION))
 def test_personal_addresses_ask_who_is_there(name):
     address = next(address for address in ALL if address.name == name)
 

@@ -30,7 +30,7 @@ def make_host(name: str, *, queues=("cpu", "gpu"), places=None, silent=0.0, card
     beat = leases.database_time() - timedelta(seconds=silent)
     load = {
         "cpu": 0.42, "cpus": 16, "memory_used": 48 * 10**9, "memory_total": 128 * 10**9,
-        "disk_free": 410 * 10**9, "disk_total": 980 * 10**9,
+        "disk_free": 410 * 10**9, "disk_used": 570 * 10**9, "disk_total": 980 * 10**9,
     }  # fmt: skip
     host = Host.objects.create(name=name, beat_at=beat, **({"load": load} | fields))
     if places is None:

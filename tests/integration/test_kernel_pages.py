@@ -11,6 +11,7 @@ from projects import access
 from projects.access import Service
 from projects.domain.errors import Refused
 from projects.domain.permissions import Permission, Role
+from projects.domain.states import JobState
 from projects.models import AuditEvent, Membership, User
 from projects.services import people
 from projects.services import projects as services
@@ -137,14 +138,16 @@ def test_every_answer_forbids_frames_and_inline_scripts(client, address):
 
 def test_health_tells_whether_the_database_answers(client, monkeypatch):
     assert client.get("/health/live").json() == {"status": "ok"}
-    assert client.get("/health/ready").json() == {"status": "ok", "database": "ok"}
+    never = {"age_seconds": None, "late": True}
+    ready = client.get("/health/ready").json()
+    assert ready == {"status": "ok", "database": "ok", "canaries": {"cpu": never, "gpu": never}}
 
-    def away():
+    def away(self, *args, **kwargs):
         raise OperationalError("could not connect")
 
-    monkeypatch.setattr("projects.views.health.connection.cursor", away)
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", away)
     answer = client.get("/health/ready")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert client.get("/health/live").status_code == 200
 
 
@@ -207,12 +210,10 @@ def test_of_two_moves_of_one_row_the_slower_is_refused(project, toys, tmp_path):
     make_kind(tmp_path)
     toy = make_toy(project)
     stale = type(toy).objects.get(pk=toy.pk)
-    state = type(toy).machine.moves
-    queued = next(iter(state[next(iter(state))]))
 
-    move(toy, queued, actor="anna@example.org", reason="first")
+    move(toy, JobState.QUEUED, actor="anna@example.org", reason="first")
     with pytest.raises(JustChanged, match="Reload"):
-        move(stale, queued, actor="berta@example.org")
+        move(stale, JobState.QUEUED, actor="berta@example.org")
 
     event = AuditEvent.objects.get(action="toy.queued")
     assert (event.actor, event.reason, event.detail) == ("anna@example.org", "first", {"from": "draft"})

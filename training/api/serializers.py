@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from projects.api.serializers import StrictSerializer
+from projects.domain.turns import Priority
+from projects.selectors import queue
 from training.domain import recipe as recipes
 from training.domain.recipe import KNOBS, Knob
 from training.models import Adapter, BaseModelVersion, Run
@@ -99,6 +102,24 @@ class ProjectionSerializer(serializers.Serializer):
     why = serializers.CharField()
 
 
+class WaitingSerializer(serializers.Serializer):
+    """Why a run does not run: `ahead` jobs go first; a slot is expected to be free in `free_in` seconds."""
+
+    code = serializers.CharField()
+    reason = serializers.CharField(source="text")
+    ahead = serializers.IntegerField(allow_null=True)
+    free_in = serializers.FloatField(allow_null=True)
+
+
+PRIORITIES = [(one.name.lower(), one.name.title()) for one in Priority]
+
+
+class PrioritySerializer(StrictSerializer):
+    """`high` is for owners: it goes ahead of every other project."""
+
+    priority = serializers.ChoiceField(PRIORITIES)
+
+
 class RunSerializer(serializers.ModelSerializer):
     created_by = serializers.EmailField(source="created_by.email")
     started_by = serializers.EmailField(source="started_by.email", allow_null=True, default=None)
@@ -107,13 +128,24 @@ class RunSerializer(serializers.ModelSerializer):
     cost = serializers.DecimalField(source="booked", max_digits=14, decimal_places=6, allow_null=True, default=None)
     recipe = RecipeSerializer()
     progress = TrainingProgressSerializer()
+    priority = serializers.SerializerMethodField()
+    waiting = serializers.SerializerMethodField()
+
+    def get_priority(self, run: Run) -> str:
+        return Priority(max(-1, min(1, run.priority))).name.lower()
+
+    @extend_schema_field(WaitingSerializer(allow_null=True))
+    def get_waiting(self, run: Run) -> dict[str, Any] | None:
+        """Null while it does not wait. A list has looked at the queue once for all of its runs."""
+        why = getattr(run, "waiting", None) if hasattr(run, "waiting") else queue.reason(run)
+        return WaitingSerializer(why).data if why else None
 
     class Meta:
         model = Run
         fields = [
             "id", "name", "method", "base", "dataset_version", "parent_adapter", "recipe", "device", "total_steps",
-            "step", "tokens_seen", "checkpoint_step", "last_loss", "cost", "adapter", "attempt", "created_by",
-            "started_by", "created_at", *JOB_FIELDS,
+            "step", "tokens_seen", "checkpoint_step", "last_loss", "cost", "adapter", "attempt", "infra_failures",
+            "priority", "waiting", "place", "created_by", "started_by", "created_at", *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields
 

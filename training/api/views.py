@@ -17,7 +17,8 @@ from projects.api.serializers import EmptySerializer, ReasonSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from projects.domain.errors import Invalid, Refused
 from projects.domain.states import JobState
-from training import archives, selectors, services
+from projects.domain.turns import Priority
+from training import archives, pages, selectors, services
 from training.api import serializers as shapes
 from training.models import Adapter, BaseModelVersion, Run
 
@@ -83,6 +84,7 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
         "start": services.start_run,
         "cancel": services.cancel_run,
         "retry": services.retry_run,
+        "priority": services.set_priority,
         "destroy": services.delete_run,
     }
 
@@ -97,6 +99,11 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
     def list(self, request: Any, **kwargs: Any) -> Response:
         """Runs of the project, the newest first."""
         return super().list(request, **kwargs)
+
+    def paginate_queryset(self, queryset: QuerySet[Run]) -> Any:
+        page = super().paginate_queryset(queryset)
+        pages.tell_reasons(page or [])
+        return page
 
     @extend_schema(responses={200: shapes.RunDetailSerializer})
     def retrieve(self, request: Any, **kwargs: Any) -> Response:
@@ -149,6 +156,13 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
         """A new attempt of the same spec, from its newest whole checkpoint. Its cost is held again."""
         fields = checked(shapes.RetryRunSerializer, request)
         return self.shown(self.services["retry"](self.get_object(), by=request.user, **fields), 202)
+
+    @extend_schema(request=shapes.PrioritySerializer, responses={200: shapes.RunDetailSerializer})
+    @action(detail=True, methods=["post"])
+    def priority(self, request: Any, **kwargs: Any) -> Response:
+        """Let a run that waits go earlier or later."""
+        chosen = Priority[checked(shapes.PrioritySerializer, request)["priority"].upper()]
+        return self.shown(self.services["priority"](self.get_object(), by=request.user, priority=chosen), 200)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Any, **kwargs: Any) -> Response:

@@ -9,6 +9,7 @@ from training.pages.runs import (
     run_facts,
     run_figures,
     run_status,
+    tell_reasons,
 )
 from training.pages.seen import row_page, seen_page, tabs
 
@@ -24,4 +25,5 @@ __all__ = [
     "run_status",
     "seen_page",
     "tabs",
+    "tell_reasons",
 ]

@@ -1,5 +1,6 @@
 """What the pages of training show: rows and figures put together."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from projects import contributions
 from projects.contributions import Figure, Node
 from projects.domain.states import JobState
 from projects.models import Project
+from projects.selectors import queue
 from training import charts, selectors
 from training.domain import tokens
 from training.domain.recipe import KNOBS, Knob, Recipe
@@ -26,6 +28,14 @@ def run_status(run: Run, now: datetime) -> dict[str, Any]:
         "compared": selectors.predicted_against_actual(run, now),
         "adapter": getattr(run, "adapter", None),
     }
+
+
+def tell_reasons(runs: Iterable[Run]) -> None:
+    """Give every run of a list that waits its reason, looking at the queue once."""
+    shown = list(runs)
+    reasons = queue.reasons(shown)
+    for run in shown:
+        run.waiting = reasons.get((run.job_label, run.pk))  # type: ignore[attr-defined]
 
 
 def run_figures(run: Run) -> list[dict[str, Any]]:

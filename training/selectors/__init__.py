@@ -6,7 +6,7 @@ from training.selectors.adapters import (
     rank_summary,
 )
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
-from training.selectors.live import Live, live, log_tail
+from training.selectors.live import Live, live, log_tail, remaining
 from training.selectors.needs import needs
 from training.selectors.projections import (
     fits_method,
@@ -57,6 +57,7 @@ __all__ = [
     "projection",
     "rank_summary",
     "ready_bases",
+    "remaining",
     "runs",
     "seen_anywhere",
     "seen_job",

@@ -5,7 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from projects.domain.states import JobState
+from projects import jobs
+from projects.domain.states import WAITS_FOR_PEOPLE, JobState
+from projects.domain.waiting import Why
+from projects.selectors import queue
 from training.domain import metrics
 from training.domain.failures import Failure, explain
 from training.models import Run
@@ -28,6 +31,7 @@ class Live:
     cost: Decimal
     elapsed: float
     failure: Failure | None
+    waiting: Why | None = None
 
     @property
     def is_over(self) -> bool:
@@ -36,12 +40,9 @@ class Live:
 
 def live(run: Run, now: datetime) -> Live:
     _, losses = reading.curve(run, "loss")
-    tone, verdict = _verdict(run, losses)
-    recent = list(
-        run.metrics.filter(name="tokens_per_second", seconds__gt=0)
-        .order_by("-step")
-        .values_list("step", "seconds", "value")
-    )[:RECENT_POINTS][::-1]
+    waiting = queue.reason(run) if run.state in {JobState.QUEUED, *WAITS_FOR_PEOPLE} else None
+    tone, verdict = ("waiting", waiting.whole) if waiting else _verdict(run, losses)
+    recent = _recent(run)
     end = run.finished_at or now
     return Live(
         run=run,
@@ -53,7 +54,26 @@ def live(run: Run, now: datetime) -> Live:
         cost=reading.cost_so_far(run, now),
         elapsed=(end - run.started_at).total_seconds() if run.started_at else 0.0,
         failure=explain(run.error_code) if run.state == JobState.FAILED else None,
+        waiting=waiting,
     )
+
+
+def remaining(run: Run, now: datetime) -> float | None:
+    """Seconds until a run is expected to end: at its pace, and before it has one as it was projected."""
+    recent = _recent(run)
+    eta = _eta(run, [row[0] for row in recent], [row[1] for row in recent])
+    if eta is not None:
+        return eta.middle
+    projected = run.projection.get("seconds", {}).get("p50")
+    if projected is None or run.started_at is None:
+        return jobs.by_progress(run, now)
+    return max(0.0, projected - (now - run.started_at).total_seconds())
+
+
+def _recent(run: Run) -> list[tuple[int, float, float]]:
+    """Step, seconds since the start and pace of the newest points, the oldest of them first."""
+    points = run.metrics.filter(name="tokens_per_second", seconds__gt=0).order_by("-step")
+    return list(points.values_list("step", "seconds", "value")[:RECENT_POINTS])[::-1]
 
 
 def _eta(run: Run, steps: list[int], seconds: list[float]) -> metrics.Eta | None:

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 
 from datasets_app.models import DatasetVersion, Overlap
-from projects.domain import money
+from projects.domain import formatting, money
+from projects.domain.states import Outcome
 from projects.models import Attempt, LedgerEntry, Project
 from training.domain import projection as projecting
 from training.models import MetricPoint, Run
@@ -20,11 +21,21 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class AttemptCost:
-    """One attempt and what it cost; an open one costs what its time so far is worth."""
+    """One claim of a run and what it cost; an open one costs what its time so far is worth.
+
+    `lost` are the workers that the same attempt of a person had lost before.
+    """
 
     attempt: Attempt
     seconds: float
     amount: Decimal
+    lost: int = 0
+
+    @property
+    def title(self) -> str:
+        """“Attempt 2, third start”: what a person asked for, and how often workers began with it."""
+        start = self.attempt.start
+        return f"Attempt {self.attempt.asked}" + (f", {formatting.ordinal(start)} start" if start > 1 else "")
 
 
 def runs(project: Project) -> QuerySet[Run]:
@@ -71,18 +82,24 @@ def all_curves(run: Run, only: str | None = None) -> dict[str, tuple[list[int], 
 
 def attempts(run: Run, now: datetime) -> list[AttemptCost]:
     """All attempts, the newest first, with the ledger's amount or, while one runs, the price of its time so far."""
-    rows = Attempt.objects.filter(job_label=LABEL, job_id=run.pk).select_related("ledger_entry").order_by("-number")
-    return [_priced(row, run.project, now) for row in rows]
+    rows = Attempt.objects.filter(job_label=LABEL, job_id=run.pk).select_related("ledger_entry").order_by("number")
+    lost: dict[int, int] = defaultdict(int)
+    priced = []
+    for row in rows:
+        priced.append(_priced(row, run.project, now, lost[row.asked]))
+        lost[row.asked] += row.outcome == Outcome.LOST
+    return priced[::-1]
 
 
-def _priced(attempt: Attempt, project: Project, now: datetime) -> AttemptCost:
+def _priced(attempt: Attempt, project: Project, now: datetime, lost: int) -> AttemptCost:
     entry = getattr(attempt, "ledger_entry", None)
     seconds = attempt.seconds
     if seconds is None:
         seconds = (now - attempt.started_at).total_seconds()
     if entry is not None:
-        return AttemptCost(attempt, seconds, entry.amount)
-    return AttemptCost(attempt, seconds, money.amount(money.hours(seconds), project.hour_price(attempt.device)))
+        return AttemptCost(attempt, seconds, entry.amount, lost)
+    amount = money.amount(money.hours(seconds), project.hour_price(attempt.device))
+    return AttemptCost(attempt, seconds, amount, lost)
 
 
 def cost_so_far(run: Run, now: datetime) -> Decimal:

@@ -2,7 +2,7 @@
 
 from training.services.adapters import delete_adapter
 from training.services.bases import delete_base, register_base, retry_base
-from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, start_run
+from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
 from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "register_base",
     "retry_base",
     "retry_run",
+    "set_priority",
     "show_row",
     "start_run",
 ]

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
 from datasets_app import services as datasets
 from datasets_app.models import DatasetVersion
-from projects import budgeting, leases, transitions
+from projects import access, budgeting, leases, transitions, turns
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
 from projects.domain.states import WAITS_FOR_PEOPLE, JobState
+from projects.domain.turns import Priority
 from projects.models import Project, User
 from training import selectors
 from training.domain import tokens
@@ -120,6 +122,15 @@ def retry_run(run: Run, *, by: User, budget_reason: str = "") -> Run:
     if not run.base.is_ready:
         raise Refused(f"The base model {run.base} is not ready.", code="base_not_ready")
     budgeting.queue_or_ask(run, by=by, amount=_p90(run.projection), reason=budget_reason)
+    return run
+
+
+@requires(Permission.RUN_START)
+def set_priority(run: Run, *, by: User, priority: Priority) -> Run:
+    """Let a run that waits go earlier or later. Ahead of other projects is for owners to decide."""
+    if priority is Priority.HIGH and not access.may(by, Permission.PROJECT_MANAGE, run.project):
+        raise PermissionDenied("High priority puts a run ahead of every other project's. Ask an owner of this project.")
+    turns.set_priority(run, priority, actor=by.email)
     return run
 
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
-from projects.domain.errors import Refused
+from projects.domain.errors import Invalid, Refused
 from projects.domain.states import JobState
 from projects.forms import add_refusal
 from projects.pages import ProjectPage
@@ -27,8 +27,10 @@ class RunList(ProjectPage):
         state = request.GET.get("state", "")
         if state in set(JobState):
             runs = runs.filter(state=state)
+        page = Paginator(runs, PAGE).get_page(request.GET.get("page"))
+        pages.tell_reasons(page.object_list)
         context = {
-            "page": Paginator(runs, PAGE).get_page(request.GET.get("page")),
+            "page": page,
             "state": state,
             "states": [one.value for one in JobState],
             "has_bases": selectors.ready_bases(self.project).exists(),
@@ -156,6 +158,19 @@ class RunRetry(RunPage):
 
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         return redirect(self.service(self.run(pk), by=request.user))
+
+
+class RunPriority(RunPage):
+    service = services.set_priority
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        form = forms.PriorityForm(request.POST)
+        if not form.is_valid():
+            raise Invalid("Choose low, normal or high.", code="unknown_priority", field="priority")
+        run = self.service(self.run(pk), by=request.user, priority=form.chosen)
+        messages.success(request, f"{run} now waits with {form.chosen.name.lower()} priority.")
+        return redirect(run)
 
 
 class RunDelete(RunPage):

@@ -1,4 +1,4 @@
-"""Make the first account. Everybody after that comes by invitation."""
+"""Make the first account, which also runs the installation. Everybody after that comes by invitation."""
 
 import getpass
 import secrets
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         password = given or secrets.token_urlsafe(12)
         try:
             validate_email(email)
-            user = accounts.create_account(email=email, password=password, name=name)
+            user = accounts.create_account(email=email, password=password, name=name, is_staff=True)
         except ValidationError as error:
             raise CommandError(f"{email} is no e-mail address.") from error
         except Refused as error:
