@@ -1,14 +1,15 @@
 """Claim, heartbeat, fence and end of background work. Time is the database's, since hosts disagree."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 
 from projects import booking, faults, jobs, turns, waking
+from projects.clock import database_time
 from projects.domain import phases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
@@ -22,15 +23,6 @@ WORKER_LOST = ("worker_lost", "The worker stopped answering.")
 
 class LostLease(Exception):
     """This worker was given up for dead and the job is somebody else's: write nothing more."""
-
-
-def database_time() -> datetime:
-    """The database's clock. Read before it is used in an update, so a lease errs on the short side."""
-    if connection.vendor == "sqlite":
-        return datetime.now(UTC)  # in this very process, so it is this machine's clock anyway
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
 
 
 def lease_end(now: datetime) -> datetime:
