@@ -92,6 +92,8 @@ POINTS = {
     "checkpoints.renamed": "A checkpoint is in its place; its folder is not flushed.",
     "checkpoints.before_forget": "A new checkpoint stands; older ones are about to go.",
     "checkpoints.committed": "A checkpoint stands and nobody has been told.",
+    "checkpoints.taken_over": "A new attempt has said that it is the one to save from now on.",
+    "checkpoints.before_restart": "A person chose where to go on; what lies beyond is not removed.",
     "checkpoints.before_sweep": "A new attempt is about to remove what dead ones left half-written.",
     "engine.loaded": "The engine has read its spec and looked for a checkpoint; nothing is trained.",
     "engine.trained": "All steps are done; no adapter is written.",

@@ -58,6 +58,7 @@ def test_sft_teaches_routing_and_leaves_a_clean_adapter(engine, routing, tmp_pat
         "device_name": "",
         "total": 252,
         "resumed_from": 0,
+        "refused": {},
     }
     assert told.losses[252] < 0.1 < told.losses[1]
     assert told.one("data")["trained_tokens"] < told.one("data")["tokens"] / 2  # the answers only
@@ -118,6 +119,9 @@ def test_a_killed_run_goes_on_from_a_whole_checkpoint_and_ends_bit_for_bit_the_s
     assert resumed.losses == {step: loss for step, loss in whole.losses.items() if step > (10 if torn else 20)}
     assert resumed.one("result")["tokens"] == whole.one("result")["tokens"]
     assert sorted(path.name for path in Path(lost.checkpoint_dir).iterdir()) == ["ckpt-10", "ckpt-20"]
+    assert resumed.one("started")["refused"] == (
+        {"20": "adapter_model.safetensors has another checksum"} if torn else {}
+    )
 
 
 def test_sigterm_saves_what_was_done_and_exits_143(engine, routing):

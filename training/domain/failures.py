@@ -1,6 +1,8 @@
 """Why runs fail, in plain words, and what to do about each."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -226,3 +228,13 @@ def explain(code: str) -> Failure:
     return FAILURES.get(code) or Failure(
         code, "The work did not finish.", "Read the message and the end of the log, then retry."
     )
+
+
+_SITE_PACKAGES = re.compile(r"(?:/[\w.+~-]+)+/(?:site|dist)-packages/")
+_LIBRARY = re.compile(r"(?:/[\w.+~-]+)+/lib/python3\.\d+/")
+
+
+def shorten(text: str) -> str:
+    """A traceback without the places of the machine it happened on: files are named as the packages name them."""
+    text = _LIBRARY.sub("python/", _SITE_PACKAGES.sub("", text))
+    return text.replace(f"{Path(__file__).parents[2]}/", "")

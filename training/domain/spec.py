@@ -11,6 +11,9 @@ from projects.domain.errors import Invalid
 from training.domain.recipe import Recipe
 
 VERSION = 1
+OF_ATTEMPT = (
+    "output_dir", "checkpoint_dir", "device", "full_check", "fence", "start_at", "checkpoints", "grace_seconds",
+)  # fmt: skip
 
 
 class BadSpec(Invalid):
@@ -59,11 +62,16 @@ class RunSpec:
     recipe: Recipe
     parent: ParentRef | None = None
     packages: dict[str, str] = field(default_factory=dict)
-    # Where this attempt works. Filled by the worker; not part of what is frozen.
+    # Where and how this attempt works. Filled by the worker; not part of what is frozen.
     output_dir: str = ""
     checkpoint_dir: str = ""
     device: str = "auto"
     full_check: bool = False
+    fence: int = 0
+    start_at: int | None = None  # the checkpoint that a person chose; None is the newest whole one, 0 the start
+    # By step, the sha256 of the manifest as the database knows it.
+    checkpoints: dict[str, str] = field(default_factory=dict)
+    grace_seconds: float = 0  # what it is given to save when it is stopped; 0 is not known
     version: int = VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,7 +80,7 @@ class RunSpec:
     def frozen(self) -> dict[str, Any]:
         """The spec without the places it runs at: equal for every attempt."""
         raw = self.as_dict()
-        for key in ("output_dir", "checkpoint_dir", "device", "full_check"):
+        for key in OF_ATTEMPT:
             del raw[key]
         for part in filter(None, (raw["base"], raw["data"], raw["parent"])):
             del part["path"]

@@ -17,6 +17,7 @@ IGNORED = -100  # the label that TRL leaves out of the loss
 NAMED_ROWS = 20
 
 Row = dict[str, Any]
+Example = dict[str, list[int]]
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -84,7 +85,8 @@ def pair(chat: ChatTokenizer, row: Row) -> Pair:
 class Prepared:
     """What is trained on, and what was done to the rows on the way."""
 
-    examples: list[dict[str, list[int]]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)  # which row each example is
     dropped: list[int] = field(default_factory=list)
     cut: list[int] = field(default_factory=list)
     unshowable: list[int] = field(default_factory=list)
@@ -116,13 +118,16 @@ class Preparer:
         if (row["kind"] == "preference") != preference:
             wanted = "preference rows" if preference else "chats or plain text"
             raise EngineError(
-                f"Row {row['index']} is of kind {row['kind']}; this method needs {wanted}.", code="wrong_kind"
+                f"Row {row['index']} is of kind {row['kind']}; this method needs {wanted}.",
+                code="wrong_kind",
+                where={"rows": [row["index"]]},
             )
         try:
             self._add_pair(row) if preference else self._add_sequence(row)
         except Unshowable as problem:
             if self.cut == Cut.REFUSE or problem.failure == "template_forbidden":
-                raise EngineError(f"Row {row['index']}: {problem}", code=problem.failure) from problem
+                where = {"rows": [row["index"]]}
+                raise EngineError(f"Row {row['index']}: {problem}", code=problem.failure, where=where) from problem
             self.done.unshowable.append(row["index"])
 
     def _add_sequence(self, row: Row) -> None:
@@ -134,7 +139,7 @@ class Preparer:
             self.done.untrained.append(row["index"])
             return
         labels = [token if flag else IGNORED for token, flag in zip(ids, trained, strict=True)]
-        self.done.examples.append({"input_ids": ids, "labels": labels})
+        self._keep(row, {"input_ids": ids, "labels": labels})
         self.done.last_turn_only += found.last_turn_only
         self.done.tokens += len(ids)
         self.done.trained_tokens += sum(trained)
@@ -149,9 +154,13 @@ class Preparer:
         if not chosen or not rejected:
             self.done.untrained.append(row["index"])
             return
-        self.done.examples.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
+        self._keep(row, {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
         self.done.tokens += 2 * len(prompt) + len(chosen) + len(rejected)
         self.done.trained_tokens += len(chosen) + len(rejected)
+
+    def _keep(self, row: Row, example: Example) -> None:
+        self.done.examples.append(example)
+        self.done.rows.append(row["index"])
 
     def _fits(self, row: Row, length: int) -> bool:
         """True when the row is to be used; a row that is too long is refused, dropped or noted as cut."""
@@ -162,6 +171,7 @@ class Preparer:
                 f"Row {row['index']} has {length} tokens and the longest allowed is {self.limit}. "
                 "Raise the longest row, or decide to leave such rows out or to cut them.",
                 code="answer_cut",
+                where={"rows": [row["index"]], "longest_row": row["index"], "longest_tokens": length},
             )
         if self.cut == Cut.DROP:
             self.done.dropped.append(row["index"])

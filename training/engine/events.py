@@ -18,13 +18,14 @@ class EngineError(Refused):
 
     code = "internal"
 
-    def __init__(self, message: str, *, code: str, detail: str = "") -> None:
+    def __init__(self, message: str, *, code: str, detail: str = "", where: dict[str, Any] | None = None) -> None:
         super().__init__(message, code=code)
         self.detail = detail
+        self.where = where or {}  # the step, the rows, the longest of them: whatever is known
 
 
-class Stopped(Exception):
-    """SIGTERM has come and what could be saved is saved."""
+class Stopped(BaseException):
+    """SIGTERM has come and what could be saved is saved. Like Ctrl-C, it passes through libraries that catch errors."""
 
 
 _claimed: list[TextIO] = []
@@ -69,6 +70,7 @@ def run_child(body: Callable[[str], None], argv: list[str], usage: str) -> int:
     except Stopped:
         return EXIT_STOPPED
     except Refused as refusal:
-        emit("failed", code=refusal.code, message=str(refusal), detail=getattr(refusal, "detail", ""))
+        known = {name: getattr(refusal, name, "") for name in ("detail", "where")}
+        emit("failed", code=refusal.code, message=str(refusal), **known)
         return EXIT_FAILED
     return 0

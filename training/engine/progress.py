@@ -3,18 +3,23 @@
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
 from training.domain.recipe import Recipe
+from training.engine import randomness
 from training.engine.events import EngineError, emit, log
+from training.engine.stopping import StopTime
 from training.engine.watch import StopFlag
 
 STATE = "luthier.json"
 SHOWN_POINTS = 300
 CHECKPOINT_SECONDS = 300
+RETRY_SECONDS = 60  # after a save that failed
+ALIVE_SECONDS = 10  # a step may take minutes; somebody who watches must see that it works
 # Names that the trainer uses → names of our metrics.
 METRICS = {
     "loss": "loss",
@@ -36,41 +41,97 @@ class Progress(TrainerCallback):
     The trainer itself logs every step, so that no average of its own is lost when a run is resumed in mid-window.
     """
 
-    def __init__(self, recipe: Recipe, stop: StopFlag) -> None:
-        self.recipe, self.stop = recipe, stop
+    def __init__(self, recipe: Recipe, stop: StopFlag, *, grace_seconds: float = 0) -> None:
+        self.recipe, self.stop, self.grace_seconds = recipe, stop, grace_seconds
+        self.stop_time = StopTime()
         self.window: list[dict[str, float]] = []
         self.tokens_before = 0  # of earlier attempts, whose trainer counted from zero
         self.tokens = 0
         self.told_tokens = 0
         self.every = 1
         self.final_loss: float | None = None
-        self.saved_at = self.told_at = self.started_at = time.monotonic()
+        self.step = self.total = self.saved_step = 0
+        self.saved_at = self.told_at = self.alive_at = time.monotonic()
+        self.batches: list[tuple[Mapping[str, Any], Any]] = []  # of the step that is being taken, each with its loss
+        self.after_step: randomness.State | None = None  # what a checkpoint of the last whole step must hold
 
-    def load(self, checkpoint: Path) -> None:
+    # What a checkpoint holds besides the trainer's own
+
+    def load(self, checkpoint: Path, step: int) -> None:
         state = json.loads((checkpoint / STATE).read_text())
-        self.window, self.tokens_before = state["window"], state["tokens"]
+        self.window, self.tokens_before, self.final_loss = state["window"], state["tokens"], state["final_loss"]
         self.tokens = self.told_tokens = self.tokens_before
+        self.step = self.saved_step = step
 
     def save(self, checkpoint: Path) -> None:
-        (checkpoint / STATE).write_text(json.dumps({"window": self.window, "tokens": self.tokens}))
-        self.saved_at = time.monotonic()
+        state = {"window": self.window, "tokens": self.tokens, "final_loss": self.final_loss}
+        (checkpoint / STATE).write_text(json.dumps(state))
+
+    def saved(self, step: int) -> None:
+        self.saved_step, self.saved_at = step, time.monotonic()
+
+    def not_saved(self) -> None:
+        """Try again before long, but not at every step: a full disk is slow to find out about."""
+        self.saved_at = time.monotonic() - self.interval + min(RETRY_SECONDS, self.interval)
+
+    # What the trainer calls
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.stop.look()
+        self.stop.defer()  # from here on there is something to save
         self.every = math.ceil(state.max_steps / SHOWN_POINTS)
-        self.saved_at = self.told_at = self.started_at = time.monotonic()
+        self.step, self.total = state.global_step, state.max_steps
+        self.saved_at = self.told_at = self.alive_at = time.monotonic()
+        self.stop_time.begin()
         emit("progress", phase="training", done=state.global_step, total=state.max_steps)
 
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.batches = []
+
+    def begin_batch(self, batch: Mapping[str, Any]) -> None:
+        self.batches.append((batch, None))
+
+    def end_batch(self, loss: Any) -> None:
+        self.batches[-1] = (self.batches[-1][0], loss)
+        now = time.monotonic()
+        if now - self.alive_at >= ALIVE_SECONDS:
+            self.alive_at = now
+            emit("progress", phase="training", done=self.step, total=self.total)
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Within a step: its batches so far are given up, and the step before it is what is saved."""
+        self.stop_time.look()
+        if self.stop.asked:
+            control.should_training_stop = True
+            control.should_save = state.global_step > self.saved_step
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.stop_time.look()
+        self.step = state.global_step
+        self.after_step = randomness.capture() if args.gradient_accumulation_steps > 1 else None
         last = state.global_step >= state.max_steps
         if self.stop.asked:
             control.should_save = control.should_training_stop = True
         elif not last and self._checkpoint_due(state.global_step):
             control.should_save = True
 
+    def rewind(self) -> None:
+        """Random numbers as they were after the last whole step, for that is what is saved."""
+        if self.after_step is not None:
+            randomness.restore(self.after_step)
+
     def _checkpoint_due(self, step: int) -> bool:
         if self.recipe.checkpoint_steps:
             return step % self.recipe.checkpoint_steps == 0
-        return time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+        return time.monotonic() - self.saved_at >= self.interval
+
+    @property
+    def interval(self) -> float:
+        """Seconds between checkpoints; fewer where a host may not wait for the last one, but a tenth of the time at
+        most goes into saving."""
+        if not self.grace_seconds or self.stop_time.stop_seconds <= self.grace_seconds:
+            return CHECKPOINT_SECONDS
+        return min(CHECKPOINT_SECONDS, max(30.0, 10 * self.stop_time.save_seconds))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         if not logs or "loss" not in logs:
@@ -88,6 +149,17 @@ class Progress(TrainerCallback):
         if bad:
             raise EngineError(f"At step {step} the {bad[0].replace('_', ' ')} stopped being a number.", code="nan_loss")
 
+    def broken_batch(self) -> Mapping[str, Any] | None:
+        """The first batch of the step whose loss is no number, or else the one that was being worked on."""
+        for batch, loss in self.batches:
+            if loss is not None and not math.isfinite(float(loss)):
+                return batch
+        return self.batches[-1][0] if self.batches else None
+
+    def tell_stop_time(self) -> None:
+        if (needed := self.stop_time.news()) is not None:
+            emit("stop_time", stop_seconds=needed, step=self.stop_time.longest_step, save=self.stop_time.save_seconds)
+
     def _tell(self, step: int, total: int) -> None:
         now = time.monotonic()
         means = {
@@ -99,5 +171,6 @@ class Progress(TrainerCallback):
         pace = (self.tokens - self.told_tokens) / max(now - self.told_at, 1e-6)
         emit("metrics", step=step, total=total, values=means | {"tokens_per_second": pace}, tokens=self.tokens)
         emit("progress", phase="training", done=step, total=total)
+        self.tell_stop_time()
         log(f"step {step}/{total}  loss {means['loss']:.4f}  {pace:,.0f} tokens/s")
-        self.window, self.told_at, self.told_tokens = [], now, self.tokens
+        self.window, self.told_at, self.told_tokens, self.alive_at = [], now, self.tokens, now

@@ -2,20 +2,23 @@
 
 import random
 import time
-import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from projects import faults
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
-from training.engine import data, model
-from training.engine.checkpoints import Checkpoints
+from training.engine import blame, data, manifest, model
+from training.engine.checkpoints import Checkpoints, Found
 from training.engine.data import Prepared, Preparer
-from training.engine.events import EngineError, Stopped, emit, log
+from training.engine.events import EngineError, emit, log
+from training.engine.manifest import Origin
+from training.engine.naming import named
 from training.engine.versions import packages
 from training.engine.watch import StopFlag, die_with_parent
 
@@ -26,47 +29,51 @@ def main(spec_path: str) -> None:
     spec = RunSpec.load(Path(spec_path))
     stop = StopFlag().install()
     die_with_parent()
-    model.check_base(spec)
-    store = Checkpoints(Path(spec.checkpoint_dir), spec.digest)
-    store.sweep()
     try:
-        _run(spec, store, stop)
-    except (MemoryError, RuntimeError) as problem:
-        raise _named(problem) from problem
-    finally:
-        store.discard_staging()
+        model.check_base(spec)
+        known = {int(step): sha256 for step, sha256 in spec.checkpoints.items()}
+        store = Checkpoints(Path(spec.checkpoint_dir), Origin.of(spec), fence=spec.fence, known=known)
+        store.sweep()
+        store.take_over()
+        try:
+            _run(spec, store, stop)
+        finally:
+            store.discard_staging()
+    except (MemoryError, RuntimeError, OSError, SafetensorError) as problem:
+        raise named(problem) from problem
 
 
 def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     prepared = prepare(spec, stop)
     emit("progress", phase="loading", done=0, total=1)
+    begin = store.begin(spec.start_at)
     device = model.choose_device(spec.device)
     from training.engine import adapter, trainers
     from training.engine.progress import Progress
 
-    progress = Progress(spec.recipe, stop)
-    _seed(spec.recipe.seed, device)
+    progress = Progress(spec.recipe, stop, grace_seconds=spec.grace_seconds)
+    seed(spec.recipe.seed, device)
     trainer = trainers.build(spec, prepared, device, store, progress)
-    newest = store.newest()
-    if newest:
-        progress.load(newest[0])
-        log(f"going on from the checkpoint of step {newest[1]}")
+    if begin:
+        progress.load(begin.place, begin.step)
+        log(f"going on from the checkpoint of step {begin.step}")
     faults.point("engine.loaded")
-    if stop.asked:
-        raise Stopped
+    stop.look()
     emit(
         "started",
         device=device.kind,
         device_name=device.name,
-        total=_total_steps(trainer),
-        resumed_from=newest[1] if newest else 0,
+        total=total_steps(trainer),
+        resumed_from=begin.step if begin else 0,
+        refused={str(step): why for step, why in store.refused.items()},
     )
+    _warn_about_start(store, begin, spec)
+    progress.tell_stop_time()
     began = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(newest[0]) if newest else None)
-    if stop.asked:
-        raise Stopped
+    _train(trainer, progress, prepared, str(begin.place) if begin else None)
+    stop.look()
     faults.point("engine.trained")
-    outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, newest[1] if newest else 0)
+    outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, begin.step if begin else 0)
     emit("progress", phase="saving", done=0, total=1)
     made = adapter.write(trainer.model, spec, outcome)
     emit(
@@ -78,6 +85,27 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
         device_name=device.name,
         data=prepared.report(),
     )
+
+
+def _train(trainer: Any, progress: Any, prepared: Prepared, checkpoint: str | None) -> None:
+    """Train to the end or until told to stop; what breaks on the way is told with its step and rows."""
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except (MemoryError, RuntimeError) as problem:
+        raise named(problem, step=progress.step + 1, batch=progress.broken_batch(), prepared=prepared) from problem
+    except EngineError as failure:
+        if failure.code == "nan_loss":
+            failure.where = blame.where(progress.broken_batch(), prepared, progress.step)
+        raise
+
+
+def _warn_about_start(store: Checkpoints, begin: Found | None, spec: RunSpec) -> None:
+    """A start that is not what one would expect is told, not hidden in the log."""
+    if store.refused and begin is None and spec.start_at is None:
+        emit("warning", code="no_checkpoint", message="No checkpoint is whole, so the run starts from the beginning.")
+    if begin and (other := manifest.otherwise(begin.place, store.origin)):
+        text = f"The checkpoint was saved with other versions ({other}); the last digits may differ from here on."
+        emit("warning", code="other_versions", message=text)
 
 
 def prepare(spec: RunSpec, stop: StopFlag) -> Prepared:
@@ -95,19 +123,18 @@ def prepare(spec: RunSpec, stop: StopFlag) -> Prepared:
             preparer.add(row, preference=preference)
             if done % TELL_EVERY == 0 or done == total:
                 emit("progress", phase="preparing", done=done, total=total)
-                if stop.asked:
-                    raise Stopped
+                stop.look()
     prepared = preparer.finish()
     emit("data", **prepared.report())
     return prepared
 
 
-def _seed(seed: int, device: model.Device) -> None:
+def seed(number: int, device: model.Device) -> None:
     import torch
     from transformers import set_seed
 
-    random.seed(seed)
-    set_seed(seed)
+    random.seed(number)
+    set_seed(number)
     if device.is_cuda:
         # Some kernels have no deterministic twin; they warn and the result differs in the last bits.
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -115,7 +142,7 @@ def _seed(seed: int, device: model.Device) -> None:
         torch.utils.deterministic.fill_uninitialized_memory = False
 
 
-def _total_steps(trainer: Any) -> int:
+def total_steps(trainer: Any) -> int:
     """The trainer's own count, which knows how rows were packed."""
     per_epoch = max(1, -(-len(trainer.get_train_dataloader()) // trainer.args.gradient_accumulation_steps))
     return max(1, -(-int(per_epoch * trainer.args.num_train_epochs * 1_000_000) // 1_000_000))
@@ -145,17 +172,3 @@ def _peak_memory(device: str) -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _named(problem: BaseException) -> EngineError:
-    """A library's failure as one of our taxonomy, with the traceback for whoever wants it."""
-    text, trace = str(problem), "".join(traceback.format_exception(problem))
-    lowered = text.lower()
-    if isinstance(problem, MemoryError) or "out of memory" in lowered or "can't allocate memory" in lowered:
-        return EngineError("The device ran out of memory while training.", code="oom", detail=trace)
-    if "no space left" in lowered:
-        return EngineError("The worker's disk is full.", code="disk_full", detail=trace)
-    if "cuda" in lowered or "cublas" in lowered or "nccl" in lowered:
-        return EngineError(f"The GPU reported an error: {text.splitlines()[0]}", code="device_error", detail=trace)
-    first = text.splitlines()[0] if text else type(problem).__name__
-    return EngineError(f"The training library stopped: {first}", code="internal", detail=trace)

@@ -3,16 +3,19 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
+from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from training.domain.pace import Pace, decide
 from training.domain.recipe import Method, Recipe
 from training.domain.spec import RunSpec
+from training.engine import checkpoints, disk
 from training.engine import model as models
 from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared
@@ -23,29 +26,45 @@ from training.engine.progress import Progress
 
 
 class Durable:
-    """Mixed into a trainer: its checkpoints go through the store, and a full disk does not end the run."""
+    """Mixed into a trainer: its checkpoints go through the store, and no disk ends the run."""
 
     store: Checkpoints
     progress: Progress
 
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.progress.begin_batch(inputs)
+        loss = super().training_step(model, inputs, *args, **kwargs)  # type: ignore[misc]
+        self.progress.end_batch(loss)
+        return loss
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        step = self.state.global_step  # type: ignore[attr-defined]
-        if not self.store.room_for_another():
-            emit("warning", code="disk_full", message="Too little space for another checkpoint; the last one is kept.")
-            return
+        step, clock = self.state.global_step, self.progress.stop_time  # type: ignore[attr-defined]
+        self.progress.rewind()
         try:
-            # TRL would also write a model card here; ours is written once, at the end.
-            Trainer._save_checkpoint(self, model, trial)  # type: ignore[arg-type]
-            folder = self.store.staging / f"checkpoint-{step}"
-            self.progress.save(folder)
-            place, sha256 = self.store.commit(folder, step)
-        except OSError as problem:
-            if problem.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-                raise
+            with clock.saving():
+                saved = self._write_checkpoint(model, trial, step)
+        except (OSError, RuntimeError, SafetensorError) as problem:
             self.store.sweep()
-            emit("warning", code="disk_full", message="The disk is full; the last whole checkpoint is kept.")
+            found = disk.trouble(problem, self.store.folder)
+            if found is None:
+                raise
+            self.progress.not_saved()
+            emit("warning", code=found[0], message=found[1], step=step)
             return
-        emit("checkpoint", step=step, path=str(place), sha256=sha256)
+        self.progress.saved(step)
+        size = checkpoints.size_of(saved.place)
+        facts = {"bytes": size, "seconds": clock.longest_save, "kept": self.store.steps()}
+        emit("checkpoint", step=step, path=str(saved.place), sha256=saved.sha256, **facts)
+        self.progress.tell_stop_time()
+
+    def _write_checkpoint(self, model: Any, trial: Any, step: int) -> checkpoints.Saved:
+        if not self.store.room_for_another(self.progress.stop_time.checkpoint_bytes):
+            raise OSError(errno.ENOSPC, "Too little space for another checkpoint.")
+        # TRL would also write a model card here; ours is written once, at the end.
+        Trainer._save_checkpoint(self, model, trial)  # type: ignore[arg-type]
+        folder = self.store.staging / f"checkpoint-{step}"
+        self.progress.save(folder)
+        return self.store.commit(folder, step)
 
 
 class DurableSFT(fast.FastLoss, Durable, SFTTrainer):
@@ -76,9 +95,15 @@ def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Check
         )
     trainer.remove_callback(PrinterCallback)
     trainer.store, trainer.progress = store, progress
+    progress.stop_time.checkpoint_bytes = _checkpoint_bytes(trainer.model)
     if pace.path == "fast":
         trainer.take_over(pace, device.kind)
     return trainer
+
+
+def _checkpoint_bytes(model: Any) -> int:
+    """What a checkpoint takes: the trained weights, and the two moments that Adam keeps of each in 32 bits."""
+    return sum(value.numel() * (value.element_size() + 8) for value in model.parameters() if value.requires_grad)
 
 
 def _pace(recipe: Recipe, device: models.Device, model: Any, prepared: Prepared) -> Pace:
@@ -135,9 +160,24 @@ def _common(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) ->
     }
 
 
+# What the same argument was called in releases that GPU hosts still run; None where it did not exist and need not.
+FORMER_NAMES = {"activation_checkpointing": "gradient_checkpointing", "trust_remote_code": None}
+
+
+def named_for(config: type, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The arguments under the names that the installed library has for them."""
+    there = {field.name for field in fields(config)}
+    given: dict[str, Any] = {}
+    for name, value in wanted.items():
+        called = name if name in there else FORMER_NAMES.get(name, name)
+        if called is not None:
+            given[called] = value
+    return given
+
+
 def _sft(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) -> SFTConfig:
     return SFTConfig(
-        **_common(recipe, device, staging, pace),
+        **named_for(SFTConfig, _common(recipe, device, staging, pace)),
         # Rows are already within the limit; only packing needs to know it.
         max_length=recipe.max_length if recipe.packing else None,
         packing=recipe.packing,
@@ -148,4 +188,5 @@ def _sft(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) -> SF
 
 
 def _dpo(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) -> DPOConfig:
-    return DPOConfig(**_common(recipe, device, staging, pace), max_length=None, beta=recipe.beta)
+    wanted = named_for(DPOConfig, _common(recipe, device, staging, pace))
+    return DPOConfig(**wanted, max_length=None, beta=recipe.beta)

@@ -5,12 +5,18 @@ import signal
 import threading
 from types import FrameType
 
+from training.engine.events import Stopped
+
 
 class StopFlag:
-    """Set by SIGTERM; the work looks at it where it can stop cleanly."""
+    """SIGTERM. Where nothing can be saved it ends the work on the spot; while training it is looked at between batches.
+
+    `at_once` says which of the two; it begins with the first.
+    """
 
     def __init__(self) -> None:
         self.asked = False
+        self.at_once = True
 
     def install(self) -> "StopFlag":
         signal.signal(signal.SIGTERM, self._ask)
@@ -18,6 +24,17 @@ class StopFlag:
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
+        if self.at_once:
+            raise Stopped
+
+    def defer(self) -> None:
+        """From here on there is something to save: whoever works looks at `asked`."""
+        self.at_once = False
+
+    def look(self) -> None:
+        """End here if that is wanted: for a signal that came where an exception is swallowed."""
+        if self.asked:
+            raise Stopped
 
 
 def die_with_parent(every_seconds: float = 2.0) -> None:
