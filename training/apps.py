@@ -34,6 +34,7 @@ class TrainingConfig(AppConfig):
         contributions.needs.append(selectors.needs)
         contributions.lineage.append(lineage.graph)
         contributions.overview_figures.append(_overview)
+        contributions.products.append(selectors.products)
         contributions.version_tabs.append(_tabs)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
 

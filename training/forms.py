@@ -55,6 +55,13 @@ class RunForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="It is kept with the run. Better: drop these rows first.",
     )
+    budget_reason = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Why start it beyond the budget",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Owners read it, and the run waits for their yes.",
+    )
     dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Training data", empty_label="Choose a version"
     )

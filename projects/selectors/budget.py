@@ -120,13 +120,49 @@ def open_requests(project: Project, now: datetime) -> list[Asked]:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What a start would do to the month. `amount` is its P90, None when nobody can tell."""
+
+    month: Month
+    amount: Decimal | None
+
+    @property
+    def fits(self) -> bool:
+        return self.month.fits(self.amount)
+
+    @property
+    def over_by(self) -> Decimal | None:
+        return self.month.over_by(self.amount)
+
+
+def plan(project: Project, amount: Decimal | None, now: datetime) -> Plan:
+    return Plan(holds.month(project, now), amount)
+
+
+@dataclass(frozen=True)
 class JobMoney:
-    """What is held for one job, what was asked for it, and what the month has left."""
+    """What is held for one job, what was asked for it, and what the month has left for another try."""
 
     hold: Hold | None
     request: BudgetRequest | None
-    month: Month
+    plan: Plan
     hard_limit: bool
+    running: Decimal = ZERO  # of the attempt that is not booked yet
+
+    @property
+    def month(self) -> Month:
+        return self.plan.month
+
+    @property
+    def so_far(self) -> Decimal:
+        """What the job has cost since its money was held."""
+        return self.running + (self.hold.spent if self.hold else ZERO)
+
+    @property
+    def exceeded(self) -> bool:
+        """It costs more than was said at its start, and goes on."""
+        hold = self.hold
+        return hold is not None and hold.is_open and hold.projected is not None and self.so_far > hold.projected
 
     @property
     def fits_now(self) -> bool:
@@ -140,16 +176,16 @@ class JobMoney:
         return self.month.left - self.request.amount
 
 
-def of_job(job: Any, now: datetime) -> JobMoney:
+def of_job(job: Any, amount: Decimal | None, now: datetime, *, running: Decimal = ZERO) -> JobMoney:
     asked = BudgetRequest.objects.filter(job_label=job.job_label, job_id=job.pk)
     request = asked.select_related("project", "asked_by", "decided_by").order_by("-pk").first()
-    month = holds.month(job.project, now)
-    return JobMoney(holds.of_job(job.job_label, job.pk), request, month, job.project.stop_at_budget)
+    hold = holds.of_job(job.job_label, job.pk)
+    return JobMoney(hold, request, plan(job.project, amount, now), job.project.stop_at_budget, running)
 
 
 def of_request(request: BudgetRequest, now: datetime) -> JobMoney:
     hold = request.holds.order_by("-pk").first()
-    return JobMoney(hold, request, holds.month(request.project, now), request.project.stop_at_budget)
+    return JobMoney(hold, request, plan(request.project, request.amount, now), request.project.stop_at_budget)
 
 
 def url_of(request: BudgetRequest) -> str:

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from projects import contributions
 from projects.contributions import Figure, Node
 from projects.domain.states import JobState
 from projects.models import Project
-from projects.selectors import queue
+from projects.selectors import budget, queue
 from training import charts, selectors
-from training.domain import tokens
+from training.domain import money, tokens
 from training.domain.recipe import KNOBS, Knob, Recipe
 from training.models import Adapter, BaseModelVersion, Run, TokenProfile
 
@@ -19,14 +20,17 @@ OVERVIEW_RUNS = 12
 
 def run_status(run: Run, now: datetime) -> dict[str, Any]:
     """Everything on a run's page that changes while it runs."""
+    attempts = selectors.attempts(run, now)
+    running = sum((one.amount for one in attempts if one.attempt.ended_at is None), Decimal(0))
     return {
         "run": run,
         "live": selectors.live(run, now),
         "figures": run_figures(run),
-        "attempts": selectors.attempts(run, now),
+        "attempts": attempts,
         "log": selectors.log_tail(run),
         "compared": selectors.predicted_against_actual(run, now),
         "adapter": getattr(run, "adapter", None),
+        "money": budget.of_job(run, money.p90(run.projection), now, running=running),
     }
 
 
@@ -102,6 +106,11 @@ def projection(project: Project, base: BaseModelVersion, profile: TokenProfile, 
         **length_figure(stats),
         "overlaps": selectors.overlaps(profile.version),
     }
+
+
+def plan(project: Project, projected: dict[str, Any], now: datetime) -> budget.Plan:
+    """What the month has left for a run that is projected so."""
+    return budget.plan(project, money.p90(projected), now)
 
 
 def length_figure(stats: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from training.selectors.adapters import (
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
 from training.selectors.live import Live, live, log_tail, remaining
 from training.selectors.needs import needs
+from training.selectors.products import products
 from training.selectors.projections import (
     fits_method,
     likely_device,
@@ -53,6 +54,7 @@ __all__ = [
     "overlaps",
     "past_runs",
     "predicted_against_actual",
+    "products",
     "profile_for",
     "projection",
     "rank_summary",

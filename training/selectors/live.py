@@ -18,6 +18,15 @@ RECENT_POINTS = 50
 LOG_BYTES = 16_000
 
 
+# Tone and verdict of states that say all there is to say.
+AT_REST = {
+    JobState.DRAFT: ("waiting", "Not started yet."),
+    JobState.HELD: ("attention", "Waiting for an owner's yes to its cost."),
+    JobState.QUEUED: ("waiting", "Waiting for a worker."),
+    JobState.CANCELLED: ("void", "Cancelled."),
+}
+
+
 @dataclass(frozen=True)
 class Live:
     """Is it healthy, when does it end, what has it cost?"""
@@ -89,15 +98,10 @@ def _median(values: list[float]) -> float | None:
 
 
 def _verdict(run: Run, losses: list[float]) -> tuple[str, str]:
-    match run.state:
-        case JobState.DRAFT:
-            return "waiting", "Not started yet."
-        case JobState.QUEUED:
-            return "waiting", "Waiting for a worker."
-        case JobState.CANCELLED:
-            return "void", "Cancelled."
-        case JobState.FAILED:
-            return "failed", explain(run.error_code).title
+    if run.state in AT_REST:
+        return AT_REST[JobState(run.state)]
+    if run.state == JobState.FAILED:
+        return "failed", explain(run.error_code).title
     if run.cancel_requested_at and run.state == JobState.RUNNING:
         return "attention", "Stopping: what can be saved is being saved."
     return metrics.verdict(losses)

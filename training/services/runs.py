@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -19,7 +18,7 @@ from projects.domain.states import WAITS_FOR_PEOPLE, JobState
 from projects.domain.turns import Priority
 from projects.models import Project, User
 from training import selectors
-from training.domain import tokens
+from training.domain import money, tokens
 from training.domain.recipe import Cut, Method, Recipe
 from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
 from training.engine.versions import packages
@@ -79,7 +78,7 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
     budgeting.queue_or_ask(
         run,
         by=by,
-        amount=_p90(projection.as_dict()),
+        amount=money.p90(projection.as_dict()),
         reason=budget_reason,
         recipe=recipe.as_dict(),
         spec=_freeze(run, recipe).frozen(),
@@ -121,7 +120,7 @@ def retry_run(run: Run, *, by: User, budget_reason: str = "") -> Run:
     """A new attempt of the same frozen spec, from its newest whole checkpoint; its cost is held again."""
     if not run.base.is_ready:
         raise Refused(f"The base model {run.base} is not ready.", code="base_not_ready")
-    budgeting.queue_or_ask(run, by=by, amount=_p90(run.projection), reason=budget_reason)
+    budgeting.queue_or_ask(run, by=by, amount=money.p90(run.projection), reason=budget_reason)
     return run
 
 
@@ -146,12 +145,6 @@ def delete_run(run: Run, *, by: User) -> None:
     home = run.home
     run.delete()
     transaction.on_commit(lambda: shutil.rmtree(home, ignore_errors=True))
-
-
-def _p90(projection: Mapping[str, Any]) -> Decimal | None:
-    """The most that a run is expected to cost; None when nobody can tell."""
-    told = (projection.get("money") or {}).get("p90")
-    return None if told is None else Decimal(str(told))
 
 
 def _name(name: str) -> str:

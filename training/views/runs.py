@@ -57,8 +57,8 @@ class RunCreate(ProjectPage):
             try:
                 if draft:
                     return redirect(self.service(self.project, by=request.user, **form.parts))
-                reason = form.cleaned_data["leak_reason"]
-                return redirect(services.launch_run(self.project, by=request.user, leak_reason=reason, **form.parts))
+                reasons = {name: form.cleaned_data[name] for name in ("leak_reason", "budget_reason")}
+                return redirect(services.launch_run(self.project, by=request.user, **reasons, **form.parts))
             except Refused as refused:
                 add_refusal(form, refused)
         return self.page(form, status=400)
@@ -98,7 +98,8 @@ class RunProjection(ProjectPage):
         profile = self.service(version, by=self.request.user, base=base, max_length=recipe.max_length)
         if not profile.is_ready:
             return {"counting": profile}
-        return pages.projection(self.project, base, profile, recipe)
+        found = pages.projection(self.project, base, profile, recipe)
+        return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
 
 
 class RunPage(ProjectPage):
@@ -121,7 +122,8 @@ class RunDetail(RunPage):
         profile = selectors.profile_for(run.dataset_version, run.base)
         if profile is None or not profile.is_ready:
             return {"counting": profile}
-        return pages.projection(self.project, run.base, profile, run.read_recipe)
+        found = pages.projection(self.project, run.base, profile, run.read_recipe)
+        return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
 
 
 class RunStatus(RunPage):
@@ -138,8 +140,8 @@ class RunStart(RunPage):
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         form = forms.CutForm(request.POST)
         cut = form.cleaned_data["cut"] if form.is_valid() else None
-        reason = request.POST.get("leak_reason", "")[:2000]
-        return redirect(self.service(self.run(pk), by=request.user, cut=cut or None, leak_reason=reason))
+        reasons = {name: request.POST.get(name, "")[:2000] for name in ("leak_reason", "budget_reason")}
+        return redirect(self.service(self.run(pk), by=request.user, cut=cut or None, **reasons))
 
 
 class RunCancel(RunPage):
@@ -157,7 +159,9 @@ class RunRetry(RunPage):
     http_method_names = ["post", "options"]
 
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        return redirect(self.service(self.run(pk), by=request.user))
+        form = forms.ReasonForm(request.POST)
+        reason = form.cleaned_data["reason"] if form.is_valid() else ""
+        return redirect(self.service(self.run(pk), by=request.user, budget_reason=reason))
 
 
 class RunPriority(RunPage):
