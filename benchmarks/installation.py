@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ def wait(job: Any, seconds: float = 180) -> bool:
     return False
 
 
-def furnish(cache: Path, rows: int) -> tuple[Any, Any, Any, Any]:
+def furnish(cache: Path, rows: int, wait: Callable[[Any], bool] = wait) -> tuple[Any, Any, Any, Any]:
     """An owner, a project, a registered base and a training version, made by the product's own services and workers."""
     import json
 

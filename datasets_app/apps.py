@@ -8,11 +8,12 @@ class DatasetsConfig(AppConfig):
     label = "datasets"
 
     def ready(self) -> None:
-        from datasets_app import ingest, lineage, selectors
+        from datasets_app import ingest, invariants, lineage, selectors
         from datasets_app.ingest import incoming, kinds
         from datasets_app.models import Build, Upload
         from datasets_app.selectors import review_needs
         from projects import contributions, jobs
+        from projects.invariants import register as register_invariant
 
         jobs.register(
             jobs.JobKind(
@@ -45,4 +46,6 @@ class DatasetsConfig(AppConfig):
         contributions.needs.append(review_needs.needs)
         contributions.storage.append(selectors.stored)
         contributions.sweeps.append(incoming.sweep_incoming)
+        for invariant in invariants.INVARIANTS:
+            register_invariant(*invariant)
         contributions.lineage.append(lineage.nodes_and_edges)

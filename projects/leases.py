@@ -16,7 +16,6 @@ from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
 from projects.transitions import move, record
 
-MAX_INFRA_FAILURES = 3
 QUARANTINED = "infra_quarantined"
 WORKER_LOST = ("worker_lost", "The worker stopped answering.")
 
@@ -279,9 +278,9 @@ def _lose(row: Any, *, cause: str, actor: str, ended_at: datetime, why: tuple[st
         return
     close_attempt(row, Outcome.LOST, cause=cause, ended_at=ended_at, code=code, message=message, found_at=now)
     faults.point("leases.loss_written")
-    if row.infra_failures + 1 >= MAX_INFRA_FAILURES:
+    if row.infra_failures + 1 >= settings.MAX_LOSSES:
         message = (
-            f"{message} That was loss number {MAX_INFRA_FAILURES}, so it is not tried again by itself. "
+            f"{message} That was loss number {settings.MAX_LOSSES}, so it is not tried again by itself. "
             "Look at the logs of the worker and the memory of its host, then retry."
         )
         changes |= {"finished_at": now, "error_code": QUARANTINED, "error_message": message}

@@ -1,8 +1,8 @@
-"""Celery entry points of the kernel: wake-ups, canaries and the reconciler. None of them holds a message for long."""
+"""Celery entry points of the kernel: wake-ups, canaries, reconciler, invariants. None holds a message for long."""
 
 from celery import shared_task
 
-from projects import canaries, reconciler, slots, supervision, waking
+from projects import canaries, invariants, reconciler, slots, supervision, waking
 
 
 @shared_task(ignore_result=True, name=waking.TASK)
@@ -21,3 +21,9 @@ def canary(*, queue: str, number: int, **_) -> None:
 def reconcile(**_) -> None:
     """Requeue what lost its worker and wake whoever should be awake."""
     reconciler.sweep()
+
+
+@shared_task(ignore_result=True, name="projects.check_invariants")
+def check_invariants(**_) -> None:
+    """Look whether everything that must be true still is, and keep the answer."""
+    invariants.check_and_keep()

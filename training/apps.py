@@ -26,12 +26,15 @@ class TrainingConfig(AppConfig):
         from django.db.models.signals import post_delete
 
         from projects import contributions
-        from training import lineage, selectors, supervisor
+        from projects.invariants import register as register_invariant
+        from training import invariants, lineage, selectors, supervisor
         from training.models import TokenProfile
 
         self._register_counting()
         self._register_training()
         contributions.needs.append(selectors.needs)
+        for invariant in invariants.INVARIANTS:
+            register_invariant(*invariant)
         contributions.lineage.append(lineage.graph)
         contributions.overview_figures.append(_overview)
         contributions.products.append(selectors.products)

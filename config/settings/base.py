@@ -145,6 +145,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": RECONCILE_SECONDS,
         "options": {"queue": "cpu", "expires": 60},
     },
+    "check_invariants": {
+        "task": "projects.check_invariants",
+        "schedule": env.seconds("LUTHIER_INVARIANTS_SECONDS", 300),
+        "options": {"queue": "cpu", "expires": 60},
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat.db")
 SEND_WAKE_UPS = True
@@ -166,6 +171,7 @@ CANARY_SECONDS = env.seconds("LUTHIER_CANARY_SECONDS", 30)
 CANARY_LIMIT_SECONDS = env.seconds("LUTHIER_CANARY_LIMIT_SECONDS", 120)
 # What the broker is set to; RabbitMQ's own default is half an hour. Only compared with our limits, never sent.
 CONSUMER_TIMEOUT_SECONDS = env.seconds("LUTHIER_CONSUMER_TIMEOUT_SECONDS", 1800)
+MAX_LOSSES = env.number("LUTHIER_MAX_LOSSES", 3)  # workers lost in one attempt until a person has to look
 WAKE_AGAIN_SECONDS = env.seconds("LUTHIER_WAKE_AGAIN_SECONDS", 30)
 ENGINES = {
     "datasets.engine": [sys.executable, "-m", "datasets_app.engine"],

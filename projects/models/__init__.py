@@ -2,6 +2,7 @@
 
 from projects.models.audit import AuditEvent
 from projects.models.budget import BudgetRequest, Hold
+from projects.models.checks import InvariantCheck
 from projects.models.idempotency import IdempotencyKey
 from projects.models.jobs import Attempt, LeasedJob
 from projects.models.ledger import LedgerEntry
@@ -21,6 +22,7 @@ __all__ = [
     "Hold",
     "Host",
     "IdempotencyKey",
+    "InvariantCheck",
     "Invitation",
     "LeasedJob",
     "LedgerEntry",
