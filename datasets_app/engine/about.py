@@ -11,7 +11,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from datasets_app.engine.index import GROUP_ROWS
@@ -85,7 +84,9 @@ def _values(column: pa.ChunkedArray) -> bytes:
     """The different values of a column, each before a line break."""
     if column.null_count == len(column):
         return b""
-    values = pc.unique(column).drop_null()
+    import pyarrow.compute as pc
+
+    values = column.unique().drop_null()
     lists: Any = pa.LargeListArray if values.type == pa.large_string() else pa.ListArray
     joined = pc.binary_join(lists.from_arrays([0, len(values)], values), "\n")[0].as_py()
     return folded(joined) + b"\n"

@@ -1,5 +1,6 @@
 """What an upload consists of: one file, or the members of an archive, each with its type and its stream of bytes."""
 
+import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +9,8 @@ from typing import Any, Protocol
 from datasets_app.domain.formats.base import Format
 from datasets_app.engine import sniff
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.readers import arrow, document, jsonl, table
+from datasets_app.engine.readers import document, jsonl, table
 from datasets_app.engine.readers.base import Items
-from datasets_app.engine.readers.parquet import ParquetRows
 from datasets_app.engine.sniff import FileType
 from datasets_app.engine.streams import Read, Source
 
@@ -56,13 +56,16 @@ class Piece:
             FileType.JSON_OBJECTS: lambda: document.read(self.read, limits, is_list=False),
             FileType.CSV: lambda: table.read(self.read, limits),
             FileType.TSV: lambda: table.read(self.read, limits, "\t"),
-            FileType.PARQUET: lambda: self._in_file(ParquetRows, limits, ignored),
-            FileType.ARROW: lambda: self._in_file(arrow.ArrowRows, limits, ignored),
+            FileType.PARQUET: lambda: self._in_file("parquet", "ParquetRows", limits, ignored),
+            FileType.ARROW: lambda: self._in_file("arrow", "ArrowRows", limits, ignored),
         }
         return readers[self.kind]()
 
-    def _in_file(self, reader: Any, limits: Limits, ignored: Counter[str]) -> Items:
-        """For readers that must seek: the upload itself, or an unpacked copy for as long as it is read."""
+    def _in_file(self, module: str, name: str, limits: Limits, ignored: Counter[str]) -> Items:
+        """For readers that must seek: the upload itself, or an unpacked copy for as long as it is read.
+
+        They are loaded when they are needed: most files are read without."""
+        reader = getattr(importlib.import_module(f"datasets_app.engine.readers.{module}"), name)
         unpacked = self._workdir / "unpacked.table"
         try:
             rows = reader(self._plain_file(unpacked), limits, frozenset(self.mapping.get("columns") or ()))

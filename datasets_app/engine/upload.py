@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from datasets_app.domain import provenance
@@ -15,10 +17,8 @@ from datasets_app.engine import events, limits
 from datasets_app.engine.aside import Aside
 from datasets_app.engine.batch import COLUMNS, Batch, dumped
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.pipeline import Pipeline, Plan
 from datasets_app.engine.reading import Bad, Reading
 from datasets_app.engine.refusal import FileRefused
-from datasets_app.engine.table import loaded
 
 SAMPLES = 3
 BAD_AT_ONCE = 200
@@ -31,7 +31,6 @@ class Upload:
     def __init__(self, spec: dict[str, Any], bounds: Limits) -> None:
         self.limits = bounds
         self.out = Path(spec["out_dir"])
-        self.plan = Plan.of(spec)
         self.spec = spec
         self.bad_codes: Counter[str] = Counter()
         self.samples: list[dict[str, Any]] = []
@@ -62,16 +61,21 @@ class Upload:
             reading.close()
 
     def _read(self, reading: Reading) -> dict[str, Any]:
-        with Pipeline(self.out, self.plan) as pipeline:
-            for batch in self.batches(reading):
+        """The first batch is read, and told about, before what judges it is loaded: somebody is waiting to see it."""
+        began = thread_time()
+        batches = self.batches(reading)
+        first = list(self._first(batches, reading))
+        spent = thread_time() - began
+        from datasets_app.engine.pipeline import Pipeline, Plan
+
+        with Pipeline(self.out, Plan.of(self.spec)) as pipeline:
+            pipeline.cpu["parse"] = spent
+            for batch in chain(first, batches):
                 pipeline.feed(batch)
                 if pipeline.rows + self.aside.kept > self.limits.rows:
                     raise FileRefused(Code.TOO_MANY_ROWS, f"more than {self.limits.rows} rows")
                 self._progress(reading, pipeline.rows)
             self._tell_bad()
-            if not pipeline.rows:
-                found = f"0 of {self.aside.kept} rows fit “{reading.format_name}”"
-                raise FileRefused(Code.NO_GOOD_ROWS if self.bad_codes else Code.EMPTY_FILE, found)
             events.emit("progress", phase="judging", done=reading.size, total=reading.size, rows=pipeline.rows)
             pipeline.book("exact", reading.digesting, of="parse")
             outcome = pipeline.finish(reading.ignored)
@@ -86,9 +90,20 @@ class Upload:
             "cpu_s": pipeline.seconds(),
         }
 
+    def _first(self, batches: Iterator[Batch], reading: Reading) -> Iterator[Batch]:
+        """One batch of good rows; a file without any is refused."""
+        for batch in batches:
+            if batch.rows:
+                self._progress(reading, batch.rows)
+                yield batch
+                return
+        self._tell_bad()
+        found = f"0 of {self.aside.kept} rows fit “{reading.format_name}”"
+        raise FileRefused(Code.NO_GOOD_ROWS if self.bad_codes else Code.EMPTY_FILE, found)
+
     def batches(self, reading: Reading) -> Iterator[Batch]:
         for batch in reading.batches(self._note_bad, self._note_samples):
-            stamp(batch, self.plan.provenance)
+            stamp(batch, self.spec.get("provenance") or {})
             yield batch
 
     def _note_samples(self, rows: Iterator[dict[str, Any]]) -> None:
@@ -124,7 +139,10 @@ def stamp(batch: Batch, said: dict[str, Any]) -> None:
         return
     own = batch.table.column("provenance").combine_chunks().dictionary_encode()
     own = own.combine_chunks() if isinstance(own, pa.ChunkedArray) else own
-    texts = [dumped(provenance.merged(said, loaded(text))) for text in [*own.dictionary.to_pylist(), None]]
+    texts = [
+        dumped(provenance.merged(said, None if text is None else orjson.loads(text)))
+        for text in [*own.dictionary.to_pylist(), None]
+    ]
     column = pa.array(texts, pa.string()).take(own.indices.fill_null(len(texts) - 1))
     at = COLUMNS.get_field_index("provenance")
     batch.table = batch.table.set_column(at, COLUMNS.field(at), column)

@@ -23,7 +23,7 @@ from datasets_app.engine.pipeline import Lane, Pipeline, Plan
 from datasets_app.engine.reading import Reading
 from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.scan import batched, batches_of
-from datasets_app.engine.upload import stamp
+from datasets_app.engine.upload import Upload, stamp
 
 pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
 
@@ -436,3 +436,38 @@ def test_samples_and_the_head_are_told_before_the_second_batch(read, said):
 
     assert [event for event, _ in said] == ["head", "detected"]
     assert said[0][1]["columns"][0][0] == "messages"
+
+
+def test_the_first_rows_faults_and_counts_are_told_before_anything_judges_them(tmp_path, said, monkeypatch):
+    """Somebody is waiting to see them; analysers, and the golden sets they read, take a while to load."""
+    made = pipeline.Pipeline.__init__
+
+    def watched(self, *given):
+        events.emit("judging begins")
+        made(self, *given)
+
+    monkeypatch.setattr(pipeline.Pipeline, "__init__", watched)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"{broken\n" + jsonl([chat(n) for n in range(2500)]))
+
+    result = Upload({"source": str(path), "file_name": path.name, "out_dir": str(tmp_path / "out")}, Limits()).run()
+
+    before = said[: [event for event, _ in said].index("judging begins")]
+    assert [event for event, _ in before] == ["progress", "head", "detected", "samples", "bad_rows", "progress"]
+    assert (before[-1][1]["rows"], before[-1][1]["bad"]) == (1000, 1)
+    assert (result["rows_good"], result["rows_bad"]) == (2500, 1)
+    assert result["cpu_s"]["parse"] > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"{broken\n[]\n", "no_good_rows"), (b"\n\n", "empty_file"), (b"", "empty_file")]
+)
+def test_a_file_without_a_good_row_is_refused_before_anything_is_written(tmp_path, said, content, code):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(FileRefused) as refused:
+        Upload({"source": str(path), "file_name": path.name, "out_dir": str(tmp_path / "out")}, Limits()).run()
+
+    assert refused.value.code == code
+    assert not (tmp_path / "out" / "rows.parquet").exists()
