@@ -27,11 +27,12 @@ class TrainingConfig(AppConfig):
 
         from projects import contributions
         from projects.invariants import register as register_invariant
-        from training import invariants, lineage, selectors, supervisor
+        from training import invariants, lineage, recording, selectors, supervisor
         from training.models import TokenProfile
 
         self._register_counting()
         self._register_training()
+        self._register_rehearsals()
         contributions.needs.append(selectors.needs)
         for invariant in invariants.INVARIANTS:
             register_invariant(*invariant)
@@ -39,6 +40,7 @@ class TrainingConfig(AppConfig):
         contributions.overview_figures.append(_overview)
         contributions.products.append(selectors.products)
         contributions.version_tabs.append(_tabs)
+        contributions.sweeps.append(recording.record_missing)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
 
     def _register_counting(self) -> None:
@@ -73,7 +75,7 @@ class TrainingConfig(AppConfig):
 
     def _register_training(self) -> None:
         from projects.jobs import JobKind, Limits, register
-        from training import selectors, supervisor
+        from training import recording, selectors, supervisor
         from training.models import BaseModelVersion, Run
 
         register(
@@ -97,10 +99,31 @@ class TrainingConfig(AppConfig):
                 prepare=supervisor.prepare_run,
                 on_event=supervisor.note_run,
                 complete=supervisor.complete_run,
-                after=supervisor.tidy_run,
+                after=recording.after_run,
                 remaining=selectors.remaining,
                 patience=supervisor.patience,
                 grace_seconds=None,
                 working=frozenset({"training"}),
+            )
+        )
+
+    def _register_rehearsals(self) -> None:
+        from projects.jobs import JobKind, Limits, register
+        from training import rehearsing, supervisor
+        from training.models import Rehearsal
+
+        register(
+            JobKind(
+                label="training.rehearsal",
+                model=Rehearsal,
+                queue="gpu",
+                cause="rehearsal",
+                prepare=rehearsing.prepare,
+                on_event=rehearsing.note,
+                complete=rehearsing.complete,
+                after=rehearsing.tidy,
+                patience=supervisor.patience,
+                # One that is killed for its memory has given its answer; it is not tried again by itself.
+                limits=Limits(cpu_seconds=3600),
             )
         )

@@ -16,7 +16,7 @@ from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from training import selectors
 from training.domain.spec import RunSpec
-from training.models import Adapter, BaseModelVersion, MetricPoint, Run, SeenRow, TokenProfile
+from training.models import Adapter, BaseModelVersion, MetricPoint, Rehearsal, Run, SeenRow, TokenProfile
 
 Event = dict[str, Any]
 MEASURED = (
@@ -30,6 +30,15 @@ MEASURED = (
     "packages",
     "device",
     "device_name",
+    "points",
+    "measured_steps",
+    "widest",
+    "saves",
+    "save_seconds",
+    "save_bytes",
+    "peak_disk",
+    "stages",
+    "capacity",
 )
 DESCRIBED = (
     "fingerprint",
@@ -45,7 +54,7 @@ DESCRIBED = (
 )
 
 
-def _command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
+def command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
     path = workdir / "spec.json"
     path.write_text(json.dumps(spec, indent=2, sort_keys=True))
     return [*settings.ENGINES[label], str(path)]
@@ -56,19 +65,22 @@ def _command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
 
 def prepare_run(run: Run, workdir: Path) -> list[str]:
     """The frozen spec, plus the places of this attempt on this machine."""
-    spec = RunSpec.read(run.spec)
-    parent = run.parent_adapter
-    spec = replace(
+    line = command("training.run", workdir, placed(run, workdir, run.checkpoint_dir).as_dict())
+    faults.point("run.spec_written")
+    return line
+
+
+def placed(run: Run | Rehearsal, workdir: Path, checkpoint_dir: Path) -> RunSpec:
+    """A frozen spec with its places filled in."""
+    spec, parent = RunSpec.read(run.spec), run.parent_adapter
+    return replace(
         spec,
         base=replace(spec.base, path=str(selectors.base_path(run.base))),
         data=replace(spec.data, path=str(datasets.version_path(run.dataset_version))),
         parent=replace(spec.parent, path=str(selectors.adapter_path(parent))) if spec.parent and parent else None,
         output_dir=str(workdir / "out"),
-        checkpoint_dir=str(run.checkpoint_dir),
+        checkpoint_dir=str(checkpoint_dir),
     )
-    command = _command("training.run", workdir, spec.as_dict())
-    faults.point("run.spec_written")
-    return command
 
 
 def patience(phase: str) -> float:
@@ -179,7 +191,7 @@ def prepare_base(base: BaseModelVersion, workdir: Path) -> list[str]:
         # What a link in the folder may lead to.
         "root": str(settings.MODELS_DIR if base.source == "local" else base.folder),
     }
-    return _command("training.base", workdir, spec)
+    return command("training.base", workdir, spec)
 
 
 def complete_base(base: BaseModelVersion, workdir: Path, result: Event) -> None:
@@ -198,7 +210,7 @@ def complete_base(base: BaseModelVersion, workdir: Path, result: Event) -> None:
 
 def prepare_tokens(profile: TokenProfile, workdir: Path) -> list[str]:
     spec = _seen_spec(profile) | {"out_dir": str(workdir / "out")}
-    return _command("training.tokens", workdir, spec)
+    return command("training.tokens", workdir, spec)
 
 
 def note_tokens(profile: TokenProfile, event: Event) -> None:
@@ -221,7 +233,7 @@ def forget_counts(instance: TokenProfile, **_: Any) -> None:
 
 
 def prepare_seen(row: SeenRow, workdir: Path) -> list[str]:
-    return _command("training.seen", workdir, _seen_spec(row) | {"index": row.index})
+    return command("training.seen", workdir, _seen_spec(row) | {"index": row.index})
 
 
 def complete_seen(row: SeenRow, workdir: Path, result: Event) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import adapters, bases, runs, seen, tokens
+from training.views import adapters, bases, rehearsals, runs, seen, tokens
 
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
@@ -14,6 +14,12 @@ urlpatterns = [
     path("runs/", runs.RunList.as_view(), name="run-list"),
     path("runs/new/", runs.RunCreate.as_view(), name="run-create"),
     path("runs/projection/", runs.RunProjection.as_view(), name="run-projection"),
+    path("runs/calibration/", rehearsals.Calibration.as_view(), name="calibration"),
+    path("runs/<int:pk>/rehearse/", rehearsals.RunRehearse.as_view(), name="run-rehearse"),
+    path("rehearsals/", rehearsals.RehearsalCreate.as_view(), name="rehearsal-create"),
+    path("rehearsals/<int:pk>/", rehearsals.RehearsalDetail.as_view(), name="rehearsal-detail"),
+    path("rehearsals/<int:pk>/status/", rehearsals.RehearsalStatus.as_view(), name="rehearsal-status"),
+    path("rehearsals/<int:pk>/cancel/", rehearsals.RehearsalCancel.as_view(), name="rehearsal-cancel"),
     path("runs/<int:pk>/", runs.RunDetail.as_view(), name="run-detail"),
     path("runs/<int:pk>/status/", runs.RunStatus.as_view(), name="run-status"),
     path("runs/<int:pk>/start/", runs.RunStart.as_view(), name="run-start"),

@@ -172,6 +172,8 @@ CANARY_LIMIT_SECONDS = env.seconds("LUTHIER_CANARY_LIMIT_SECONDS", 120)
 # What the broker is set to; RabbitMQ's own default is half an hour. Only compared with our limits, never sent.
 CONSUMER_TIMEOUT_SECONDS = env.seconds("LUTHIER_CONSUMER_TIMEOUT_SECONDS", 1800)
 MAX_LOSSES = env.number("LUTHIER_MAX_LOSSES", 3)  # workers lost in one attempt until a person has to look
+# The most that a rehearsal may take, in bytes; 0: what the card or the machine has.
+REHEARSAL_MEMORY_BYTES = env.number("LUTHIER_REHEARSAL_MEMORY_BYTES", 0)
 WAKE_AGAIN_SECONDS = env.seconds("LUTHIER_WAKE_AGAIN_SECONDS", 30)
 ENGINES = {
     "datasets.engine": [sys.executable, "-m", "datasets_app.engine"],
@@ -179,6 +181,7 @@ ENGINES = {
     "training.tokens": [sys.executable, "-m", "training.engine.tokens"],
     "training.seen": [sys.executable, "-m", "training.engine.seen"],
     "training.run": [sys.executable, "-m", "training.engine"],
+    "training.rehearsal": [sys.executable, "-m", "training.engine.rehearsal"],
     "evaluation.evaluation": [sys.executable, "-m", "evaluation.engine"],
     "deployments.deployment": [sys.executable, "-m", "deployments.engine"],
 }

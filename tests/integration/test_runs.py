@@ -176,7 +176,7 @@ def test_the_projection_is_frozen_and_compared_with_what_it_took():
     from django.utils import timezone
 
     compared = {row["name"]: row for row in selectors.predicted_against_actual(run, timezone.now())}
-    assert set(compared) == {"seconds", "money", "memory_bytes"}
+    assert set(compared) == {"seconds", "money", "memory_bytes", "disk_bytes", "tokens"}
     assert compared["money"]["p10"] <= compared["money"]["p50"] <= compared["money"]["p90"]
     assert run.projection["source"] == "formula"
 
@@ -188,8 +188,8 @@ def test_the_second_projection_rests_on_the_first_runs_measured_rate():
 
     projected = selectors.projection(first.project, first.base, profile, second.read_recipe)
 
-    assert projected.source == "measured"
-    assert projected.rate == first.measured["tokens_per_second"]
+    assert (projected.source, projected.level) == ("measured", "same")
+    assert "1 measured run" in projected.why
 
 
 def test_a_golden_set_is_never_trained_on():

@@ -1,6 +1,7 @@
 """Projections: more work costs more, what was measured narrows the band, and the reason is given."""
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -8,166 +9,343 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_app.engine.token_counts import Counts, histogram, quantile
-from training.domain import metrics, projection
-from training.domain.failures import FAILURES, explain
-from training.domain.projection import PastRun, Shape
+from training.domain import projection
+from training.domain.projection import Measured, Shape, fitting, footprint, formula, workload
+from training.domain.projection.bands import Guess, total
+from training.domain.projection.formula import StepTime
+from training.domain.projection.points import Point, condense
 from training.domain.recipe import Recipe
-from training.domain.tokens import rows_lost
 
-TINY = Shape(1_046_016, hidden=192, layers=2, vocab=835, heads=4)
-
-
-def stats(lengths=(50,) * 500, limit=128) -> dict:
-    """Rows of these lengths, the last ten tokens of each trained."""
-    return counted([(length, [(length - 10, length)]) for length in lengths]).under(limit)
+TINY = Shape(1_046_016, hidden=192, layers=2, vocab=835, heads=4, kv_heads=2, head_dim=48, intermediate=576)
+QWEN = Shape(
+    1_543_714_304, hidden=1536, layers=28, vocab=151_936, heads=12, kv_heads=2, head_dim=128, intermediate=8960
+)
+STEP = StepTime(0.01, 1e-4, 1e-8)
 
 
-def counted(rows) -> Counts:
-    """Rows as (tokens, trained stretches)."""
-    flat = [span for _, spans in rows for span in spans]
-    return Counts(
-        total=np.array([total for total, _ in rows], np.int32),
-        spans=np.array(flat, np.int32).reshape(-1, 2),
-        row_span=np.cumsum([0, *(len(spans) for _, spans in rows)]),
-        shown=np.ones(len(rows), bool),
+def plan(recipe=None, lengths=(50,) * 500, **changes) -> projection.Plan:
+    rows = np.array(lengths)
+    facts = {
+        "device": "cpu",
+        "card": "1 CPU thread(s)",
+        "capacity": 0,
+        "architecture": "LlamaForCausalLM",
+        "fingerprint": "f" * 64,
+        "shape": TINY,
+        "recipe": recipe or Recipe(epochs=4, rank=32),
+        "lengths": rows,
+        "epoch_tokens": int(rows.sum()),
+        "trained_tokens": 10 * len(rows),
+    }
+    return projection.make(**facts | changes)
+
+
+def measured(of: projection.Plan, step: StepTime = STEP, sizes=(0.7, 1.0, 1.3), **changes) -> Measured:
+    """A run of this plan whose steps took exactly what `step` says."""
+    work = of.work
+    points = tuple(Point(work.batches, work.padded * size, work.square * size**2, 0, 10) for size in sizes)
+    points = tuple(replace(point, seconds=step.seconds(point.batches, point.padded, point.square)) for point in points)
+    stages = {"starting": 0.5, "preparing": 0.2, "loading": 5.0, "warm_up": 0.1, "saving": 0.2, "closing": 0.6}
+    return Measured(
+        **{"plan": of, "points": points, "stages": stages, "memory_bytes": 5e8, "save_bytes": 2e6} | changes
     )
 
 
-def project(recipe=None, past=(), data=None, device="cpu", price="0.10"):
-    return projection.project(
-        data or stats(),
-        recipe or Recipe(epochs=4, rank=32),
-        TINY,
-        past=past,
-        device=device,
-        hour_price=Decimal(price),
-        currency="EUR",
-    )
+def project(of: projection.Plan, rows=(), price="0.10", **more) -> projection.Projection:
+    return projection.project(of, measured=rows, hour_price=Decimal(price), currency="EUR", **more)
+
+
+# The work
 
 
 def test_a_projection_counts_steps_and_tokens_of_all_epochs():
-    found = project()
+    found = project(plan())
     assert (found.rows, found.steps, found.tokens, found.trained_tokens) == (500, 252, 100_000, 20_000)
 
 
+def test_padding_is_counted_by_batch():
+    """One row of 100 among seven of 10 makes a batch of 800 tokens, of which 170 are real."""
+    work = plan(Recipe(epochs=1), lengths=[100, *[10] * 7]).work
+    assert (work.padded, work.square, work.widest_rows, work.widest_length) == (800, 80_000, 8, 100)
+    assert work.padding == pytest.approx(1 - 170 / 800)
+
+
+def test_expected_padding_is_that_of_many_shuffles():
+    rng = np.random.default_rng(5)
+    lengths = np.clip(rng.lognormal(5, 0.7, 4000), 8, 1000).astype(int)
+    work = plan(Recipe(epochs=2, batch_size=8), lengths=lengths).work
+    truth = [8 * rng.permutation(lengths).reshape(-1, 8).max(axis=1).mean() for _ in range(20)]
+    assert work.padded == pytest.approx(np.mean(truth), rel=0.02)
+    assert work.steps == 1000
+
+
+def test_rows_of_like_length_are_put_together_on_a_card_where_the_library_does_the_pass():
+    rng = np.random.default_rng(5)
+    lengths = np.clip(rng.lognormal(5, 0.7, 4000), 8, 1000).astype(int)
+    recipe = Recipe(epochs=1, dropout=0.1)
+    mixed, sorted_ = (plan(recipe, lengths, device=device, card="").work for device in ("cpu", "cuda"))
+    assert sorted_.padding < 0.1 < mixed.padding
+    assert plan(recipe, lengths, device="cuda").pace.by_length
+
+
+def test_the_fast_pass_computes_no_padding_and_rows_see_only_themselves():
+    work = plan(Recipe(epochs=1), lengths=[100, *[10] * 7], device="cuda", shape=QWEN).work
+    assert (work.padded, work.padding) == (170, 0)
+    assert work.square == pytest.approx(100**2 + 7 * 10**2)
+
+
+def test_of_pairs_both_answers_are_computed():
+    work = plan(Recipe(method="dpo", epochs=1, batch_size=4), lengths=[50] * 8).work
+    assert (work.padded, work.widest_rows, work.steps) == (400, 8, 2)
+
+
+def test_packing_fills_sequences_as_the_packer_does():
+    assert sorted(workload.best_fit([6, 5, 4, 3, 2], 10)) == [10, 10]
+    work = plan(Recipe(epochs=1, packing=True, max_length=100, batch_size=2), lengths=[50] * 400).work
+    assert (work.sequences, work.steps, work.padded) == (200, 100, 200)
+    assert work.square == 200**2  # on a CPU the packed row is one square
+
+
+def test_accumulated_batches_are_one_step():
+    work = plan(Recipe(epochs=1, batch_size=4, accumulation=4), lengths=[50] * 64).work
+    assert (work.steps, work.batches, work.padded) == (4, 4, 800)
+
+
+@given(st.floats(0.1, 50), st.integers(1, 64), st.lists(st.integers(1, 2000), min_size=1, max_size=200))
+def test_bands_are_ordered_and_finite(epochs, batch, lengths):
+    found = project(plan(Recipe(epochs=epochs, batch_size=batch), lengths))
+    for band in (found.seconds, found.memory_bytes, found.disk_bytes, found.token_band):
+        assert 0 < band.p10 <= band.p50 <= band.p90 < math.inf
+    assert plan(Recipe(epochs=epochs, batch_size=batch), lengths).work.padding < 1
+
+
+def test_no_rows_are_no_work():
+    assert plan(lengths=[]).work.steps == 1
+    assert project(plan(lengths=[])).seconds.p50 > 0
+
+
+# Time
+
+
 def test_money_is_time_times_price_at_every_quantile():
-    found = project(price="3.60")
+    found = project(plan(), price="3.60")
     for name in ("p10", "p50", "p90"):
         assert float(found.money[name]) == pytest.approx(getattr(found.seconds, name) / 1000, abs=1e-4)
 
 
-def test_measured_runs_narrow_the_band_and_say_so():
-    guess = project()
-    measured = project(past=[PastRun(7000, True, TINY.parameters)] * 5)
-    assert guess.source == "formula" and "formula" in guess.why
-    assert measured.source == "measured" and "5 finished runs" in measured.why
-    assert measured.rate == 7000
-    width = [found.seconds.p90 / found.seconds.p10 for found in (guess, measured)]
-    assert width[0] > 2 * width[1]
+def test_nothing_measured_is_a_formula_and_says_so():
+    found = project(plan())
+    assert found.source == found.level == "formula" and "formula" in found.why
+    assert found.seconds.p90 / found.seconds.p10 > 3
 
 
-def test_runs_on_other_bases_are_scaled_by_size():
-    found = project(past=[PastRun(7000, False, TINY.parameters * 10)])
-    assert (found.source, found.rate) == ("scaled", 70_000)
+@pytest.mark.parametrize(
+    ("change", "level", "source"),
+    [
+        ({}, "same", "measured"),
+        ({"lengths": [200] * 500}, "base", "measured"),
+        ({"recipe": Recipe(epochs=1, batch_size=2)}, "base", "measured"),
+        ({"fingerprint": "0" * 64}, "family", "scaled"),
+        ({"fingerprint": "0" * 64, "architecture": "Other"}, "card", "scaled"),
+        ({"recipe": Recipe(method="dpo")}, "card", "scaled"),
+        ({"card": "another"}, "kind", "scaled"),
+        ({"device": "cuda"}, "formula", "formula"),
+    ],
+)
+def test_the_nearest_is_taken_and_named(change, level, source):
+    found = project(plan(**change), [measured(plan())])
+    assert (found.level, found.source) == (level, source)
+    assert found.why.endswith(".") and ("1 measured run" in found.why or level == "formula")
 
 
-def test_a_tiny_run_on_a_cpu_lies_inside_the_formulas_band():
-    """252 steps over 100,000 tokens took 12 to 30 seconds on one thread, loading included."""
-    found = project()
-    assert found.seconds.p10 < 25 < found.seconds.p90
+def test_a_card_that_is_not_known_yet_may_be_any_of_its_kind():
+    assert project(plan(card=""), [measured(plan())]).level == "same"
 
 
-@given(st.floats(0.1, 50), st.integers(1, 64), st.integers(1, 2000))
-def test_bands_are_ordered_and_finite(epochs, batch, rows):
-    found = project(Recipe(epochs=epochs, batch_size=batch), data=stats((40,) * rows))
-    for band in (found.seconds, found.memory_bytes):
-        assert 0 < band.p10 <= band.p50 <= band.p90 < math.inf
+def test_the_nearer_the_narrower():
+    rows = [measured(plan())]
+    widths = [
+        (found.seconds.p90 / found.seconds.p10)
+        for found in (project(plan(), rows), project(plan(fingerprint="0" * 64), rows), project(plan()))
+    ]
+    assert widths == sorted(widths)
 
 
-def test_more_of_anything_takes_more():
-    assert project(Recipe(epochs=8)).seconds.p50 > project(Recipe(epochs=4)).seconds.p50
-    assert project(Recipe(batch_size=64)).memory_bytes.p50 > project(Recipe(batch_size=8)).memory_bytes.p50
-    assert project(Recipe(four_bit=True)).memory_bytes.p50 < project(Recipe()).memory_bytes.p50
+def test_measured_steps_give_the_time_of_like_steps():
+    of = plan()
+    found = project(of, [measured(of)] * 3)
+    exact = of.work.steps * STEP.seconds(of.work.batches, of.work.padded, of.work.square)
+    assert found.stages["training"] == pytest.approx(exact, rel=0.02)
+    assert found.rate == pytest.approx(of.work.tokens / exact, rel=0.02)
 
 
-def test_rows_left_out_are_not_paid_for():
-    data = stats([50] * 90 + [500] * 10)
-    kept, dropped = project(Recipe(cut="cut"), data=data), project(Recipe(cut="drop"), data=data)
-    assert (kept.rows, dropped.rows) == (100, 90)
-    assert dropped.tokens == 90 * 50 * 3
-    assert kept.tokens == (90 * 50 + 10 * 128) * 3
+def test_other_lengths_follow_the_fitted_sizes_of_the_steps():
+    short = measured(plan(lengths=[50] * 500), sizes=(0.25, 0.5, 1, 2, 4))
+    longer = plan(lengths=[100] * 500)
+    exact = longer.work.steps * STEP.seconds(longer.work.batches, longer.work.padded, longer.work.square)
+    assert project(longer, [short]).stages["training"] == pytest.approx(exact, rel=0.1)
+
+
+def test_steps_far_beyond_what_was_measured_are_doubted():
+    rows = [measured(plan())]
+    near, far = (project(plan(lengths=[length] * 500), rows) for length in (90, 900))
+    assert far.guesses["seconds"][1] > near.guesses["seconds"][1]
+
+
+def test_other_models_are_scaled_by_size():
+    big = replace(TINY, parameters=TINY.parameters * 100)
+    rows = [measured(plan(), StepTime(0, 1e-4, 0))]
+    small, large = (project(plan(shape=shape, fingerprint="0" * 64), rows) for shape in (TINY, big))
+    assert 20 < large.stages["training"] / small.stages["training"] < 200
+
+
+def test_stages_around_the_steps_are_read_off_any_run_on_the_device():
+    found = project(plan(recipe=Recipe(method="dpo")), [measured(plan())])
+    assert found.stages["closing"] == pytest.approx(0.6)
+    assert found.stages["loading"] == pytest.approx(5.0)
+
+
+def test_checkpoints_are_paid_for():
+    without, with_ = (project(plan(Recipe(epochs=4, checkpoint_steps=steps))) for steps in (0, 10))
+    assert (without.saves, with_.saves) == (0, 25)
+    assert with_.seconds.p50 > without.seconds.p50 and with_.disk_bytes.p50 > without.disk_bytes.p50
+    assert with_.stages["checkpoints"] > 0
+
+
+def test_a_rehearsal_replaces_the_guess():
+    rehearsed = measured(plan(), StepTime(0, 5e-4, 0), rehearsal=True, memory_bytes=7e8)
+    found = project(plan(), [measured(plan())], rehearsal=rehearsed)
+    assert (found.source, found.level) == ("rehearsed", "rehearsed")
+    assert "30 real steps" in found.why
+    work = plan().work
+    assert found.stages["training"] == pytest.approx(work.steps * work.padded * 5e-4, rel=0.05)
+    assert found.memory_bytes.p50 == pytest.approx(7e8, rel=0.01)
+    assert found.seconds.p90 / found.seconds.p10 < 1.4
+
+
+def test_parts_add_up_like_independent_ones():
+    found = total([Guess(10, 0.3), Guess(10, 0.3)])
+    assert found.middle == 20
+    assert 0.2 < found.sigma < 0.23
+    assert total([]).middle == 0
+
+
+# Fitting
+
+
+def test_a_fit_finds_what_made_the_points_and_shrugs_off_a_stall():
+    rng = np.random.default_rng(1)
+    points = []
+    for _ in range(60):
+        padded = float(rng.integers(200, 4000))
+        square = padded * float(rng.integers(50, 900))
+        points.append(Point(1, padded, square, STEP.seconds(1, padded, square) * float(rng.normal(1, 0.03))))
+    points[7] = replace(points[7], seconds=points[7].seconds * 30)
+    found = fitting.fit([points], StepTime(0.02, 2e-4, 2e-8))
+    for padded, square in ((300, 300 * 60), (3000, 3000 * 800)):
+        assert found.seconds(1, padded, square) == pytest.approx(STEP.seconds(1, padded, square), rel=0.06)
+
+
+def test_steps_that_are_all_alike_leave_the_formulas_shape():
+    prior = StepTime(0.01, 1e-4, 0)
+    points = [Point(1, 1000, 50_000, 0.22, 30)]
+    found = fitting.fit([points], prior)
+    assert found.seconds(1, 1000, 0) == pytest.approx(0.22, rel=0.01)
+    assert found.batch / found.token == pytest.approx(prior.batch / prior.token, rel=0.05)
+
+
+def test_a_fit_is_never_negative():
+    points = [Point(1, 100, 1000, 0.5), Point(1, 1000, 10_000, 0.1)]  # larger steps that take less
+    found = fitting.fit([points], STEP)
+    assert min(found.batch, found.token, found.square) >= 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 4000), st.floats(1e-4, 10)), min_size=1, max_size=200))
+def test_condensed_points_keep_the_sum(raw):
+    points = [Point(1, padded, padded * 10, seconds) for padded, seconds in raw]
+    found = condense(points)
+    assert len(found) <= 32
+    assert sum(one.seconds * one.steps for one in found) == pytest.approx(sum(one.seconds for one in points))
+    again = [Point.read(one.as_list()) for one in found]
+    assert sum(one.steps for one in again) == len(points)
+
+
+# Memory and disk
+
+
+def test_more_of_anything_takes_more_memory():
+    def memory(recipe=None, **more):
+        return project(plan(recipe or Recipe(), **more)).memory_bytes.p50
+
+    assert memory(Recipe(batch_size=64)) > memory()
+    assert memory(lengths=[500] * 500) > memory()
+    assert memory(Recipe(four_bit=True), shape=QWEN) < memory(shape=QWEN)
+    assert memory(shape=QWEN, device="cuda", recipe=Recipe(recompute="always")) < memory(shape=QWEN, device="cuda")
+
+
+def test_the_adapter_has_as_many_weights_as_its_matrices():
+    """Rank 8 on all linear layers: 2 × 8 × (in + out) summed over seven of each of two layers."""
+    wide = (192 + 192) + 2 * (192 + 96) + (192 + 192) + 2 * (192 + 576) + (576 + 192)
+    assert formula.adapter_parameters(TINY, Recipe(rank=8)) == 8 * wide * 2
+    assert formula.adapter_parameters(TINY, Recipe(rank=8, target_modules=("q_proj",))) == 8 * 384 * 2
+    assert formula.adapter_parameters(TINY, Recipe(rank=8, target_modules=("c_attn",))) > 0
+
+
+def test_an_inner_width_that_is_not_known_follows_from_the_weights():
+    assert replace(TINY, intermediate=0).inner == pytest.approx(576, rel=0.05)
+    assert Shape(10**9).inner == 0
+
+
+def test_a_measured_peak_corrects_the_formula():
+    of = plan()
+    usual = footprint.memory(of)
+    found = project(of, [measured(of, memory_bytes=usual * 1.4)] * 3)
+    assert found.memory_bytes.p50 == pytest.approx(usual * 1.4)
+    assert found.memory_bytes.p90 / found.memory_bytes.p50 < 1.2
+
+
+def test_disk_holds_three_checkpoints_and_the_adapter_twice():
+    of = plan(Recipe(epochs=4, checkpoint_steps=10))
+    found = project(of, [measured(of, save_bytes=3e6, adapter_bytes=1e6)])
+    assert found.disk_bytes.p50 == pytest.approx(3 * 3e6 + 2 * 1e6, rel=0.01)
+
+
+# What is stored
+
+
+def test_a_plan_survives_being_stored():
+    of = plan(Recipe(epochs=2, packing=True, batch_size=4))
+    again = projection.Plan.read(of.as_dict())
+    assert (again.work, again.shape, again.bucket, again.pace.path) == (of.work, of.shape, of.bucket, of.pace.path)
+    assert again.recipe.packing and again.recipe.batch_size == 4
+
+
+def test_what_an_engine_says_is_read_back():
+    told = {
+        "points": [[1, 400, 20_000, 0.1, 20], [1, 500, 25_000, 0.2, 10]],
+        "stages": {"training": 6.0, "loading": 4.0},
+        "measured_steps": 32,
+        "saves": 2,
+        "save_seconds": 0.5,
+        "memory_bytes": 1e9,
+        "widest": [8, 99],
+        "pace": {"path": "fast", "attention": "varlen", "rows": 4, "accumulation": 2, "tokens": 99, "recompute": True,
+                 "by_length": False, "reasons": ["why"]},
+    }  # fmt: skip
+    found = Measured.read(plan().as_dict(), told)
+    assert found.stages["warm_up"] == pytest.approx(6.0 - 32 * 4 / 30 - 0.5)
+    assert found.stages["checkpoint"] == 0.25
+    assert (found.plan.work.widest_rows, found.plan.work.widest_length, found.plan.pace.rows) == (8, 99, 4)
+    assert Measured.read(plan().as_dict(), {}).points == ()
 
 
 def test_predicted_against_actual_says_if_it_lay_inside():
-    found = project().as_dict()
+    found = project(plan()).as_dict()
+    found["seconds"] = vars(found["seconds"]) if not isinstance(found["seconds"], dict) else found["seconds"]
     rows = projection.compare(found, {"seconds": found["seconds"]["p50"], "money": "99", "memory_bytes": None})
     assert [(row["name"], row["inside"]) for row in rows] == [("seconds", True), ("money", False)]
 
 
-def test_a_profile_counts_what_a_limit_cuts():
-    found = stats([50] * 8 + [130, 200])
-    assert (found["rows"], found["cut"], found["answers_cut"], found["untrained"]) == (10, 2, 2, 2 - 1)
-    assert found["cut_rows"] == [8, 9]
-    assert sum(found["histogram"]["counts"]) == 10
-
-
-def test_an_answer_that_ends_exactly_at_the_limit_is_whole():
-    assert counted([(128, [(118, 128)])]).under(128)["answers_cut"] == 0
-    assert counted([(129, [(119, 129)])]).under(128)["answers_cut"] == 1
-
-
-def test_rows_lost_depend_on_the_decision():
-    counts = counted([(50, [(45, 50)]), (90, [(85, 90)]), (40, []), (0, [])])
-    counts.shown[3] = False
-    found = counts.under(64)
-    assert found["untrained_short"] == 1
-    assert rows_lost(found, "drop") == 3  # too long, untrained, unshowable
-    assert rows_lost(found, "cut") == 3  # nothing of row 1's answer lies within the limit
-
-
-@given(st.lists(st.integers(1, 100_000), max_size=300))
-def test_histograms_lose_no_row(lengths):
-    ordered = np.sort(np.array(lengths, np.int32))
-    found = histogram(ordered)
-    assert sum(found["counts"]) == len(lengths)
-    assert len(found["edges"]) == len(found["counts"]) + 1 <= 42
-    if lengths:
-        assert found["edges"][0] <= quantile(ordered, 0.5) < found["edges"][-1]
-
-
-def test_eta_follows_the_pace_and_knows_its_doubt():
-    steady = metrics.eta(range(1, 11), range(10, 110, 10), 20)
-    assert steady.middle == 100
-    assert steady.low < 100 < steady.high
-    uneven = metrics.eta([1, 2, 3, 4, 5], [0, 5, 20, 22, 40], 10)
-    assert uneven.high / uneven.middle > steady.high / steady.middle
-    assert metrics.eta([1], [1.0], 10) is None
-    assert metrics.eta([], [], 10) is None
-
-
-def test_smoothing_starts_without_a_bias():
-    assert metrics.smooth([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
-
-
-@pytest.mark.parametrize(
-    ("losses", "tone"),
-    [
-        ([2, 1], "waiting"),
-        ([2, 1.5, 1, 0.5, 0.3, 0.2], "succeeded"),
-        ([1.0] * 30, "attention"),
-        ([2, 0.5, 0.3] + [0.2] * 20 + [3.0] * 30, "attention"),
-        ([2, 1, 1, float("nan")], "failed"),
-    ],
-)
-def test_the_verdict_on_a_loss_is_computed(losses, tone):
-    found, sentence = metrics.verdict(losses)
-    assert found == tone
-    assert sentence.endswith(".")
-
-
-def test_every_failure_says_what_happened_and_what_to_do():
-    assert len(FAILURES) >= 25
-    for failure in FAILURES.values():
-        assert failure.title.endswith(".") and failure.advice.endswith(".")
-    assert explain("never heard of").advice
+def test_a_projection_of_an_older_version_is_still_compared():
+    old = {"seconds": {"p10": 1, "p50": 2, "p90": 3}, "money": {"p10": "1", "p50": "2", "p90": "3"}}
+    assert [row["inside"] for row in projection.compare(old, {"seconds": 2.5, "money": 4})] == [True, False]

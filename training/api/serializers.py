@@ -86,20 +86,28 @@ class MoneyBandSerializer(serializers.Serializer):
 
 
 class ProjectionSerializer(serializers.Serializer):
-    """What a run is expected to take, as P10, P50 and P90."""
+    """What a run is expected to take, as P10, P50 and P90. Of runs started with older versions some is not known."""
 
     device = serializers.CharField()
+    card = serializers.CharField(required=False, allow_blank=True)
     rows = serializers.IntegerField()
     steps = serializers.IntegerField()
     tokens = serializers.IntegerField()
     trained_tokens = serializers.IntegerField()
+    padding = serializers.FloatField(required=False, help_text="Share of the computed tokens that is padding.")
     seconds = BandSerializer()
     money = MoneyBandSerializer()
     currency = serializers.CharField()
+    token_band = BandSerializer(required=False)
     memory_bytes = BandSerializer()
-    rate = serializers.FloatField()
-    source = serializers.CharField()  # type: ignore[assignment]
+    capacity_bytes = serializers.IntegerField(required=False, help_text="Memory of the device; 0: not known.")
+    disk_bytes = BandSerializer(required=False)
+    rate = serializers.FloatField(help_text="Tokens a second while it trains.")
+    source = serializers.CharField(help_text="“rehearsed”, “measured”, “scaled” or “formula”.")  # type: ignore[assignment]
+    level = serializers.CharField(required=False, help_text="How alike what was measured is.")
     why = serializers.CharField()
+    stages = serializers.DictField(child=serializers.FloatField(), required=False, help_text="Seconds by stage.")
+    saves = serializers.IntegerField(required=False, help_text="Checkpoints on the way.")
 
 
 class WaitingSerializer(serializers.Serializer):

@@ -19,6 +19,11 @@ _ALL = (
         "Halve “Rows at once” and double “Gradient accumulation”, lower the longest row, or load the base in 4 bits.",
     ),
     Failure(
+        "will_not_fit",
+        "The longest rows do not fit into memory.",
+        "Lower “Rows at once” and raise “Gradient accumulation” by as much, lower the longest row, or drop that row.",
+    ),
+    Failure(
         "nan_loss",
         "The loss stopped being a number.",
         "Lower the learning rate (a third is a good first try) and look for broken rows in the dataset.",

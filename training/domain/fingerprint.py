@@ -143,6 +143,9 @@ def shape(config: Mapping[str, Any]) -> dict[str, int]:
         "hidden": _number(config, "hidden_size", "n_embd"),
         "layers": _number(config, "num_hidden_layers", "n_layer"),
         "heads": _number(config, "num_attention_heads", "n_head") or 1,
+        "kv_heads": _number(config, "num_key_value_heads"),
+        "head_dim": _number(config, "head_dim"),
+        "intermediate": _number(config, "intermediate_size", "n_inner"),
     }
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from training.domain.recipe import Method, Recipe
+from training.domain.recipe import ALL_LINEAR, Method, Recipe
 
+# Families whose decoder the fast pass can be.
+FAMILIES = frozenset({"LlamaForCausalLM", "Qwen2ForCausalLM", "MistralForCausalLM"})
 # Share of the card that training may fill; the rest is for the allocator's gaps and for whatever else runs there.
 USABLE = 0.85
 # Below this many tokens in a pass, kernels of a data-centre card wait for their launch more than they work.
@@ -88,6 +90,17 @@ def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: s
         else "Activations are kept, since they fit on the card: nothing is computed twice.",
     )
     return Pace("fast", card.attention, recipe.rows_per_step, 1, tokens, recompute, False, reasons)
+
+
+def obstacle(architecture: str, recipe: Recipe) -> str | None:
+    """Why a family with this recipe cannot take the fast path, as far as that can be told without its config."""
+    obstacles = {
+        f"{architecture} is not one of the families that have it": architecture not in FAMILIES,
+        "LoRA dropout needs a pass of its own over every input": recipe.dropout > 0,
+        "a 4-bit base is not a plain matrix": recipe.four_bit,
+        "it adapts all linear layers or none": tuple(recipe.target_modules) != (ALL_LINEAR,),
+    }
+    return next((told for told, stands in obstacles.items() if stands), None)
 
 
 def _obstacle(recipe: Recipe, card: Card, obstacle: str | None) -> str | None:

@@ -13,12 +13,13 @@ from datasets_app.engine.rendering import ChatTokenizer
 from projects import faults
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
-from training.engine import blame, data, manifest, model
+from training.engine import blame, data, manifest, memory, model
 from training.engine.checkpoints import Checkpoints, Found
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, emit, log
 from training.engine.manifest import Origin
 from training.engine.naming import named
+from training.engine.stages import Stages, process_age
 from training.engine.versions import packages
 from training.engine.watch import StopFlag, die_with_parent
 
@@ -44,16 +45,21 @@ def main(spec_path: str) -> None:
 
 
 def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
+    stages = Stages(started_before=process_age())
+    stages.enter("preparing")
     prepared = prepare(spec, stop)
     emit("progress", phase="loading", done=0, total=1)
+    stages.enter("loading")
     begin = store.begin(spec.start_at)
     device = model.choose_device(spec.device)
     from training.engine import adapter, trainers
+    from training.engine.meter import Meter
     from training.engine.progress import Progress
 
     progress = Progress(spec.recipe, stop, grace_seconds=spec.grace_seconds)
     seed(spec.recipe.seed, device)
     trainer = trainers.build(spec, prepared, device, store, progress)
+    meter = Meter().attach(trainer)
     if begin:
         progress.load(begin.place, begin.step)
         log(f"going on from the checkpoint of step {begin.step}")
@@ -69,22 +75,18 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     )
     _warn_about_start(store, begin, spec)
     progress.tell_stop_time()
+    stages.enter("training")
     began = time.monotonic()
     _train(trainer, progress, prepared, str(begin.place) if begin else None)
     stop.look()
     faults.point("engine.trained")
     outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, begin.step if begin else 0)
     emit("progress", phase="saving", done=0, total=1)
+    stages.enter("saving")
     made = adapter.write(trainer.model, spec, outcome)
-    emit(
-        "result",
-        **outcome,
-        adapter=made,
-        path=spec.output_dir,
-        device=device.kind,
-        device_name=device.name,
-        data=prepared.report(),
-    )
+    measured = meter.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
+    about = {"device": device.kind, "device_name": device.name, "data": prepared.report()}
+    emit("result", **outcome, **measured, **about, adapter=made, path=spec.output_dir)
 
 
 def _train(trainer: Any, progress: Any, prepared: Prepared, checkpoint: str | None) -> None:
@@ -158,17 +160,6 @@ def _outcome(trainer: Any, progress: Any, prepared: Prepared, seconds: float, re
         "seconds": seconds,
         "tokens_per_second": progress.tokens * share / max(seconds, 1e-6),
         "final_loss": progress.final_loss if progress.final_loss is not None else float("nan"),
-        "memory_bytes": _peak_memory(trainer.args.device.type),
+        "memory_bytes": memory.peak(trainer.args.device.type),
         "packages": packages(),
     }
-
-
-def _peak_memory(device: str) -> int:
-    """Peak bytes on the card, or of this process."""
-    if device == "cuda":
-        import torch
-
-        return int(torch.cuda.max_memory_allocated())
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,5 +1,6 @@
 """How we train: base-model versions, runs and their metrics, adapters, and datasets as bases see them."""
 
+from training.models.projections import ProjectionRecord, Rehearsal
 from training.models.run import METHODS, SOURCES, Adapter, BaseModelVersion, MetricPoint, Run
 from training.models.tokens import SeenRow, TokenProfile
 
@@ -9,6 +10,8 @@ __all__ = [
     "Adapter",
     "BaseModelVersion",
     "MetricPoint",
+    "ProjectionRecord",
+    "Rehearsal",
     "Run",
     "SeenRow",
     "TokenProfile",

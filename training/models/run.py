@@ -73,8 +73,7 @@ class BaseModelVersion(LeasedJob):
 
     @property
     def projection_shape(self) -> Shape:
-        known = {name: self.shape.get(name, 0) for name in ("hidden", "layers")}
-        return Shape(self.parameters, vocab=self.vocab_size, heads=self.shape.get("heads", 1), **known)
+        return Shape.read(self.shape | {"parameters": self.parameters, "vocab": self.vocab_size})
 
 
 class Run(LeasedJob):

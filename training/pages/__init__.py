@@ -1,5 +1,6 @@
 """What the pages of training show: rows, figures and words put together."""
 
+from training.pages.projections import calibration_page, rehearsal_page
 from training.pages.runs import (
     base_facts,
     descendants,
@@ -16,11 +17,13 @@ from training.pages.seen import row_page, seen_page, tabs
 
 __all__ = [
     "base_facts",
+    "calibration_page",
     "descendants",
     "length_figure",
     "overview",
     "plan",
     "projection",
+    "rehearsal_page",
     "row_page",
     "run_facts",
     "run_figures",

@@ -14,6 +14,7 @@ from training import charts, selectors
 from training.domain import money, tokens
 from training.domain.recipe import KNOBS, Knob, Recipe
 from training.models import Adapter, BaseModelVersion, Run, TokenProfile
+from training.pages import projections
 
 OVERVIEW_RUNS = 12
 
@@ -94,13 +95,19 @@ def _shown(knob: Knob, value: Any) -> Any:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def projection(project: Project, base: BaseModelVersion, profile: TokenProfile, recipe: Recipe) -> dict[str, Any]:
-    """The counted data and what a run over it would take."""
+def projection(
+    project: Project, base: BaseModelVersion, profile: TokenProfile, recipe: Recipe, parent: Adapter | None = None
+) -> dict[str, Any]:
+    """The counted data, what a run over it would take, and whether that was rehearsed."""
     stats = selectors.token_stats(profile, recipe.max_length)
+    projected = selectors.projection(project, base, profile, recipe, parent).as_dict()
     return {
         "profile": profile,
         "stats": stats,
-        "projection": selectors.projection(project, base, profile, recipe).as_dict(),
+        "projection": projected,
+        "stages": projections.stage_rows(projected["stages"]),
+        "rehearsal": selectors.rehearsal_of(project, base, profile.version, recipe, parent),
+        "rehearsing": projections.rehearsing_cost(project, projected),
         "lost": tokens.rows_lost(stats, recipe.cut),
         "recipe": recipe,
         **length_figure(stats),

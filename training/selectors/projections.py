@@ -1,7 +1,9 @@
-"""What a run would take: the counted data, past rates, and the projection made from both."""
+"""What a run would take: the counted data, what was measured before, and the projection made from both."""
 
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -9,12 +11,21 @@ from datasets_app.models import DatasetVersion
 from projects.domain.states import JobState
 from projects.models import Attempt, Project
 from training.domain import projection as projecting
-from training.domain.projection import PastRun, Projection
-from training.domain.recipe import Method, Recipe
-from training.models import BaseModelVersion, Run, TokenProfile
-from training.selectors.tokens import token_stats
+from training.domain import rehearsal as rehearsing
+from training.domain.projection import Measured, Plan, Projection, Shape
+from training.domain.recipe import Cut, Method, Recipe
+from training.models import Adapter, BaseModelVersion, Rehearsal, TokenProfile
+from training.selectors import rates, tokens
 
-PAST_RUNS = 20
+LABELS = ("training.run", "training.rehearsal")
+
+
+class Where(NamedTuple):
+    """The device that a run will most likely get, and the memory it has; 0 where that is not known."""
+
+    device: str
+    card: str
+    capacity: int
 
 
 def trainable_versions(project: Project) -> QuerySet[DatasetVersion]:
@@ -23,44 +34,122 @@ def trainable_versions(project: Project) -> QuerySet[DatasetVersion]:
     return rows.select_related("dataset__project").order_by("-pk")
 
 
+def likely_place() -> Where:
+    """Where the last run or rehearsal was, else a card if this machine has one."""
+    last = Attempt.objects.filter(job_label__in=LABELS, ended_at__isnull=False).exclude(device_name="")
+    attempt = last.order_by("-pk").first()
+    if attempt is None:
+        return Where("cuda" if Path("/dev/nvidia0").exists() else "cpu", "", 0)
+    device = "cuda" if attempt.device.startswith("cuda") else "cpu"
+    return Where(device, attempt.device_name, rates.capacity_of(device, attempt.device_name))
+
+
 def likely_device(project: Project) -> str:
-    """Where the next run will most likely be: where the last one was, else on a card if this machine has one."""
-    last = Attempt.objects.filter(job_label="training.run", ended_at__isnull=False).order_by("-pk").first()
-    if last is not None:
-        return "cuda" if last.device.startswith("cuda") else "cpu"
-    return "cuda" if Path("/dev/nvidia0").exists() else "cpu"
+    return likely_place().device
 
 
-def past_runs(project: Project, base: BaseModelVersion, recipe: Recipe, device: str) -> list[PastRun]:
-    """Measured rates of finished runs of the same method on the same kind of device, this project's only."""
-    rows = (
-        Run.objects.filter(project=project, state=JobState.SUCCEEDED, method=recipe.method, device__startswith=device)
-        .select_related("base")
-        .order_by("-pk")
+class Kept(NamedTuple):
+    """Rows as a run would train on them: their numbers and lengths, of a pair the longer sequence."""
+
+    indices: Any
+    lengths: Any
+    tokens: int
+    trained_tokens: int
+
+
+def kept_rows(profile: TokenProfile, recipe: Recipe) -> Kept:
+    return _kept(profile.key, tokens.digest_of(profile), recipe.max_length, recipe.cut)
+
+
+@lru_cache(maxsize=4)
+def _kept(key: str, digest: str, limit: int, cut: str) -> Kept:
+    import numpy as np
+
+    counts = tokens.counts_of(key, digest)
+    trained = counts.trained(limit)
+    use = counts.shown & (trained > 0)
+    if cut == Cut.DROP:
+        use &= counts.total <= limit
+    lengths = np.minimum(counts.total, limit)[use]
+    total = int(lengths.sum(dtype=np.int64))
+    if counts.pairs:
+        shorter = (counts.prompt + np.minimum(counts.chosen, counts.rejected))[use]
+        total += int(np.minimum(shorter, limit).sum(dtype=np.int64))
+    return Kept(np.flatnonzero(use), lengths, total, int(trained[use].sum()))
+
+
+def plan(base: BaseModelVersion, profile: TokenProfile, recipe: Recipe, where: Where) -> Plan:
+    """All that the projection depends on."""
+    key, digest = profile.key, tokens.digest_of(profile)
+    return _plan(key, digest, recipe, where, base.architecture, base.fingerprint, base.projection_shape)
+
+
+@lru_cache(maxsize=64)
+def _plan(
+    key: str, digest: str, recipe: Recipe, where: Where, architecture: str, fingerprint: str, shape: Shape
+) -> Plan:
+    kept = _kept(key, digest, recipe.max_length, recipe.cut)
+    return projecting.make(
+        device=where.device,
+        card=where.card,
+        capacity=where.capacity,
+        architecture=architecture,
+        fingerprint=fingerprint,
+        shape=shape,
+        recipe=recipe,
+        lengths=kept.lengths,
+        epoch_tokens=kept.tokens,
+        trained_tokens=kept.trained_tokens,
     )
-    return [
-        PastRun(
-            rate=float(run.measured.get("tokens_per_second") or 0),
-            same_base=run.base.fingerprint == base.fingerprint,
-            parameters=run.base.parameters,
-        )
-        for run in rows[:PAST_RUNS]
-        if bool(run.recipe.get("packing")) == recipe.packing
-    ]
 
 
-def projection(project: Project, base: BaseModelVersion, profile: TokenProfile, recipe: Recipe) -> Projection:
-    """Tokens, time, money and memory of a run that has not started."""
-    device = likely_device(project)
-    price: Decimal = project.hour_price(device)
+def projection(
+    project: Project,
+    base: BaseModelVersion,
+    profile: TokenProfile,
+    recipe: Recipe,
+    parent: Adapter | None = None,
+) -> Projection:
+    """Tokens, time, memory, disk and money of a run that has not started; rehearsed, if it was."""
+    where = likely_place()
+    price: Decimal = project.hour_price(where.device)
+    rehearsed = rehearsal_of(project, base, profile.version, recipe, parent, where)
+    usable = rehearsed is not None and rehearsed.fits
     return projecting.project(
-        token_stats(profile, recipe.max_length),
-        recipe,
-        base.projection_shape,
-        past=past_runs(project, base, recipe, device),
-        device=device,
+        plan(base, profile, recipe, where),
+        measured=rates.measured(where.device, base.fingerprint),
+        rehearsal=Measured.read(rehearsed.plan, rehearsed.result, rehearsal=True) if rehearsed and usable else None,
+        calibration=rates.calibration(where.device),
         hour_price=price,
         currency=project.currency,
+    )
+
+
+def rehearsal_of(
+    project: Project,
+    base: BaseModelVersion,
+    version: DatasetVersion,
+    recipe: Recipe,
+    parent: Adapter | None = None,
+    where: Where | None = None,
+) -> Rehearsal | None:
+    """The newest rehearsal of exactly this, on the device that the run would get."""
+    where = where or likely_place()
+    found = project.rehearsals.filter(digest=rehearsal_digest(base, version, recipe, parent, where))
+    if where.card:
+        found = found.filter(device_name__in=["", where.card])
+    return found.exclude(state=JobState.CANCELLED).order_by("-pk").first()
+
+
+def rehearsal_digest(
+    base: BaseModelVersion, version: DatasetVersion, recipe: Recipe, parent: Adapter | None, where: Where
+) -> str:
+    return rehearsing.digest(
+        recipe,
+        fingerprint=base.fingerprint,
+        content_hash=version.content_hash,
+        parent=parent.digest if parent else "",
+        device=where.device,
     )
 
 

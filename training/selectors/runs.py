@@ -13,7 +13,7 @@ from projects.domain import formatting, money
 from projects.domain.states import Outcome
 from projects.models import Attempt, LedgerEntry, Project
 from training.domain import projection as projecting
-from training.models import MetricPoint, Run
+from training.models import MetricPoint, ProjectionRecord, Run
 
 LABEL = "training.run"
 ZERO = Decimal(0)
@@ -114,9 +114,12 @@ def training_costs(project: Project) -> dict[int, Decimal]:
 
 
 def predicted_against_actual(run: Run, now: datetime) -> list[dict[str, Any]]:
-    """The projection frozen at the start beside what the successful attempt took."""
+    """The projection frozen at the start beside what it came to; until that is written down, the last attempt."""
     if not run.measured or not run.projection:
         return []
+    record = ProjectionRecord.objects.filter(run=run).first()
+    if record is not None:
+        return projecting.compare(run.projection, record.actual)
     last = next((one for one in attempts(run, now) if one.attempt.outcome == "succeeded"), None)
     if last is None:
         return []

@@ -16,12 +16,12 @@ def profile_for(version: DatasetVersion, base: BaseModelVersion) -> TokenProfile
 
 def token_stats(profile: TokenProfile, max_length: int) -> dict[str, Any]:
     """What the counted data is under this limit; worked out from the stored counts, not counted again."""
-    return dict(_under(profile.key, _digest(profile), max_length))
+    return dict(_under(profile.key, digest_of(profile), max_length))
 
 
 def lost_rows(profile: TokenProfile, max_length: int, what: str) -> list[int]:
     """Numbers of all rows that are "cut", whose "answers_cut" or that are "untrained" under the limit."""
-    return _counts(profile.key, _digest(profile)).lost(max_length)[what].tolist()
+    return counts_of(profile.key, digest_of(profile)).lost(max_length)[what].tolist()
 
 
 def telling_rows(profile: TokenProfile) -> list[tuple[str, int]]:
@@ -32,7 +32,7 @@ def telling_rows(profile: TokenProfile) -> list[tuple[str, int]]:
 def seen_anywhere(version: DatasetVersion, base: BaseModelVersion, index: int) -> dict[str, Any] | None:
     """A row as the base sees it, when it has been rendered: with the counts, or because somebody asked."""
     profile = profile_for(version, base)
-    stored = _stored(profile.key, _digest(profile)).get(index) if profile is not None and profile.is_ready else None
+    stored = _stored(profile.key, digest_of(profile)).get(index) if profile is not None and profile.is_ready else None
     if stored is not None:
         return stored
     row = seen_job(version, base, index)
@@ -46,12 +46,12 @@ def seen_job(version: DatasetVersion, base: BaseModelVersion, index: int) -> See
 # Counts never change once they are stored, so a process keeps the last few.
 
 
-def _digest(profile: TokenProfile) -> str:
+def digest_of(profile: TokenProfile) -> str:
     return str(artefacts.read_manifest(profile.key)["digest"])
 
 
 @lru_cache(maxsize=4)
-def _counts(key: str, digest: str) -> Any:
+def counts_of(key: str, digest: str) -> Any:
     from datasets_app.engine.token_counts import Counts
 
     return Counts.load(artefacts.fetch_directory(key))
@@ -59,7 +59,7 @@ def _counts(key: str, digest: str) -> Any:
 
 @lru_cache(maxsize=64)
 def _under(key: str, digest: str, max_length: int) -> dict[str, Any]:
-    return dict(_counts(key, digest).under(max_length))
+    return dict(counts_of(key, digest).under(max_length))
 
 
 @lru_cache(maxsize=8)

@@ -2,10 +2,12 @@
 
 from training.services.adapters import delete_adapter
 from training.services.bases import delete_base, register_base, retry_base
+from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
 from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
 
 __all__ = [
+    "cancel_rehearsal",
     "cancel_run",
     "create_run",
     "delete_adapter",
@@ -16,6 +18,8 @@ __all__ = [
     "launch_run",
     "measure_tokens",
     "register_base",
+    "rehearse",
+    "rehearse_run",
     "retry_base",
     "retry_run",
     "set_priority",

@@ -22,7 +22,7 @@ from training.domain import money, tokens
 from training.domain.recipe import Cut, Method, Recipe
 from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
 from training.engine.versions import packages
-from training.models import Adapter, BaseModelVersion, Run, TokenProfile
+from training.models import Adapter, BaseModelVersion, Rehearsal, Run, TokenProfile
 from training.services.tokens import ensure_profile
 
 
@@ -40,7 +40,7 @@ def create_run(
 ) -> Run:
     """A draft: everything is checked, nothing is spent. The data is counted in tokens in the meantime."""
     read = Recipe.read(recipe)
-    _check_parts(project, base, version, parent, read)
+    check_parts(project, base, version, parent, read)
     run = Run.objects.create(
         project=project,
         name=_name(name),
@@ -70,18 +70,18 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
-    profile = _counted(run)
+    profile = counted(run)
     stats = selectors.token_stats(profile, recipe.max_length)
-    _check_rows(stats, recipe)
+    check_rows(stats, recipe)
     datasets.refuse_unfit(run.dataset_version, leak_reason=leak_reason)
-    projection = selectors.projection(run.project, run.base, profile, recipe)
+    projection = selectors.projection(run.project, run.base, profile, recipe, run.parent_adapter)
     budgeting.queue_or_ask(
         run,
         by=by,
         amount=money.p90(projection.as_dict()),
         reason=budget_reason,
         recipe=recipe.as_dict(),
-        spec=_freeze(run, recipe).frozen(),
+        spec=freeze(run, recipe).frozen(),
         projection=projection.as_dict(),
         total_steps=projection.steps,
         launched_with=_known_at_start(run, stats, recipe) | ({"leak_reason": leak_reason} if leak_reason else {}),
@@ -154,7 +154,7 @@ def _name(name: str) -> str:
     return chosen
 
 
-def _check_parts(
+def check_parts(
     project: Project, base: BaseModelVersion, version: DatasetVersion, parent: Adapter | None, recipe: Recipe
 ) -> None:
     """Everything from this project, for this purpose, and made for each other."""
@@ -196,7 +196,7 @@ def _check_parent(project: Project, base: BaseModelVersion, parent: Adapter | No
         )
 
 
-def _counted(run: Run) -> TokenProfile:
+def counted(run: Run | Rehearsal) -> TokenProfile:
     """The token profile, or a refusal that says to wait: nobody starts without knowing what would be cut."""
     if not run.base.is_ready:
         raise Refused(
@@ -213,7 +213,7 @@ def _counted(run: Run) -> TokenProfile:
     )
 
 
-def _check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
+def check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
     """Rows that do not fit need a decision; rows that teach nothing end it here."""
     if stats["rows"] + stats["unshowable"] == 0 or stats["trained_tokens"] == 0:
         raise Refused("Not one token of this data would be trained on.", code="no_trained_tokens")
@@ -236,7 +236,7 @@ def _check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
         )
 
 
-def _freeze(run: Run, recipe: Recipe) -> RunSpec:
+def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
     base, version, parent = run.base, run.dataset_version, run.parent_adapter
     return RunSpec(
         label=run.name,

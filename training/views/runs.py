@@ -98,7 +98,7 @@ class RunProjection(ProjectPage):
         profile = self.service(version, by=self.request.user, base=base, max_length=recipe.max_length)
         if not profile.is_ready:
             return {"counting": profile}
-        found = pages.projection(self.project, base, profile, recipe)
+        found = pages.projection(self.project, base, profile, recipe, form.cleaned_data.get("parent"))
         return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
 
 
@@ -122,7 +122,7 @@ class RunDetail(RunPage):
         profile = selectors.profile_for(run.dataset_version, run.base)
         if profile is None or not profile.is_ready:
             return {"counting": profile}
-        found = pages.projection(self.project, run.base, profile, run.read_recipe)
+        found = pages.projection(self.project, run.base, profile, run.read_recipe, run.parent_adapter)
         return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
 
 

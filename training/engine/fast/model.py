@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from training.domain.recipe import ALL_LINEAR, Recipe
+from training.domain.pace import obstacle
+from training.domain.recipe import Recipe
 from training.engine.fast.attention import Attend
 from training.engine.fast.functions import GatedBlock, Head, Kernels, NormedProjection, Projection, Rotate
 from training.engine.fast.stacks import Stack, build, factors_of
 
-FAMILIES = {"LlamaForCausalLM", "Qwen2ForCausalLM", "MistralForCausalLM"}
 ATTENTION = ("q_proj", "k_proj", "v_proj")
 GATED = ("gate_proj", "up_proj")
 
@@ -37,14 +37,11 @@ def why_not(model: Any, recipe: Recipe) -> str | None:
     architecture = (getattr(config, "architectures", None) or [type(model).__name__])[0]
     slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     obstacles = {
-        f"{architecture} is not one of the families that have it": architecture not in FAMILIES,
-        "LoRA dropout needs a pass of its own over every input": recipe.dropout > 0,
-        "a 4-bit base is not a plain matrix": recipe.four_bit,
-        "it adapts all linear layers or none": tuple(recipe.target_modules) != (ALL_LINEAR,),
         "the model looks through a sliding window": slides,
         "it knows one activation, silu": getattr(config, "hidden_act", "silu") != "silu",
     }
-    return next((told for told, stands in obstacles.items() if stands), None)
+    found = next((told for told, stands in obstacles.items() if stands), None)
+    return obstacle(architecture, recipe) or found
 
 
 class FastDecoder:

@@ -1,0 +1,134 @@
+"""Guesses of time, memory and disk for a plan, from the nearest that was measured."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from training.domain.projection import fitting, footprint
+from training.domain.projection.bands import Guess, total
+from training.domain.projection.formula import StepTime
+from training.domain.projection.measured import Measured, Nearest
+from training.domain.projection.plan import Plan
+
+PRIOR_RUNS = 3  # what the spread of a level counts against the runs that were seen
+STAGE_SIGMA = {True: 0.25, False: 0.6}  # measured or not
+BEYOND = 0.15  # more doubt for each doubling beyond the sizes that were measured
+
+# Stages besides the steps, by formula: seconds of an empty one, and how they grow.
+START = {"cpu": 1.0, "cuda": 2.0}
+LOAD = {"cpu": (6.0, 1e9), "cuda": (12.0, 2e9)}
+WARM_UP = {"cpu": 0.2, "cuda": 2.0}
+DISK_BYTES_A_SECOND = 2e8
+TOKENS_A_SECOND = 2.5e5
+
+
+def _weights(plan: Plan) -> float:
+    return plan.shape.parameters * (2 if plan.device == "cuda" else 4)
+
+
+STAGES: dict[str, Callable[[Plan], float]] = {
+    "starting": lambda plan: START[plan.device],
+    "preparing": lambda plan: 0.1 + plan.work.epoch_tokens / TOKENS_A_SECOND,
+    "loading": lambda plan: LOAD[plan.device][0] + _weights(plan) / LOAD[plan.device][1],
+    "warm_up": lambda plan: WARM_UP[plan.device],
+    "checkpoint": lambda plan: 0.1 + footprint.checkpoint(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
+    "saving": lambda plan: 0.1 + footprint.adapter(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
+    "closing": lambda plan: 0.7,
+}
+
+
+@dataclass(frozen=True)
+class Time:
+    step: StepTime
+    saves: int
+    stages: Mapping[str, Guess]  # “training” and the stages around it, all saves together
+
+    @property
+    def whole(self) -> Guess:
+        return total(self.stages.values())
+
+
+def time(plan: Plan, near: Nearest, measured: Sequence[Measured]) -> Time:
+    """Seconds of every stage. What surrounds the steps is read off any run on the same device."""
+    step, sigma = _step(plan, near)
+    work = plan.work
+    training = Guess(work.steps * step.seconds(work.batches, work.padded, work.square), sigma)
+    saves = footprint.saves(plan.recipe, work, training.middle)
+    around = [*near.rows, *(row for row in measured if row.plan.device == plan.device)]
+    stages = {name: _stage(name, plan, around) for name in STAGES}
+    one = stages.pop("checkpoint")
+    return Time(step, saves, stages | {"training": training, "checkpoints": Guess(one.middle * saves, one.sigma)})
+
+
+def _step(plan: Plan, near: Nearest) -> tuple[StepTime, float]:
+    if not near.rows:
+        return plan.formula, near.level.sigma
+    if near.level.fits:
+        step = fitting.fit([row.points for row in near.rows], plan.formula)
+        errors = [math.log(fitting.scale(row.points, step)) for row in near.rows]
+        return step, _spread(errors, near.level.sigma) + _beyond(plan, near.rows)
+    factors = [fitting.scale(row.points, row.plan.formula) for row in near.rows]
+    middle = statistics.median(factors)
+    errors = [math.log(factor / middle) for factor in factors]
+    return plan.formula.times(middle), _spread(errors, near.level.sigma)
+
+
+def _spread(errors: Sequence[float], sigma: float) -> float:
+    """The spread of the level, and more and more that of the runs that were seen."""
+    if len(errors) < 2:
+        return sigma
+    square = PRIOR_RUNS * sigma**2 + sum(error**2 for error in errors)
+    return math.sqrt(square / (PRIOR_RUNS + len(errors) - 1))
+
+
+def _beyond(plan: Plan, rows: Sequence[Measured]) -> float:
+    """Steps larger or smaller than any that was measured are a guess again."""
+    sizes = [point.padded / max(point.batches, 1) for row in rows for point in row.points]
+    size = plan.work.padded / max(plan.work.batches, 1)
+    if not sizes or size <= 0:
+        return 0.0
+    outside = max(size / max(sizes), min(sizes) / size, 1.0)
+    return BEYOND * math.log2(outside)
+
+
+def _stage(name: str, plan: Plan, rows: Sequence[Measured]) -> Guess:
+    """By formula, times what the measured ones took against theirs; those with the same base first."""
+    usual = STAGES[name](plan)
+    known = [row for row in rows if row.stages.get(name)]
+    own = [row for row in known if row.plan.fingerprint == plan.fingerprint and row.plan.card == plan.card]
+    chosen = (own or known)[:10]
+    if not chosen:
+        return Guess(usual, STAGE_SIGMA[False])
+    ratio = statistics.median(row.stages[name] / STAGES[name](row.plan) for row in chosen)
+    return Guess(usual * ratio, STAGE_SIGMA[bool(own)] if own else (STAGE_SIGMA[True] + STAGE_SIGMA[False]) / 2)
+
+
+def memory(plan: Plan, near: Nearest) -> Guess:
+    """Peak bytes: the formula, times what the nearest took against it."""
+    usual = footprint.memory(plan)
+    ratios = [row.memory_bytes / footprint.memory(row.plan) for row in near.rows if row.memory_bytes]
+    if not ratios:
+        return Guess(usual, near.level.memory_sigma)
+    middle = statistics.median(ratios)
+    return Guess(usual * middle, _spread([math.log(ratio / middle) for ratio in ratios], near.level.memory_sigma))
+
+
+def disk(plan: Plan, near: Nearest, took: Time, *, cached: float = 0.0) -> Guess:
+    """Bytes on the worker at the fullest moment: checkpoints, the adapter in its folder and in the store, the cache."""
+    rows = [row for row in near.rows if row.plan.fingerprint == plan.fingerprint]
+    save = footprint.checkpoint(plan.shape, plan.recipe) * _ratio(rows, "save_bytes", footprint.checkpoint)
+    made = footprint.adapter(plan.shape, plan.recipe) * _ratio(rows, "adapter_bytes", footprint.adapter)
+    at = [_held(plan, took.whole.at(z)) for z in (-1.28, 0.0, 1.28)]
+    low, middle, high = (held * save + 2 * made + cached for held in at)
+    known = 0.03 if rows else 0.15
+    return Guess(middle, known + math.log(high / low) / 2.56)
+
+
+def _held(plan: Plan, seconds: float) -> int:
+    return min(footprint.CHECKPOINTS_HELD, footprint.saves(plan.recipe, plan.work, seconds))
+
+
+def _ratio(rows: Sequence[Measured], name: str, usual: Callable[..., float]) -> float:
+    found = [getattr(row, name) / usual(row.plan.shape, row.plan.recipe) for row in rows if getattr(row, name)]
+    return statistics.median(found) if found else 1.0

@@ -1,0 +1,75 @@
+"""Peak memory and disk of a run by formula: what is kept, for how many tokens, and in which precision."""
+
+import math
+from typing import TYPE_CHECKING
+
+from training.domain.projection.formula import Shape, adapter_parameters
+from training.domain.projection.workload import Workload
+from training.domain.recipe import Recipe
+
+if TYPE_CHECKING:
+    from training.domain.projection.plan import Plan
+
+# The libraries themselves: resident on a CPU; on a card their context lies outside of what is counted.
+LIBRARIES = {"cpu": 0.62e9, "cuda": 0.1e9}
+# A weight of the adapter with its gradient and Adam's two moments, all in 32 bit.
+TRAINED_WEIGHT = 16
+# The head is computed in tiles of so many tokens and words (TRL's fused head): a product, its 32-bit copy and gradient.
+TILE_TOKENS, TILE_WORDS, TILE_BYTES = 4096, 32_768, 12
+# Rows as lists of numbers while they wait to be trained on, in main memory.
+ROW_TOKEN = 56
+CHECKPOINTS_HELD = 3  # two are kept, and the third is there before the oldest goes
+TOKENIZER_WORD = 76  # bytes of tokenizer.json for a word and its merge
+SMALL_FILES = 40_000
+
+
+def memory(plan: "Plan") -> float:
+    """Peak bytes: frozen weights, adapter, activations of the widest batch, a stretch of the head.
+
+    The fast forward pass is counted by `training.domain.pace`, which decides by it. For the library's own: with
+    recomputation only the input of each layer is kept, and one layer at a time is whole; without, all are. The terms
+    are those of Korthikanti et al. 2022 (arXiv:2205.05198); the factors were read off measured peaks.
+    """
+    tokens, widths = plan.work.widest_rows * plan.work.widest_length, plan.shape.widths()
+    if plan.pace.path == "fast" and plan.device == "cuda":
+        layer, layers = widths.kept_bytes(), widths.layers
+        each = 2 * widths.hidden * layers + 2 * layer if plan.pace.recompute else layer * (layers + 1)
+        at_once = min(tokens, max(plan.pace.tokens, plan.work.longest))
+        return LIBRARIES["cuda"] + widths.fixed_bytes(plan.recipe) + at_once * each
+    shape = plan.shape
+    weights = shape.parameters * (0.6 if plan.recipe.four_bit else 2 if plan.device == "cuda" else 4)
+    trained = adapter_parameters(shape, plan.recipe) * TRAINED_WEIGHT
+    tile = min(tokens, TILE_TOKENS) * min(shape.vocab, TILE_WORDS) * TILE_BYTES
+    rows = 0 if plan.device == "cuda" else plan.work.epoch_tokens * ROW_TOKEN
+    return LIBRARIES[plan.device] + weights + trained + _activations(plan, tokens) + tile + rows
+
+
+def _activations(plan: "Plan", tokens: int) -> float:
+    shape, width = plan.shape, plan.work.widest_length
+    mask = plan.work.widest_rows * width * width * 2
+    bits = 1 if plan.device == "cuda" else 2
+    layer = (50 * shape.hidden + 14 * shape.inner) * bits
+    if plan.pace.recompute:
+        return tokens * (2 * bits * shape.hidden * shape.layers + layer) + mask
+    return tokens * shape.layers * layer + mask
+
+
+def checkpoint(shape: Shape, recipe: Recipe) -> float:
+    """Bytes of one checkpoint: the adapter, the optimiser's two moments, the tokenizer, and small files."""
+    return adapter_parameters(shape, recipe) * 12 + tokenizer(shape) + SMALL_FILES
+
+
+def adapter(shape: Shape, recipe: Recipe) -> float:
+    """Bytes of the finished adapter."""
+    return adapter_parameters(shape, recipe) * 4 + tokenizer(shape) + SMALL_FILES
+
+
+def tokenizer(shape: Shape) -> float:
+    return shape.vocab * TOKENIZER_WORD
+
+
+def saves(recipe: Recipe, work: Workload, train_seconds: float, every_seconds: float = 300) -> int:
+    """How often a run of this length saves itself: every so many steps, or every five minutes."""
+    if recipe.checkpoint_steps:
+        return (work.steps - 1) // recipe.checkpoint_steps
+    return math.floor(train_seconds / every_seconds)

@@ -1,0 +1,97 @@
+"""A run that could be: all that its projection depends on, and nothing that says whose it is."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from training.domain.pace import Card, Pace, decide, obstacle
+from training.domain.projection.formula import Shape, StepTime, step_time
+from training.domain.projection.workload import Workload, of_lengths
+from training.domain.recipe import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# The knobs that a projection depends on.
+KNOBS = (
+    "method",
+    "rank",
+    "target_modules",
+    "batch_size",
+    "accumulation",
+    "max_length",
+    "packing",
+    "four_bit",
+    "pace",
+    "recompute",
+    "checkpoint_steps",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    device: str  # "cpu" or "cuda"
+    card: str  # the device's name, as the engine gives it; empty where it is not known yet
+    architecture: str
+    fingerprint: str  # of the base; only ever compared, never shown
+    shape: Shape
+    recipe: Recipe
+    pace: Pace  # as the engine will decide, given this card
+    work: Workload
+
+    @property
+    def bucket(self) -> int:
+        """Rows of like length are in one bucket: each is twice as long as the one before."""
+        return max(0, round(self.work.length)).bit_length()
+
+    @property
+    def formula(self) -> StepTime:
+        return step_time(self.shape, self.recipe.method, self.device, self.pace)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is stored with a run and its record."""
+        recipe = self.recipe.as_dict()
+        return {
+            "device": self.device,
+            "card": self.card,
+            "architecture": self.architecture,
+            "fingerprint": self.fingerprint,
+            "shape": self.shape.as_dict(),
+            "recipe": {name: recipe[name] for name in KNOBS},
+            "pace": self.pace.as_dict() | {"reasons": []},
+            "work": asdict(self.work),
+        }
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> "Plan":
+        return cls(
+            device=raw["device"],
+            card=raw["card"],
+            architecture=raw["architecture"],
+            fingerprint=raw["fingerprint"],
+            shape=Shape.read(raw["shape"]),
+            recipe=Recipe.read(raw["recipe"]),
+            pace=Pace(**(raw["pace"] | {"reasons": ()})),
+            work=Workload(**raw["work"]),
+        )
+
+
+def make(
+    *,
+    device: str,
+    card: str,
+    capacity: int,
+    architecture: str,
+    fingerprint: str,
+    shape: Shape,
+    recipe: Recipe,
+    lengths: "NDArray[Any]",
+    epoch_tokens: int,
+    trained_tokens: int,
+) -> Plan:
+    """The plan of rows of these lengths; `capacity` is the card's memory, 0 when it is not known."""
+    known = Card(device, capacity if device == "cuda" else 0, "varlen" if device == "cuda" else "sdpa")
+    longest = recipe.max_length if recipe.packing or not len(lengths) else int(lengths.max())
+    pace = decide(recipe, known, shape.widths(), longest, obstacle(architecture, recipe))
+    work = of_lengths(lengths, recipe, pace, epoch_tokens=epoch_tokens, trained_tokens=trained_tokens)
+    return Plan(device, card, architecture, fingerprint, shape, recipe, pace, work)

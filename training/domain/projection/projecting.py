@@ -1,0 +1,136 @@
+"""A projection put together: guesses from the nearest measurement, bands from how good such guesses were."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from training.domain.projection import estimate
+from training.domain.projection.bands import Band, Guess
+from training.domain.projection.calibration import QUANTITIES, Calibration
+from training.domain.projection.measured import Measured, nearest
+from training.domain.projection.plan import Plan
+
+TOKEN_SIGMA = 0.003  # part of an epoch is a sample of the rows; what is left out shows only when rows are rendered
+
+
+@dataclass(frozen=True)
+class Projection:
+    """All of it as it is shown, stored with the run, and held against what it came to."""
+
+    device: str
+    card: str
+    rows: int
+    steps: int
+    tokens: int
+    trained_tokens: int
+    padding: float
+    seconds: Band
+    money: dict[str, str]
+    currency: str
+    token_band: Band
+    memory_bytes: Band
+    capacity_bytes: int
+    disk_bytes: Band
+    rate: float  # tokens a second while it trains, without padding
+    source: str
+    level: str
+    why: str
+    stages: dict[str, float]
+    saves: int
+    step: dict[str, float]
+    guesses: dict[str, list[float]]
+    plan: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def project(
+    plan: Plan,
+    *,
+    measured: Sequence[Measured] = (),
+    rehearsal: Measured | None = None,
+    calibration: Calibration | None = None,
+    hour_price: Decimal,
+    currency: str,
+    cached: float = 0.0,
+) -> Projection:
+    """The whole projection of a plan; `measured` comes newest first, `cached` is what is fetched to the worker."""
+    near = nearest(plan, measured, rehearsal)
+    took = estimate.time(plan, near, measured)
+    guesses = {
+        "seconds": took.whole,
+        "memory_bytes": estimate.memory(plan, near),
+        "disk_bytes": estimate.disk(plan, near, took, cached=cached),
+        "tokens": Guess(max(plan.work.tokens, 1), TOKEN_SIGMA),
+    }
+    known, source = calibration or Calibration(), near.level.source
+    bands = {name: known.band(guess, plan.device, source, name) for name, guess in guesses.items()}
+    work, training = plan.work, took.stages["training"].middle
+    return Projection(
+        device=plan.device,
+        card=plan.card,
+        rows=work.rows,
+        steps=work.steps,
+        tokens=work.tokens,
+        trained_tokens=work.trained_tokens,
+        padding=work.padding,
+        seconds=bands["seconds"],
+        money={name: str(cost(value, hour_price)) for name, value in asdict(bands["seconds"]).items()},
+        currency=currency,
+        token_band=bands["tokens"],
+        memory_bytes=bands["memory_bytes"],
+        capacity_bytes=round(max((row.capacity for row in near.rows if row.plan.card == plan.card), default=0)),
+        disk_bytes=bands["disk_bytes"],
+        rate=work.tokens / training if training else 0.0,
+        source=source,
+        level=near.level.name,
+        why=near.why,
+        stages={name: guess.middle for name, guess in took.stages.items()},
+        saves=took.saves,
+        step=asdict(took.step),
+        guesses={name: [guess.middle, guess.sigma] for name, guess in guesses.items()},
+        plan=plan.as_dict(),
+    )
+
+
+def cost(seconds: float, hour_price: Decimal) -> Decimal:
+    return (Decimal(str(seconds)) / 3600 * hour_price).quantize(Decimal("0.0001"))
+
+
+def predicted(projection: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The bands of a stored projection with the guesses they were made from, by quantity."""
+    guesses = projection.get("guesses") or {}
+    found = {}
+    for quantity in QUANTITIES:
+        band = projection.get("token_band" if quantity == "tokens" else quantity)
+        middle, sigma = guesses.get(quantity) or (0.0, 0.0)
+        if isinstance(band, Mapping):
+            found[quantity] = {name: float(band[name]) for name in ("p10", "p50", "p90")} | {
+                "middle": middle,
+                "sigma": sigma,
+            }
+    return found
+
+
+def compare(projection: Mapping[str, Any], measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Predicted against actual: for each figure the band, what it came to, and if it lay inside."""
+    rows = []
+    for name, band in predicted(projection).items():
+        actual = measured.get(name)
+        if actual is None:
+            continue
+        low, middle, high = band["p10"], band["p50"], band["p90"]
+        rows.append(
+            {
+                "name": name,
+                "label": QUANTITIES[name],
+                "p10": low,
+                "p50": middle,
+                "p90": high,
+                "actual": float(actual),
+                "inside": low <= float(actual) <= high,
+            }
+        )
+    return rows

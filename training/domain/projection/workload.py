@@ -1,0 +1,142 @@
+"""What a run has to do: its steps, and how much padding stands in its batches, from the lengths of the rows."""
+
+import math
+from bisect import bisect_left, insort
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from training.domain.pace import Pace
+from training.domain.recipe import Method, Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Lengths = NDArray[Any]
+
+PACKED_TOGETHER = 1000  # rows that the packer sees at a time
+PACKED_SAMPLES = 8
+GROUPED = 50  # batches in a group of rows that the trainer sorts by length
+SHUFFLES = 3  # drawn to see how long the longest batch of a run will be
+MOST_ROWS = 200_000  # drawn from; a larger set has the same mean
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Per step: batches (or passes), padded tokens, and the sum of rows × length² that attention pays for."""
+
+    rows: int  # of one epoch
+    sequences: int  # of one epoch, after packing; a preference pair is one
+    steps: int
+    epoch_tokens: int
+    tokens: int  # of the whole run, without padding
+    trained_tokens: int
+    batches: float
+    padded: float
+    square: float
+    widest_rows: int  # the batch that takes most memory
+    widest_length: int
+    longest: int
+
+    @property
+    def padding(self) -> float:
+        """Share of the computed tokens that are padding."""
+        real = self.tokens / max(self.steps, 1)
+        return max(0.0, 1 - real / self.padded) if self.padded else 0.0
+
+    @property
+    def length(self) -> float:
+        """Mean padded length of a sequence."""
+        return self.square / self.padded if self.padded else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: int, trained_tokens: int) -> Workload:
+    """`lengths` are those of the rows as they will be trained on, of a pair its longer sequence. Deterministic."""
+    import numpy as np
+
+    rows = len(lengths)
+    if not rows:
+        return Workload(0, 0, 1, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, 0)
+    pool, sequences = pack(lengths, recipe.max_length) if recipe.packing else (lengths, rows)
+    rng = np.random.default_rng(0)
+    if len(pool) > MOST_ROWS:
+        pool = rng.choice(pool, MOST_ROWS, replace=False)
+    draws = min(SHUFFLES, math.ceil(recipe.epochs))
+    shuffled = [_in_order(rng.permutation(pool), pace) for _ in range(draws)]
+    counts, widths = (
+        np.concatenate(parts) for parts in zip(*(_batches(one, recipe, pace) for one in shuffled), strict=True)
+    )
+    padded = counts * widths
+    square = padded * (_square_share(lengths) if pace.path == "fast" else widths)
+    batches = math.ceil(sequences / pace.rows)
+    epoch = math.ceil(batches / pace.accumulation)
+    steps, each = max(1, math.ceil(recipe.epochs * epoch)), batches / epoch
+    return Workload(
+        rows=rows,
+        sequences=sequences,
+        steps=steps,
+        epoch_tokens=epoch_tokens,
+        tokens=round(epoch_tokens * steps / epoch),
+        trained_tokens=round(trained_tokens * recipe.epochs),
+        batches=float(np.ceil(padded / pace.tokens).mean()) if pace.tokens else each,
+        padded=float(padded.mean()) * each,
+        square=float(square.mean()) * each,
+        widest_rows=int(counts[padded.argmax()]),
+        widest_length=int(widths[padded.argmax()]),
+        longest=int(lengths.max()),
+    )
+
+
+def _square_share(lengths: "Lengths") -> float:
+    """Where each row only sees itself: the mean length that a token sees."""
+    return float((lengths.astype(float) ** 2).sum() / lengths.sum())
+
+
+def _in_order(order: "Lengths", pace: Pace) -> "Lengths":
+    """A shuffled epoch as the trainer takes it: rows of like length may be put together within large groups."""
+    import numpy as np
+
+    if not pace.by_length:
+        return order
+    group = max(1, min(len(order) // (pace.rows * 4), GROUPED)) * pace.rows
+    parts = [order[at : at + group] for at in range(0, len(order), group)]
+    return np.concatenate([np.sort(part)[::-1] for part in parts])
+
+
+def _batches(order: "Lengths", recipe: Recipe, pace: Pace) -> tuple["Lengths", "Lengths"]:
+    """Rows and padded length of each batch; without padding all of a batch lies in one row."""
+    import numpy as np
+
+    missing = -len(order) % pace.rows
+    table = np.pad(order.astype(np.int64), (0, missing)).reshape(-1, pace.rows)
+    if recipe.packing or pace.path == "fast":
+        return np.ones(len(table), np.int64), table.sum(axis=1)
+    counts = np.full(len(table), pace.rows, np.int64)
+    counts[-1] -= missing
+    return counts * (2 if recipe.method == Method.DPO else 1), table.max(axis=1)
+
+
+def pack(lengths: "Lengths", limit: int) -> tuple["Lengths", int]:
+    """Lengths of the packed sequences of a sample, and how many there are in all."""
+    import numpy as np
+
+    rows = len(lengths)
+    groups = math.ceil(rows / PACKED_TOGETHER)
+    chosen = np.unique(np.linspace(0, groups - 1, min(groups, PACKED_SAMPLES)).round().astype(int))
+    parts = [lengths[at * PACKED_TOGETHER : (at + 1) * PACKED_TOGETHER] for at in chosen]
+    packed = [best_fit(part.tolist(), limit) for part in parts]
+    seen = sum(len(part) for part in parts)
+    found = np.array([length for part in packed for length in part], np.int64)
+    return found, max(1, round(len(found) * rows / seen))
+
+
+def best_fit(lengths: list[int], limit: int) -> list[int]:
+    """Best fit decreasing, as the packer does it: each row goes where it leaves the least room."""
+    room: list[int] = []  # free tokens of the open sequences, in order
+    for length in sorted((min(length, limit) for length in lengths if length), reverse=True):
+        place = bisect_left(room, length)
+        left = room.pop(place) if place < len(room) else limit
+        insort(room, left - length)
+    return [limit - left for left in room]
