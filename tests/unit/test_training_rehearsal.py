@@ -66,7 +66,7 @@ def test_a_short_run_is_rehearsed_in_less():
     [
         ({"fits_rows": 2, "fits_tokens": 512}, "What fits: 2 rows at once or rows of at most 512 tokens."),
         ({"fits_rows": 1, "fits_tokens": 0}, "What fits: 1 row at once."),
-        ({"fits_rows": 0, "fits_tokens": 0}, "Not even one short row fits."),
+        ({"fits_rows": 0, "fits_tokens": 0}, "Nothing smaller was found to fit."),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_would(found, words):

@@ -80,4 +80,4 @@ def misfit(*, row: int, tokens: int, rows: int, limit: str, fits_rows: int, fits
         ways.append(f"{fits_rows} row{'s' if fits_rows > 1 else ''} at once")
     if fits_tokens and fits_tokens < tokens:
         ways.append(f"rows of at most {fits_tokens} tokens")
-    return f"{said} What fits: {' or '.join(ways)}." if ways else f"{said} Not even one short row fits."
+    return f"{said} What fits: {' or '.join(ways)}." if ways else f"{said} Nothing smaller was found to fit."

@@ -6,9 +6,11 @@ it does not fit, which row is too long and what would fit.
 
 import gc
 import json
+import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +39,6 @@ from training.engine.watch import StopFlag, die_with_parent
 
 Example = dict[str, list[int]]
 SMALLEST = 16  # tokens of a row that is tried, when longer ones do not fit
-TRIES = 10
 
 
 def main(spec_path: str) -> None:
@@ -193,19 +194,17 @@ class Probe:
         longest = self._largest(SMALLEST, tokens, lambda length: self.fits(rows, length))
         return most, longest
 
-    def _largest(self, low: int, high: int, fits: Any) -> int:
-        """The largest value below `high`, which does not fit, that does; found by halving, to within a sixteenth."""
+    def _largest(self, low: int, high: int, fits: Callable[[int], bool]) -> int:
+        """The largest value below `high`, which does not fit, that does: by halving the ratio, to within an eighth."""
         best, until = 0, time.monotonic() + rehearsal.PROBE_SECONDS / 2
-        for _ in range(TRIES):
-            middle = (low + high) // 2 if best else max(low, high // 2)
-            if middle >= high or middle <= best or time.monotonic() > until:
+        while high > low and high - best > max(1, high // 8) and time.monotonic() < until:
+            middle = max(low, best + 1, math.isqrt(max(low, best) * high))
+            if middle >= high:
                 break
             if fits(middle):
-                best = low = middle
+                best = middle
             else:
                 high = middle
-            if best and high - best <= max(1, high // 16):
-                break
         return best
 
     def fits(self, rows: int, tokens: int) -> bool:

@@ -12,7 +12,7 @@ from training.domain.projection.calibration import QUANTITIES, SOURCES, Coverage
 from training.domain.projection.points import Point
 from training.models import ProjectionRecord, Rehearsal
 
-SHOWN_RECORDS = 25
+SHOWN_RECORDS = 15
 SOURCE_WORDS = {
     "rehearsed": ("Rehearsed", "after some real steps of the very run"),
     "measured": ("Measured", "from runs with the same base and method"),
@@ -117,7 +117,15 @@ def written(quantity: str, value: float, currency: str) -> str:
 
 def _source_row(source: str, coverage: Coverage | None) -> dict[str, Any]:
     label, words = SOURCE_WORDS[source]
-    return {"label": label, "words": words, "coverage": coverage}
+    return {"label": label, "words": words, "coverage": coverage, "bias": _bias(coverage.bias) if coverage else ""}
+
+
+def _bias(bias: float) -> str:
+    """0.08 -> typically 8 % more than predicted"""
+    if abs(bias) < 0.005:
+        return "typically as predicted"
+    more = "more" if bias > 0 else "less"
+    return f"typically {formatting.percent(abs(bias), 0)} {more} than predicted"
 
 
 def _record_row(record: ProjectionRecord, quantity: str) -> dict[str, Any]:
