@@ -34,6 +34,7 @@ ROOMS = {
     "members": "members/",
     "tokens": "tokens/",
     "audit": "audit/",
+    "workers": "/workers/",
 }
 # One thing of each kind, found by the first link on its list that looks like it.
 DETAILS = {

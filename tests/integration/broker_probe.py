@@ -4,13 +4,44 @@ python broker_probe.py FOLDER PORT: the broker is the one that CELERY_BROKER_URL
 """
 
 import json
+import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import redis
+
 from benchmarks import installation
 
-ROWS = [{"prompt": f"question {n}", "completion": f"answer {n}"} for n in range(20)]
+# Enough to be at work for seconds, in which the broker is asked what it still holds.
+ROWS = [{"prompt": f"question {n} of a customer", "completion": f"answer {n}, friendly"} for n in range(12_000)]
+
+
+def unacknowledged() -> int | None:
+    """Messages that the broker has handed out and not been told to forget; None where it cannot be asked."""
+    from django.conf import settings
+
+    if settings.BROKER.is_amqp:
+        return rabbitmq_unacknowledged()
+    client = (
+        redis.Redis(unix_socket_path=str(settings.BROKER_SOCKET))
+        if settings.BROKER.url.startswith("redis+socket")
+        else redis.Redis.from_url(settings.BROKER.url)
+    )
+    with client:
+        return client.hlen("unacked")
+
+
+def rabbitmq_unacknowledged() -> int | None:
+    if shutil.which("rabbitmqctl") is None:
+        return None
+    ask = ["rabbitmqctl", "-q", "list_queues", "--no-table-headers", "name", "messages_unacknowledged"]
+    said = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False)
+    if said.returncode:
+        return None  # only the broker's own user may ask
+    counts = [line.split() for line in said.stdout.splitlines()]
+    return sum(int(count) for name, count in counts if name in {"cpu", "gpu"})
 
 
 def main(folder: str, port: str) -> None:
@@ -29,9 +60,16 @@ def main(folder: str, port: str) -> None:
         time.sleep(3)  # let the worker connect, so that the wake-up and not the reconciler is measured
         began = time.monotonic()
         upload = services.accept_upload(dataset, by=owner, file=SimpleUploadedFile("rows.jsonl", content))
-        assert installation.wait(upload, 60), "the upload was not read within a minute"
+        held: list[int | None] = []
+        while not upload.is_over and time.monotonic() - began < 120:
+            upload.refresh_from_db()
+            if upload.state == "running":
+                held.append(unacknowledged())
+            time.sleep(0.1)
+        assert upload.is_over, "the upload was not read within two minutes"
         seconds = time.monotonic() - began
-    print(json.dumps({"state": upload.state, "rows": upload.rows_good, "claims": upload.fence, "seconds": seconds}))
+    result = {"state": upload.state, "rows": upload.rows_good, "claims": upload.fence, "seconds": seconds}
+    print(json.dumps(result | {"held": held}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The same installation on each broker: embedded Valkey, Redis, RabbitMQ. Real servers, real workers."""
+"""The same installation on each broker: embedded Valkey, Redis, RabbitMQ. Real servers, real workers.
+
+While a job is at work the broker is asked what it has handed out and not been told to forget: nothing, since messages
+are acknowledged before their tasks begin, and tasks end at once.
+"""
 
 import json
 import os
@@ -43,4 +47,9 @@ def test_an_upload_is_read_through_this_broker(name, tmp_path):
 
     assert said.returncode == 0, said.stderr[-3000:]
     result = json.loads(said.stdout.splitlines()[-1])
-    assert (result["state"], result["rows"], result["claims"]) == ("succeeded", 20, 1)
+    assert (result["state"], result["rows"], result["claims"]) == ("succeeded", 12_000, 1)
+    # A canary or a tick of the reconciler may be on its way in one look; nothing stays for as long as the work takes.
+    known = [count for count in result["held"] if count is not None]
+    assert result["held"], "it was over before the broker could be asked"
+    assert known or name == "rabbitmq"
+    assert not known or min(known) == 0

@@ -2,12 +2,13 @@
 
 import threading
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from projects import leases, probes, slots, supervision
+from projects import leases, probes, reconciler, slots, supervision
 from projects.domain.states import Outcome
 from projects.models import Attempt
 from tests.factories.hosts import driver_output, fake_driver, make_host
@@ -218,5 +219,36 @@ def test_many_claimers_at_once_get_each_job_once_and_stay_fair(toy_table, tmp_pa
         assert {fence for _, _, fence in got} == {1}
         order = list(Attempt.objects.order_by("started_at", "pk").values_list("project_id", flat=True))
         assert all(abs(order[:12].count(a.pk) - order[:12].count(b.pk)) <= 3 for a in projects for b in projects)
+    finally:
+        Toy.objects.all().delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_any_number_of_reconcilers_give_a_lost_job_back_once(toy_table, tmp_path):
+    """Each locks the row and looks at its fence again, so the second finds nothing to do."""
+    make_kind(tmp_path)
+    toy = queued_toy(make_project())
+    claim("cpu:0", queue="cpu")
+    Toy.objects.update(lease_until=leases.database_time() - timedelta(seconds=1))
+    given_back, gate = [], threading.Barrier(5)
+
+    def sweep():
+        try:
+            gate.wait()
+            given_back.append(reconciler.sweep()["given_back"])
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=sweep) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    try:
+        toy.refresh_from_db()
+        assert sum(given_back) == 1
+        assert (toy.state, toy.infra_failures) == ("queued", 1)
+        assert list(Attempt.objects.values_list("outcome", flat=True)) == ["lost"]
     finally:
         Toy.objects.all().delete()
