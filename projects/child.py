@@ -18,6 +18,7 @@ from projects import faults
 from projects.bounds import Limits, bind
 
 MAX_LINE = 4 * 1024 * 1024
+MOST_WAITING = 10_000  # events that wait to be noted; a child that says more waits itself
 
 SIGNALS = {
     signal.SIGKILL: ("killed", "The process was killed, most often because the machine ran out of memory."),
@@ -135,7 +136,7 @@ class Child:
         self.said = Said()
         self.grace_seconds = grace_seconds
         self._kill_at: float | None = None
-        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=10_000)
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=MOST_WAITING)
         self._log = (workdir / "engine.log").open("ab")
         faults.point("child.before_spawn")
         self._process = spawn(
@@ -153,7 +154,7 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._kill()
+        self.kill()
         self._process.wait()
         self._reader.join(timeout=5)
         if self._process.stdout is not None and not self._reader.is_alive():
@@ -173,15 +174,21 @@ class Child:
         self._events.put(None)
 
     def events(self, wait_seconds: float) -> Iterator[dict[str, Any]]:
-        """Events said so far; waits up to `wait_seconds` for the first. 0 drains after the child has ended."""
+        """Events said so far; waits up to `wait_seconds` for the first, and takes no longer for all of them.
+
+        0 drains after the child has ended.
+        """
+        until = time.monotonic() + wait_seconds
         if not wait_seconds:
-            self._kill()  # what is left of its group would hold the pipe open
+            self.kill()  # what is left of its group would hold the pipe open
             self._reader.join(timeout=5)
         try:
             event = self._events.get(timeout=wait_seconds) if wait_seconds else self._events.get_nowait()
             while event is not None:
                 self._keep(event)
                 yield event
+                if wait_seconds and time.monotonic() > until:
+                    return  # a child that never stops talking must not keep its supervisor from its heartbeat
                 event = self._events.get_nowait()
         except queue.Empty:
             return
@@ -200,7 +207,7 @@ class Child:
     def is_running(self) -> bool:
         """Also sees to it that a cancelled child ends when its grace is over."""
         if self._kill_at is not None and time.monotonic() > self._kill_at:
-            self._kill()
+            self.kill()
         return self._process.poll() is None
 
     def cancel(self) -> None:
@@ -219,7 +226,7 @@ class Child:
         """Kill a child that has not said anything for too long: whatever it waits for does not come."""
         if self._process.poll() is None:
             self.said.stalled = why
-            self._kill()
+            self.kill()
 
     def interrupt(self) -> None:
         """The same because the host is being stopped: the work goes on elsewhere, from its last checkpoint."""
@@ -232,7 +239,8 @@ class Child:
             self._kill_at = time.monotonic() + self.grace_seconds
             self._process.terminate()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """The whole group, at once."""
         faults.point("child.before_kill")
         try:
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -165,9 +165,10 @@ def attempt_of(job: Any) -> Attempt:
 
 @transaction.atomic
 def hold(job: Any) -> None:
-    """Lock the row for the rest of the transaction and make sure that it is still ours."""
+    """Lock the row for the rest of the transaction, make sure that it is still ours, and see it as it is."""
     if not type(job).objects.select_for_update().filter(pk=job.pk, fence=job.fence, state=JobState.RUNNING).exists():
         raise LostLease(f"{job} is no longer ours (fence {job.fence})")
+    job.refresh_from_db()  # what this process knows may be of a transaction that was never committed
     faults.point("leases.held")
 
 
@@ -253,9 +254,9 @@ def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
     faults.point("leases.before_give_back")
     now = database_time()
     expired = Q(pk=job.pk, fence=job.fence, state=JobState.RUNNING, lease_until__lt=now)
-    row = type(job).objects.select_for_update().filter(expired).first()
+    row = type(job).objects.select_for_update(skip_locked=True).filter(expired).first()
     if row is None:
-        return False  # the worker lives after all, or another reconciler was faster
+        return False  # the worker lives after all and may be storing its result, or another reconciler was faster
     _lose(row, cause=cause, actor=actor, ended_at=row.heartbeat_at or now, why=WORKER_LOST)
     return True
 
@@ -264,7 +265,6 @@ def give_back(job: Any, *, cause: str, actor: str = "reconciler") -> bool:
 def lose(job: Any, *, cause: str, code: str, message: str) -> None:
     """The child was killed from outside: not the job's fault, so it goes on from its last checkpoint."""
     hold(job)
-    job.refresh_from_db()
     _lose(job, cause=cause, actor="worker", ended_at=database_time(), why=(code, message))
 
 

@@ -1,11 +1,30 @@
 """Sweeps through all background work and mends what no living worker will."""
 
+import logging
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DataError, IntegrityError
 
 from projects import contributions, faults, jobs, leases, waking
+from projects.domain.errors import Refused
 from projects.domain.states import JobState
+from projects.jobs import JobKind
+
+logger = logging.getLogger(__name__)
+
+
+def _give_back(kind: JobKind, row: Any) -> bool:
+    """One row that cannot be mended must not keep all the others from it: somebody has to look at that one."""
+    try:
+        done = leases.give_back(row, cause=kind.cause)
+    except (Refused, ObjectDoesNotExist, IntegrityError, DataError):
+        logger.exception("%s %s cannot be given back", kind.label, row.pk)
+        return False
+    faults.point("reconciler.given_back")
+    return done
 
 
 def sweep() -> dict[str, int]:
@@ -16,8 +35,7 @@ def sweep() -> dict[str, int]:
     for kind in jobs.kinds():
         rows = kind.model.objects.filter(state=JobState.RUNNING, lease_until__lt=now)  # type: ignore[attr-defined]
         for row in rows:
-            given_back += leases.give_back(row, cause=kind.cause)
-            faults.point("reconciler.given_back")
+            given_back += _give_back(kind, row)
         overdue = now - timedelta(seconds=settings.WAKE_AGAIN_SECONDS)
         if kind.model.objects.filter(state=JobState.QUEUED, queued_at__lt=overdue).exists():  # type: ignore[attr-defined]
             waiting.add(kind.queue)

@@ -10,13 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import transaction
 
 from projects import faults, jobs, leases, pausing, slots, waking
 from projects.child import Child, Said
@@ -24,6 +23,7 @@ from projects.domain import phases
 from projects.domain.errors import Refused
 from projects.domain.states import Outcome
 from projects.jobs import JobKind, Limits
+from projects.keeping import Lease
 from projects.models import Attempt
 from projects.watchdog import Watchdog
 
@@ -97,58 +97,29 @@ def supervise(kind: JobKind, job: Any) -> None:
 
 
 def _supervise(kind: JobKind, job: Any) -> None:
-    workdir = workdir_of(job)
+    lease, workdir = Lease(job), workdir_of(job)
+    lease.begin()
     try:
-        command = kind.prepare(job, workdir)
+        with lease.kept():
+            command = lease.patiently(lambda: kind.prepare(job, workdir))
     except Refused as refused:
-        _fail(kind, job, refused.code, refused.message)
+        lease.patiently(partial(_fail, kind, job, refused.code, refused.message))
         return
     except OSError as error:
-        _fail(kind, job, "storage_failed", f"The worker could not prepare its files: {error}.")
+        message = f"The worker could not prepare its files: {error}."
+        lease.patiently(partial(_fail, kind, job, "storage_failed", message))
         return
     faults.point("supervision.prepared")
-    lease = Lease(job)
     cards = slots.environment(kind.queue, job.place)
     with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace, environment=cards) as child:
         faults.point("supervision.child_started")
-        _follow(kind, job, child, lease)
+        with lease.guarding(child):
+            _follow(kind, job, child, lease)
     faults.point("supervision.child_ended")
     lease.patiently(lambda: _conclude(kind, job, child.said, workdir))
     faults.point("supervision.concluded")
-    kind.after(job)
+    lease.patiently(lambda: kind.after(job))
     faults.point("supervision.after_done")
-
-
-class Lease:
-    """Keeps the lease of one job alive, and bears a database that is away for less time than the lease lasts."""
-
-    def __init__(self, job: Any) -> None:
-        self.job = job
-        self.last_beat = self.last_look = time.monotonic()
-
-    def keep(self) -> Outcome | None:
-        """Heartbeat when it is time; says when somebody asked for the job to be cancelled or paused."""
-        now = time.monotonic()
-        if now - self.last_beat >= settings.HEARTBEAT_SECONDS:
-            self.patiently(lambda: leases.heartbeat(self.job))
-            self.last_beat = now
-        if now - self.last_look < settings.CANCEL_POLL_SECONDS:
-            return None
-        self.last_look = now
-        return cast("Outcome | None", self.patiently(lambda: leases.wish(self.job)))
-
-    def patiently(self, work: Callable[[], Any]) -> Any:
-        """Do `work`; while the database is away try again, but never beyond the time the lease can be trusted."""
-        until = self.last_beat + settings.LEASE_SECONDS - 2 * settings.HEARTBEAT_SECONDS
-        while True:
-            try:
-                return work()
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("the database is away: %s", error)
-                if time.monotonic() > until:
-                    raise leases.LostLease(f"{self.job}: the database was away for too long") from error
-                connection.close()
-                time.sleep(POLL_SECONDS)
 
 
 def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:
@@ -171,12 +142,13 @@ def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:
             child.give_up(why)
     for event in child.events(0):
         lease.patiently(partial(_note, kind, job, event))
+        lease.keep()
 
 
 def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
     faults.point("supervision.before_note")
     if event["event"] == "started":
-        Attempt.objects.filter(job_label=job.job_label, job_id=job.pk, fence=job.fence).update(
+        Attempt.objects.filter(job_label=job.job_label, job_id=job.pk, fence=job.fence, ended_at=None).update(
             device=str(event.get("device", "cpu"))[:40], device_name=str(event.get("device_name", ""))[:120]
         )
         leases.mark(job, phases.WORKING)

@@ -18,12 +18,14 @@ from typing import Any
 from projects import faults
 from training.domain import adapters
 from training.domain.spec import RunSpec
-from training.engine import adapter
+from training.engine import adapter, disk
 from training.engine.checkpoints import Checkpoints
-from training.engine.events import Stopped, emit, log, run_child
+from training.engine.events import EngineError, Stopped, emit, log, run_child
+from training.engine.manifest import Origin
 from training.engine.watch import StopFlag, die_with_parent
 
 STATE, SIZE = "chain.json", 6
+FAILS_AT = 4  # of runs whose label says so
 STEP_SECONDS = float(os.environ.get("LUTHIER_ENGINE_STEP_SECONDS", "0.08"))
 
 
@@ -78,15 +80,17 @@ class Trainer:
         self.began = time.monotonic()
 
     def resume(self) -> int:
-        newest = self.store.newest()
-        if newest is None:
+        found = self.store.begin(self.spec.start_at)
+        if found is None:
             return 0
-        state = json.loads((newest[0] / STATE).read_text())
+        state = json.loads((found.place / STATE).read_text())
         self.step, self.chain = state["step"], state["chain"]
         log(f"going on from the checkpoint of step {self.step}")
         return self.step
 
     def train(self) -> None:
+        self.stop.look()
+        self.stop.defer()
         emit("progress", phase="training", done=self.step, total=self.total)
         while self.step < self.total:
             if self.stop.asked:
@@ -95,6 +99,8 @@ class Trainer:
             time.sleep(STEP_SECONDS)
             self.step += 1
             self.chain = link(self.chain, self.step)
+            if self.spec.label.startswith("fail") and self.step == FAILS_AT:
+                raise EngineError("The loss stopped being a number.", code="nan_loss")
             values = {"loss": loss_of(self.chain, self.step), "learning_rate": 1e-4}
             emit("metrics", step=self.step, total=self.total, values=values, tokens=100 * self.step)
             if self.step % (self.spec.recipe.checkpoint_steps or 3) == 0 and self.step < self.total:
@@ -107,12 +113,13 @@ class Trainer:
             folder.mkdir(parents=True)
             (folder / STATE).write_text(json.dumps({"step": self.step, "chain": self.chain}))
             (folder / "model.bin").write_bytes(random.Random(self.chain).randbytes(4096))
-            place, sha256 = self.store.commit(folder, self.step)
+            saved = self.store.commit(folder, self.step)
         except OSError as problem:
             self.store.sweep()
-            emit("warning", code="disk_full", message=f"The last whole checkpoint is kept: {problem}")
+            code, message = disk.trouble(problem, self.store.folder) or ("disk_error", str(problem))
+            emit("warning", code=code, message=message, step=self.step)
             return
-        emit("checkpoint", step=self.step, path=str(place), sha256=sha256)
+        emit("checkpoint", step=self.step, path=str(saved.place), sha256=saved.sha256, kept=self.store.steps())
 
     def finish(self) -> None:
         """The adapter's directory, written and then checked as the real one is."""
@@ -144,8 +151,10 @@ def main(spec_path: str) -> None:
     spec = RunSpec.load(Path(spec_path))
     stop = StopFlag().install()
     die_with_parent()
-    store = Checkpoints(Path(spec.checkpoint_dir), spec.digest)
+    known = {int(step): sha256 for step, sha256 in spec.checkpoints.items()}
+    store = Checkpoints(Path(spec.checkpoint_dir), Origin.of(spec), fence=spec.fence, known=known)
     store.sweep()
+    store.take_over()
     try:
         trainer = Trainer(spec, store, stop)
         resumed = trainer.resume()

@@ -1,9 +1,11 @@
 """Claim, heartbeat, fence, loss: what keeps a job from running twice or being forgotten."""
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection, transaction
 
 from projects import leases, reconciler
 from projects.domain.errors import Refused
@@ -115,6 +117,47 @@ def test_a_living_worker_keeps_its_job(project):
 
     assert leases.give_back(toy, cause="training") is False
     assert reconciler.sweep()["given_back"] == 0
+
+
+def test_one_job_that_cannot_be_given_back_keeps_no_other_from_it(project, caplog):
+    odd, toy = claimed(project), claimed(project, "host/cpu/2")
+    expire(odd)
+    expire(toy)
+    Attempt.objects.filter(job_id=odd.pk).delete()  # a row that somebody has damaged by hand
+
+    assert reconciler.sweep()["given_back"] == 1
+
+    toy.refresh_from_db()
+    assert toy.state == "queued"
+    assert f"{odd.pk} cannot be given back" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_reconciler_does_not_wait_for_who_is_storing_a_result(project):
+    """The row is locked while a result is stored, and that may take longer than a lease."""
+    if not connection.features.has_select_for_update_skip_locked:
+        pytest.skip("SQLite has one lock for all rows")
+    toy = claimed(project)
+    expire(toy)
+    stored, looked = threading.Event(), threading.Event()
+
+    def store():
+        with transaction.atomic():
+            leases.hold(Toy.objects.get(pk=toy.pk))
+            stored.set()
+            looked.wait(20)
+            leases.finish(Toy.objects.get(pk=toy.pk), Outcome.SUCCEEDED, cause="training")
+        connection.close()
+
+    thread = threading.Thread(target=store)
+    thread.start()
+    stored.wait(20)
+    assert reconciler.sweep()["given_back"] == 0
+    looked.set()
+    thread.join()
+
+    toy.refresh_from_db()
+    assert (toy.state, toy.fence) == ("succeeded", 1)
 
 
 def test_a_job_whose_worker_is_gone_goes_back_to_the_queue(project):
