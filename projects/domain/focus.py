@@ -29,7 +29,7 @@ COLUMNS = (
     "InvoiceIssuerName", "ListCost", "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit",
     "ProviderName", "PublisherName", "ResourceId", "ResourceName", "ResourceType", "ServiceCategory", "ServiceName",
     "ServiceSubcategory", "SkuId", "SkuMeter", "SkuPriceId", "SubAccountId", "SubAccountName", "Tags",
-    "x_Attempt", "x_Cause", "x_CorrectsLine", "x_Device", "x_IdleQuantity", "x_Line", "x_LossCause", "x_Outcome",
+    "x_Attempt", "x_Cause", "x_CorrectsLineId", "x_Device", "x_IdleQuantity", "x_LineId", "x_LossCause", "x_Outcome",
     "x_RunId",
 )  # fmt: skip
 # Written by people: a spreadsheet must not take them for formulas.
@@ -200,10 +200,10 @@ def _ours(charge: Charge) -> dict[str, str]:
     return {
         "x_Attempt": _text(charge.attempt),
         "x_Cause": charge.cause,
-        "x_CorrectsLine": _text(charge.corrects),
+        "x_CorrectsLineId": _text(charge.corrects),
         "x_Device": charge.device,
         "x_IdleQuantity": number(charge.idle_quantity) if charge.corrects is None else "",
-        "x_Line": str(charge.line),
+        "x_LineId": str(charge.line),
         "x_LossCause": charge.loss_cause,
         "x_Outcome": charge.outcome,
         "x_RunId": str(charge.number) if charge.kind == "training.run" else "",

@@ -306,6 +306,35 @@ def test_no_cell_of_an_export_is_a_formula(client, project, engineer, label):
     assert charge["ChargeDescription"].startswith("'")
 
 
+@pytest.mark.parametrize("address", ["/projects/routing/costs/focus.csv", f"{API}focus/"])
+def test_the_focus_export_sums_to_the_ledger(client, project, engineer, owner, address):
+    spend(project, "1.25", label="router", idle_quantity=Decimal("0.5"))
+    spend(project, 2, outcome="failed", code="oom", kind="evaluation.evaluation", cause="evaluation")
+    spend(project, 3, unit="h", cause="data", kind="datasets.reviewround", person=owner)
+    old = spend(project, 10, ended_at=datetime(2025, 1, 31, tzinfo=UTC))
+    services.correct_line(old, by=owner, amount=Decimal("2.5"), reason="The price was wrong.")
+
+    rows = read_csv(client.get(address))
+
+    for cost in ("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"):
+        assert sum(Decimal(row[cost]) for row in rows) == project.ledger.aggregate(sum=Sum("amount"))["sum"]
+    assert {row["ResourceType"] for row in rows} == {"Run", "Evaluation", "Review round"}
+    (correction,) = [row for row in rows if row["ChargeClass"] == "Correction"]
+    assert (correction["BilledCost"], correction["ChargePeriodEnd"]) == ("-7.500000", "2025-01-31T00:00:00Z")
+    assert len(read_csv(client.get(f"{address}?month=2025-01"))) == 1
+
+
+def test_exports_ask_the_database_no_more_often_for_more_lines(
+    client, project, engineer, django_assert_max_num_queries
+):
+    for number in range(30):
+        spend(project, 1, subject=number)
+
+    for name in ("ledger", "focus"):
+        with django_assert_max_num_queries(12):
+            assert len(read_csv(client.get(f"/projects/routing/costs/{name}.csv"))) == 30
+
+
 def test_a_program_may_ask_for_csv_by_its_media_type(client, project, engineer):
     answer = client.get(f"{API}csv/", headers={"Accept": "text/csv"})
     assert answer.status_code == 200

@@ -64,7 +64,7 @@ def test_outcomes_are_told_by_colour_and_by_hatching():
     traces = charts.cost_by_outcome(rows, currency="EUR").figure["data"]
 
     looks = [(trace["marker"]["color"], trace["marker"]["pattern"]["shape"]) for trace in traces]
-    assert len({colour for colour, _ in looks}) == len({shape for _, shape in looks}) == len(traces) == 5
+    assert len({colour for colour, _ in looks}) == len({shape for _, shape in looks}) == len(traces) == 6
 
 
 def test_what_ended_without_a_result_is_the_message():
@@ -89,3 +89,57 @@ def test_an_outcome_nobody_knows_is_shown_all_the_same():
 def test_figures_are_plain_json():
     for figure in (over_time([(SINCE, "training", D("0.5"))]), charts.cost_by_outcome([], currency="EUR")):
         assert json.loads(json.dumps(figure.figure)) == figure.figure
+
+
+MONTHS = [(date(2026, 9, 1), D(80), D(20)), (date(2026, 10, 1), D(120), D(0)), (date(2026, 11, 1), D(10), D(10))]
+
+
+def by_month(budget=100):
+    limit = None if budget is None else D(budget)
+    return charts.cost_by_month(MONTHS, budget=limit, currency="EUR")
+
+
+def test_months_stand_in_two_parts_under_the_budget():
+    figure = by_month()
+
+    kept, lost = figure.figure["data"]
+    assert (kept["y"], lost["y"]) == ([60, 120, 0], [20, 0, 10])
+    assert kept["x"] == ["Sep 2026", "Oct 2026", "Nov 2026"]
+    (line,) = figure.figure["layout"]["shapes"]
+    assert (line["y0"], line["y1"]) == (100, 100)
+    assert figure.title == "1 of 3 months went beyond today's budget"
+    assert figure.table["rows"][1] == ["October 2026", "€120.00", "€0.00", "€120.00", "120\u202f%"]
+
+
+def test_months_within_the_budget_are_told_as_such():
+    assert by_month(budget=500).title == "All of 3 months stayed within today's budget"
+
+
+def test_without_a_budget_months_have_no_line():
+    figure = by_month(budget=None)
+
+    assert "shapes" not in figure.figure["layout"]
+    assert figure.table["head"] == ["Month", "With a result", "Without a result", "Sum"]
+    assert figure.title == "€10.00 in November 2026 so far"
+
+
+def test_a_budget_of_nothing_divides_by_nothing():
+    figure = by_month(budget=0)
+
+    assert "Of the budget" not in figure.table["head"]
+    assert figure.title == "3 of 3 months went beyond today's budget"
+
+
+def test_what_was_lost_is_told_by_its_cause():
+    figure = charts.lost_by_cause([("Memory", D(30)), ("Data", D(10))], currency="EUR")
+
+    (bar,) = figure.figure["data"]
+    assert (bar["y"], bar["x"], bar["text"]) == (["Data", "Memory"], [10, 30], ["€10.00", "€30.00"])
+    assert figure.title == "Memory cost most of what was lost"
+    assert figure.table["rows"] == [["Memory", "€30.00", "75\u202f%"], ["Data", "€10.00", "25\u202f%"]]
+
+
+def test_nothing_lost_is_no_error():
+    figure = charts.lost_by_cause([], currency="EUR")
+
+    assert (figure.title, figure.table["rows"]) == ("Nothing was lost", [])
