@@ -172,7 +172,7 @@ def cost_by_month(rows: Sequence[tuple[date, Decimal, Decimal]], *, budget: Deci
         yaxis={"title": {"text": currency}},
     )
     if budget is not None:
-        _budget_line(figure, budget, currency)
+        figure.add_trace(_budget_line(months, budget, currency))
     table = {
         "head": ["Month", "With a result", "Without a result", "Sum", *(["Of the budget"] if budget else [])],
         "rows": [
@@ -187,18 +187,16 @@ def cost_by_month(rows: Sequence[tuple[date, Decimal, Decimal]], *, budget: Deci
     return Figure("cost-by-month", _months_title(rows, budget, currency), charting.figure_dict(figure), table)
 
 
-def _budget_line(figure: go.Figure, budget: Decimal, currency: str) -> None:
-    line = {"color": charting.TONES["attention"], "width": 2, "dash": "dash"}
-    figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=float(budget), y1=float(budget), line=line)
-    figure.add_annotation(
-        xref="paper",
-        x=1,
-        xanchor="right",
-        y=float(budget),
-        yanchor="bottom",
-        text=f"budget {formatting.money(budget, currency)}",
-        showarrow=False,
-        font={"color": charting.TONES["attention"], "size": 12},
+def _budget_line(months: Sequence[str], budget: Decimal, currency: str) -> go.Scatter:
+    """As it is now: what it was in each month is only in the audit log."""
+    return go.Scatter(
+        name=f"Budget now {formatting.money(budget, currency)}",
+        x=months,
+        y=[float(budget)] * len(months),
+        mode="lines" if len(months) > 1 else "markers",
+        line={"color": charting.TONES["attention"], "dash": "dash"},
+        marker={"color": charting.TONES["attention"], "symbol": "line-ew-open", "size": 40},
+        hovertemplate=f"%{{y:,.2f}} {currency}",
     )
 
 
@@ -220,8 +218,6 @@ def lost_by_cause(rows: Sequence[tuple[str, Decimal]], *, currency: str) -> Figu
         y=[word for word, _ in reversed(rows)],
         x=[float(amount) for _, amount in reversed(rows)],
         marker={"color": charting.TONES["failed"], "pattern": {"shape": "/", "solidity": 0.25}},
-        text=[formatting.money(amount, currency) for _, amount in reversed(rows)],
-        textposition="auto",
         hovertemplate=f"%{{y}}: %{{x:,.4~f}} {currency}<extra></extra>",
     )
     figure = go.Figure([bar])

@@ -30,6 +30,7 @@ ROOMS = {
     "deployments": "deployments/",
     "lineage": "lineage/",
     "costs": "costs/",
+    "ledger": "costs/ledger/",
     "settings": "settings/",
     "members": "members/",
     "tokens": "tokens/",

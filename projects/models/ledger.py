@@ -105,3 +105,17 @@ class LedgerEntry(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         _never()
+
+    @property
+    def seconds(self) -> float:
+        """Every quantity so far is in hours: of a card, of a host, of a person."""
+        return float(self.quantity) * 3600
+
+    @property
+    def idle_seconds(self) -> float:
+        return float(self.idle_quantity) * 3600
+
+    @property
+    def held(self) -> str:
+        """What the hours were of: GPU, CPU; nothing for people's."""
+        return self.unit.removesuffix("h").strip()

@@ -224,7 +224,7 @@ def _sum(one: Asked, currency: str) -> str:
     text = f"up to {formatting.money(request.amount, currency)} for {request.job_text}"
     if one.fits_now:
         return f"{text}. It would fit now"
-    return f"{text}, {formatting.money(request.over_by or ZERO, currency)} beyond this month's budget"
+    return f"{text}, which takes the month {formatting.money(request.over_by or ZERO, currency)} beyond its budget"
 
 
 def _exceeded(project: Project) -> list[Need]:

@@ -54,7 +54,9 @@ def needs(project, user):
 
 
 def test_an_owner_sees_the_request_on_the_overview_and_the_asker_the_no(project, owner, engineer, asked):
-    assert needs(project, owner) == ["Emil asks for a yes: up to €130.00 for router, €30.00 beyond this month's budget"]
+    assert needs(project, owner) == [
+        "Emil asks for a yes: up to €130.00 for router, which takes the month €30.00 beyond its budget"
+    ]
     assert needs(project, engineer) == []
     assert "Emil asks for a yes" in signed_in(owner).get("/projects/routing/").content.decode()
 

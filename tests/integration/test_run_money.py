@@ -80,7 +80,7 @@ def test_a_start_beyond_the_budget_is_refused_and_nothing_is_written(client, dra
 def test_the_draft_says_before_that_it_needs_a_yes(client, draft, engineer):
     shown = page(client, engineer, draft)
 
-    assert "beyond this month's budget: it needs an owner's yes" in shown
+    assert "beyond its budget: it needs an owner's yes" in shown
     assert "Ask for a yes" in shown
     assert "Start run" not in shown
 
