@@ -19,6 +19,7 @@ from projects.bounds import Limits, bind
 
 MAX_LINE = 4 * 1024 * 1024
 MOST_WAITING = 10_000  # events that wait to be noted; a child that says more waits itself
+SECRETS = ("_TOKEN", "_KEY", "_SECRET", "_PASSWORD")
 
 SIGNALS = {
     signal.SIGKILL: ("killed", "The process was killed, most often because the machine ran out of memory."),
@@ -102,7 +103,7 @@ def child_environment() -> dict[str, str]:
         faults.ALLOWED,
     )
     prefixes = ("CUDA_", "NVIDIA_", "HF_", "OMP_", "MKL_", "TOKENIZERS_", "SSL_", "LUTHIER_ENGINE_")
-    kept = {k: v for k, v in os.environ.items() if k in allowed or k.startswith(prefixes)}
+    kept = {k: v for k, v in os.environ.items() if k in allowed or (k.startswith(prefixes) and not k.endswith(SECRETS))}
     return {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"} | kept
 
 

@@ -1,5 +1,6 @@
 """The kinds of background work, told to the kernel by the apps that own them."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,7 @@ class JobKind:
     `after(job)` runs once the end is committed: what should happen next.
     `remaining(job, now)` says in how many seconds a running job is expected to end; None is not known.
     `patience(phase)` says for how many seconds the child may be silent in a phase; None is for ever.
+    `secrets` are variables of the environment that only a child of this kind is given.
     `working` are the phases in which the device does what it is held for; the rest is booked as idle. None: all.
     """
 
@@ -50,6 +52,7 @@ class JobKind:
     grace_seconds: float | None = 8  # None: as long as the operator gives (settings.STOP_GRACE_SECONDS)
     limits: Limits = UNBOUND
     working: frozenset[str] | None = None
+    secrets: tuple[str, ...] = ()
 
     @property
     def grace(self) -> float:
@@ -74,3 +77,8 @@ def kind(label: str) -> JobKind:
 
 def kind_of(job: LeasedJob) -> JobKind:
     return _kinds[job.job_label]
+
+
+def secrets_of(kind: JobKind) -> dict[str, str]:
+    """What of the environment only this kind's child is given, as far as it is set."""
+    return {name: os.environ[name] for name in kind.secrets if name in os.environ}

@@ -110,8 +110,10 @@ def _supervise(kind: JobKind, job: Any) -> None:
         lease.patiently(partial(_fail, kind, job, "storage_failed", message))
         return
     faults.point("supervision.prepared")
-    cards = slots.environment(kind.queue, job.place)
-    with Child(command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace, environment=cards) as child:
+    environment = slots.environment(kind.queue, job.place) | jobs.secrets_of(kind)
+    with Child(
+        command, workdir=workdir, limits=kind.limits, grace_seconds=kind.grace, environment=environment
+    ) as child:
         faults.point("supervision.child_started")
         with lease.guarding(child):
             _follow(kind, job, child, lease)

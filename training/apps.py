@@ -88,6 +88,7 @@ class TrainingConfig(AppConfig):
                 complete=supervisor.complete_base,
                 # Hashing takes as long as it takes; what it reads beside the weights is small.
                 limits=Limits(memory_bytes=8 * 1024**3),
+                secrets=("HF_TOKEN",),  # for models that the hub shows to some only
             )
         )
         register(

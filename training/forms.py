@@ -139,7 +139,8 @@ def _field(knob: Knob) -> forms.Field:
         case "modules":
             return forms.CharField(max_length=300, **common)
     bounds = {"min": knob.low, "max": knob.high, "step": STEPS.get(knob.name, "1"), "inputmode": "decimal"}
-    return forms.FloatField(widget=forms.NumberInput(attrs=bounds), **common)
+    # The text itself: the domain reads it, and says the same of it as the API does.
+    return forms.CharField(widget=forms.NumberInput(attrs=bounds), **common)
 
 
 class CutForm(forms.Form):

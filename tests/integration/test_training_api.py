@@ -93,7 +93,7 @@ def test_a_creation_sent_twice_happens_once(client, ready):
         ({"recipe": {"epochs": 1e9}}, 400, "recipe.epochs"),
         ({"recipe": {"output_dir": "; curl x | sh"}}, 400, "recipe.output_dir"),
         ({"recipe": {"max_length": 10**6}}, 400, "recipe.max_length"),
-        ({"recipe": {"target_modules": ["../x"]}}, 400, "recipe.target_modules.0"),
+        ({"recipe": {"target_modules": ["../x"]}}, 400, "recipe.target_modules"),
         ({"recipe": {"method": "dpo"}}, 400, "method"),
         ({"base": 10**9}, 400, "base"),
         ({"base": 0}, 400, "base"),

@@ -119,7 +119,8 @@ def test_the_projection_counts_first_and_then_shows_bands(client):
     ("changes", "words"),
     [
         ({"base": ""}, "Choose training data"),
-        ({"learning_rate": "nan"}, "Fill in the numbers"),
+        ({"learning_rate": ""}, "Fill in the numbers"),
+        ({"learning_rate": "nan"}, "must be a number from"),
         ({"learning_rate": "7"}, "must be a number from"),
         ({"method": "dpo"}, "DPO does not fit"),
         ({"max_length": "1000000"}, "must be a number from 16"),

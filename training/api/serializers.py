@@ -1,11 +1,13 @@
 """What the API says about bases, runs and adapters, and what it takes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from projects.api.serializers import StrictSerializer
+from projects.domain.errors import Invalid
 from projects.domain.turns import Priority
 from projects.selectors import queue
 from training.domain import recipe as recipes
@@ -65,9 +67,23 @@ def _knob_field(knob: Knob) -> serializers.Field:
     return serializers.FloatField(min_value=knob.low, max_value=knob.high, **common)
 
 
+class ReadByTheDomain(StrictSerializer):
+    """The fields are for the description; a value is refused with the code and words that the page has for it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for name in recipes.KNOB.keys() & data.keys():
+                try:
+                    recipes.check(recipes.KNOB[name], data[name])
+                except Invalid as refused:
+                    detail = serializers.ErrorDetail(refused.message, refused.code)
+                    raise serializers.ValidationError({name: detail}) from refused
+        return super().to_internal_value(data)
+
+
 RecipeSerializer: Any = type(
     "RecipeSerializer",
-    (StrictSerializer,),
+    (ReadByTheDomain,),
     {"__doc__": "Settings of a run; what is left out takes its default."}
     | {knob.name: _knob_field(knob) for knob in KNOBS},
 )

@@ -109,6 +109,21 @@ _ALL = (
         "Correct the setting named below and start a new run.",
     ),
     Failure(
+        "too_many_steps",
+        "The run would take more steps than any run may.",
+        "Lower the epochs or take more rows a step, and start a new run.",
+    ),
+    Failure(
+        "beyond_context",
+        "The longest row is longer than the base model can see.",
+        "Lower the longest row, or choose a base with a longer context.",
+    ),
+    Failure(
+        "rank_beyond_layer",
+        "The LoRA rank is larger than a layer that it adapts.",
+        "Lower the rank, or adapt the larger layers only.",
+    ),
+    Failure(
         "unknown_module",
         "The base model has no layer of that name.",
         "Use “all-linear”, or look up the layer names of this model.",

@@ -133,9 +133,14 @@ def facts(config: Mapping[str, Any]) -> dict[str, Any]:
         raise UnusableBase("config.json names its architecture in an unknown way.", code="damaged_config")
     return {
         "architecture": named[0],
-        "context_length": _number(config, "max_position_embeddings", "n_positions"),
+        "context_length": context_length(config),
         "vocab_size": _number(config, "vocab_size"),
     }
+
+
+def context_length(config: Mapping[str, Any]) -> int:
+    """Tokens that the model can see; 0 when it does not say."""
+    return _number(config, "max_position_embeddings", "n_positions")
 
 
 def shape(config: Mapping[str, Any]) -> dict[str, int]:

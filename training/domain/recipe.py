@@ -1,6 +1,7 @@
 """A recipe: one value for every knob of a run, and the reader that refuses the rest."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +22,12 @@ __all__ = [
     "check",
     "defaults",
 ]
+
+
+# A number as a form sends it: ASCII digits, for Python's own reader takes those of every script, and “1_000”.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?", re.ASCII | re.IGNORECASE)
+LONGEST_NUMBER = 40
+SHOWN = 60
 
 
 class BadRecipe(Invalid):
@@ -68,12 +75,12 @@ class Recipe:
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "Recipe":
         """A recipe from a form, the API or a stored spec; whatever is left out takes the default of the method."""
-        unknown = sorted(set(raw) - set(KNOB))
+        if not isinstance(raw, Mapping):
+            raise BadRecipe("A recipe is an object with a value for each setting.", field="recipe")
+        unknown = sorted((shown(key) for key in raw if key not in KNOB), key=str)
         if unknown:
             raise BadRecipe(
-                f"There is no setting called “{_shown(unknown[0])}”. Remove it.",
-                code="unknown_setting",
-                field=str(unknown[0])[:60],
+                f"There is no setting called “{unknown[0]}”. Remove it.", code="unknown_setting", field=unknown[0]
             )
         method = check(KNOB["method"], raw.get("method", "sft"))
         values = defaults(method) | {name: check(KNOB[name], value) for name, value in raw.items()}
@@ -102,24 +109,38 @@ def check(knob: Knob, value: Any) -> Any:
 
 
 def _refuse(knob: Knob, value: Any, expected: str, code: str = "out_of_range") -> BadRecipe:
-    return BadRecipe(f"{knob.label} is “{_shown(value)}”, but must be {expected}.", code=code, field=knob.name)
+    return BadRecipe(f"{knob.label} is “{shown(value)}”, but must be {expected}.", code=code, field=knob.name)
 
 
-def _shown(value: Any) -> str:
-    return str(value)[:60]
+def shown(value: Any) -> str:
+    """A value as it may be quoted to whoever sent it: short, printable, and never worked out at length."""
+    if isinstance(value, int) and abs(value) >= 10**SHOWN:
+        return "a number of more than 60 digits"
+    text = value[:SHOWN] if isinstance(value, str) else type(value).__name__
+    if isinstance(value, int | float | None):
+        text = str(value)
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _number(knob: Knob, value: Any) -> float:
     expected = f"a number from {knob.low:g} to {knob.high:g}"
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _refuse(knob, value, expected, "not_a_number")
-    try:
-        number = float(str(value)[:40])
-    except ValueError:
-        raise _refuse(knob, value, expected, "not_a_number") from None
+    if isinstance(value, str):
+        number = _spelled(knob, value.strip(), expected)
+    else:
+        number = float(value) if abs(value) < 10**SHOWN else math.inf
     if not (math.isfinite(number) and knob.low <= number <= knob.high):
         raise _refuse(knob, value, expected)
     return number
+
+
+def _spelled(knob: Knob, text: str, expected: str) -> float:
+    if len(text) > LONGEST_NUMBER:
+        raise _refuse(knob, text, expected)
+    if not NUMBER.fullmatch(text):
+        raise _refuse(knob, text, expected, "not_a_number")
+    return float(text)
 
 
 def _whole(knob: Knob, value: Any) -> int:
@@ -131,7 +152,7 @@ def _whole(knob: Knob, value: Any) -> int:
 
 def _choice(knob: Knob, value: Any) -> str:
     names = [name for name, _ in knob.choices]
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise _refuse(knob, value, "one of " + ", ".join(names), "unknown_choice")
     return str(value)
 
@@ -143,11 +164,11 @@ def _yes_no(knob: Knob, value: Any) -> bool:
 
 
 def _modules(knob: Knob, value: Any) -> tuple[str, ...]:
-    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    names = [part.strip() for part in value[:2000].split(",")] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or len(names) > len(MODULES):
         raise _refuse(knob, value, "“all-linear” or a list of layer names", "unknown_module")
     if list(names) == [ALL_LINEAR]:
         return (ALL_LINEAR,)
-    if bad := [name for name in names if name not in MODULES]:
+    if bad := [name for name in names if not isinstance(name, str) or name not in MODULES]:
         raise _refuse(knob, bad[0], "“all-linear” or names from: " + ", ".join(MODULES), "unknown_module")
     return tuple(sorted(set(names)))

@@ -2,18 +2,23 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from projects.domain.errors import Invalid
-from training.domain.recipe import Recipe
+from training.domain.documents import BadDocument, read_object
+from training.domain.recipe import Recipe, shown
 
 VERSION = 1
 OF_ATTEMPT = (
     "output_dir", "checkpoint_dir", "device", "full_check", "fence", "start_at", "checkpoints", "grace_seconds",
 )  # fmt: skip
+MOST_BYTES = 16_000_000
+STEP = re.compile(r"\d{1,12}", re.ASCII)
+PLAIN = (str, int, bool, dict)  # the other fields check themselves
 
 
 class BadSpec(Invalid):
@@ -98,20 +103,22 @@ class RunSpec:
         """A spec from its JSON; an unknown or missing key is refused, for it would be a promise not kept."""
         values = _exact(cls, raw)
         if values.get("version", VERSION) != VERSION:
-            raise BadSpec(f"This engine reads specs of version {VERSION}, not {values['version']}.")
+            raise BadSpec(f"This engine reads specs of version {VERSION}, not {shown(values['version'])}.")
         values["base"] = BaseRef(**_exact(BaseRef, values["base"]))
         values["data"] = DataRef(**_exact(DataRef, values["data"]))
         values["recipe"] = Recipe.read(values["recipe"])
-        if values.get("parent"):
+        if values.get("parent") is not None:
             values["parent"] = ParentRef(**_exact(ParentRef, values["parent"]))
+        if not all(isinstance(step, str) and STEP.fullmatch(step) for step in values.get("checkpoints", {})):
+            raise BadSpec("RunSpec: “checkpoints” must be named by their step.", field="checkpoints")
         return cls(**values)
 
     @classmethod
     def load(cls, path: Path) -> "RunSpec":
         try:
-            raw = json.loads(path.read_text())
-        except (OSError, ValueError) as problem:
-            raise BadSpec(f"The spec {path.name} cannot be read: {problem}") from problem
+            raw = read_object(path.read_bytes(), most_bytes=MOST_BYTES)
+        except (OSError, BadDocument) as problem:
+            raise BadSpec(f"The spec {path.name} cannot be read: it {problem}") from problem
         return cls.read(raw)
 
 
@@ -125,7 +132,11 @@ def _exact(kind: type, raw: Any) -> dict[str, Any]:
         raise BadSpec(f"{kind.__name__} must be an object.")
     known = {item.name for item in fields(kind)}
     required = {item.name for item in fields(kind) if item.default is item.default_factory}  # both are MISSING
-    wrong = sorted(set(raw) - known) + sorted(required - set(raw))
+    wrong = sorted(set(raw) - known, key=str) + sorted(required - set(raw))
     if wrong:
-        raise BadSpec(f"{kind.__name__}: “{wrong[0]}” is unknown or missing.", field=str(wrong[0])[:60])
+        raise BadSpec(f"{kind.__name__}: “{shown(wrong[0])}” is unknown or missing.", field=shown(wrong[0]))
+    for item in fields(kind):
+        wanted = get_origin(item.type) or item.type
+        if wanted in PLAIN and item.name in raw and type(raw[item.name]) is not wanted:
+            raise BadSpec(f"{kind.__name__}: “{item.name}” must be of type {wanted.__name__}.", field=item.name)
     return dict(raw)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from datasets_app.engine.chat_template import template_text
+from training.domain import bounds, fingerprint, integrity
 from training.domain.recipe import ALL_LINEAR, Recipe
 from training.domain.spec import RunSpec
-from training.engine import hashing
+from training.engine import hashing, weights
 from training.engine.events import EngineError, log
 
 
@@ -53,6 +54,17 @@ def check_base(spec: RunSpec) -> None:
             f"{', '.join(changed[:5])} changed.",
             code="base_changed",
         )
+
+
+def check_recipe(spec: RunSpec) -> None:
+    """What the web side refuses is refused here too: a spec may come from anywhere."""
+    folder = Path(spec.base.path)
+    bounds.check(
+        spec.recipe,
+        rows=spec.data.rows,
+        context_length=fingerprint.context_length(weights.read_config(folder / "config.json")),
+        linear=integrity.linear_sides(weights.base_shapes(folder)),
+    )
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -127,7 +139,7 @@ def with_lora(model: Any, spec: RunSpec) -> tuple[Any, Any]:
     from peft import PeftModel
 
     try:
-        grown = PeftModel.from_pretrained(model, spec.parent.path, is_trainable=True)
+        grown = PeftModel.from_pretrained(model, spec.parent.path, is_trainable=True, use_safetensors=True)
     except (RuntimeError, ValueError, OSError) as problem:
         raise EngineError(f"The adapter to go on from does not fit: {problem}", code="parent_mismatch") from problem
     log(f"going on from the adapter {spec.parent.label}")

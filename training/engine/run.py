@@ -32,6 +32,7 @@ def main(spec_path: str) -> None:
     die_with_parent()
     try:
         model.check_base(spec)
+        model.check_recipe(spec)
         known = {int(step): sha256 for step, sha256 in spec.checkpoints.items()}
         store = Checkpoints(Path(spec.checkpoint_dir), Origin.of(spec), fence=spec.fence, known=known)
         store.sweep()

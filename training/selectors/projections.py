@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from datasets_app.models import DatasetVersion
 from projects.domain.states import JobState
 from projects.models import Attempt, Project
+from training.domain import bounds
 from training.domain import projection as projecting
 from training.domain import rehearsal as rehearsing
 from training.domain.projection import Measured, Plan, Projection, Shape
@@ -151,6 +152,12 @@ def rehearsal_digest(
         parent=parent.digest if parent else "",
         device=where.device,
     )
+
+
+def refuse_unbounded(base: BaseModelVersion, version: DatasetVersion, recipe: Recipe) -> None:
+    """Refuse a recipe that cannot end with this data, or cannot help with this base."""
+    linear = base.shape.get("linear")
+    bounds.check(recipe, rows=version.rows, context_length=base.context_length, linear=linear)
 
 
 def fits_method(version: DatasetVersion, method: str) -> bool:

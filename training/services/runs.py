@@ -178,6 +178,7 @@ def check_parts(
             code="wrong_kind",
             field="method",
         )
+    selectors.refuse_unbounded(base, version, recipe)
     _check_parent(project, base, parent, recipe)
 
 

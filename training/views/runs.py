@@ -95,6 +95,7 @@ class RunProjection(ProjectPage):
         if not selectors.fits_method(version, recipe.method):
             kind = version.get_kind_display().lower()
             return {"problem": f"{recipe.method.upper()} does not fit {version}, which holds {kind} rows."}
+        selectors.refuse_unbounded(base, version, recipe)
         profile = self.service(version, by=self.request.user, base=base, max_length=recipe.max_length)
         if not profile.is_ready:
             return {"counting": profile}
