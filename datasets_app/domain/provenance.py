@@ -85,7 +85,9 @@ def merged(default: Provenance | None, own: Provenance | None) -> Provenance | N
 def edited(own: Provenance | None, *, by: str, at: str, what: str) -> Provenance:
     """The same with one more edit at the end."""
     before = own or {}
-    return {**before, "edits": [*before.get("edits", []), {"by": by, "at": at, "what": what}][-EDITS_KEPT:]}
+    edits = before.get("edits")
+    edits = edits if isinstance(edits, list) else []  # a row may say anything
+    return {**before, "edits": [*edits, {"by": by, "at": at, "what": what}][-EDITS_KEPT:]}
 
 
 def depth(own: Mapping[str, Any]) -> int | None:

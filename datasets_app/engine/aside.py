@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,6 +10,7 @@ from datasets_app.domain.formats.base import BadRecord
 from datasets_app.engine.readers.base import Item
 
 BAD_FILE = "bad.jsonl"
+EXAMPLES, MOST_EXAMPLES = "examples", 200
 
 
 class Aside:
@@ -33,6 +35,15 @@ class Aside:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def keep_examples(self, folder: Path) -> None:
+        """The first rows in a folder of their own: of a file that is refused, what shows how it could be mended."""
+        self.close()
+        if not self._path.is_file():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._path.open("rb") as all_of_them, (folder / BAD_FILE).open("wb") as some:
+            some.writelines(islice(all_of_them, MOST_EXAMPLES))
 
 
 def text_of(item: Item) -> str | None:

@@ -15,6 +15,7 @@ from datasets_app.domain.formats.base import BadRecord, Format, Row
 from datasets_app.domain.purposes import Kind
 from datasets_app.engine.aside import Aside
 from datasets_app.engine.limits import Limits
+from datasets_app.engine.mending import Mender
 from datasets_app.engine.readers.base import Item
 
 SAMPLE_CHARS = 1200
@@ -69,8 +70,10 @@ class Converter:
         note_bad: Callable[[Bad], None],
         ignored: Counter[str],
         aside: Aside | None = None,
+        mender: Mender | None = None,
     ) -> None:
         self.format, self.limits, self.mapping = fmt, limits, mapping
+        self.mender = mender or Mender((), limits)
         self.note_bad, self.ignored = note_bad, ignored
         self.kind: Kind | None = None
         self._noted, self._aside = 0, aside
@@ -78,16 +81,28 @@ class Converter:
 
     def row_of(self, item: Item) -> Taken | None:
         """The row of an item; None for one that is kept aside, with everything that is wrong with it noted."""
+        found = self._tried(item)
+        rounds = 2 if self.mender else 0  # what is JSON again may still have a role that nobody knows
+        while isinstance(found, list) and rounds:
+            mended = self.mender.mended(item, found)
+            if mended is None:
+                break
+            item, found, rounds = mended, self._tried(mended), rounds - 1
+        if isinstance(found, Taken):
+            return found
+        self.keep_aside(item, found)
+        return None
+
+    def _tried(self, item: Item) -> Taken | list[BadRecord]:
+        """The row, or all its faults."""
         if item.bad or item.record is None:
-            self.keep_aside(item, [item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object")])
-            return None
+            return [item.bad or BadRecord("", Code.NOT_AN_OBJECT, "nothing", "an object")]
         record = mapped(item.record, self.mapping)
         try:
             return self._taken(formats.convert(record, self.format), record)
         except BadRecord as bad:
             faults = formats.convert_all(record, self.format)  # asked only now: it is the slower of the two
-            self.keep_aside(item, faults if isinstance(faults, list) else [bad])
-        return None
+            return faults if isinstance(faults, list) else [bad]
 
     def keep_aside(self, item: Item, faults: Sequence[BadRecord]) -> None:
         """Beyond what is told in detail nobody asks for a fix any more."""

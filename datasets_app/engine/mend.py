@@ -9,10 +9,10 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 
-from datasets_app.domain import fixes, provenance
+from datasets_app.domain import fixes
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import BadRecord
-from datasets_app.engine import limits
+from datasets_app.engine import limits, mending
 from datasets_app.engine.aside import Aside
 from datasets_app.engine.batch import Batch
 from datasets_app.engine.limits import Limits
@@ -98,10 +98,8 @@ class Mend(Upload):
         record = fixes.loads(entry["text"])
         if not isinstance(record, dict):
             return " ".join(entry["text"].splitlines())
-        own = record.get("provenance")
         by, at = self.spec.get("by", ""), self.spec.get("at", "")
-        edited = provenance.edited(own if isinstance(own, dict) else None, by=by, at=at, what=what)
-        return fixes.dumps({**record, "provenance": edited})
+        return fixes.dumps({**record, "provenance": mending.edited(record, by, at, what)})
 
 
 class _Relined(Aside):

@@ -10,13 +10,14 @@ from datasets_app.domain.codes import Code
 from datasets_app.domain.formats import detect as detection
 from datasets_app.domain.formats import grouping
 from datasets_app.domain.formats import mapping as mappings
-from datasets_app.domain.formats.base import Format
+from datasets_app.domain.formats.base import BadRecord, Format
 from datasets_app.engine import events, pieces
 from datasets_app.engine.aside import Aside
 from datasets_app.engine.batch import BATCH_BYTES, BATCH_ROWS, Batch, batch_of_rows
 from datasets_app.engine.converting import Bad, Converter, Taken, mapped, sample, suggested
 from datasets_app.engine.limits import Limits
 from datasets_app.engine.lines import Elements, Lines, kernel_for
+from datasets_app.engine.mending import Mender
 from datasets_app.engine.pieces import Piece
 from datasets_app.engine.readers.base import Item, Items
 from datasets_app.engine.refusal import FileRefused
@@ -44,8 +45,10 @@ class Reading:
         mapping: dict[str, Any] | None = None,
         workdir: Path,
         aside: Aside | None = None,
+        mender: Mender | None = None,
     ) -> None:
         self.limits, self.forced, self.mapping = limits, forced, mapping or {}
+        self.mender = mender or Mender((), limits)
         self.upload = pieces.opened(paths, name, limits, workdir)
         self.size = self.upload.size
         self.aside, self.format_name = aside, ""
@@ -73,9 +76,10 @@ class Reading:
             items = lines.items() if lines else piece.items(self.limits, self.ignored)
             head = _head(items)
             if converter is None:
-                events.emit("head", **mappings.head_of(item.record for item in head if item.record is not None))
-                fmt = self._format(piece, head, said, note_bad)
-                converter = Converter(fmt, self.limits, said, note_bad, self.ignored, self.aside)
+                seen = [item if item.bad is None else self._mended(item, item.bad) for item in head]
+                events.emit("head", **mappings.head_of(item.record for item in seen if item.record is not None))
+                fmt = self._format(piece, seen, said, note_bad)
+                converter = Converter(fmt, self.limits, said, note_bad, self.ignored, self.aside, self.mender)
                 self.format_name = fmt.value
                 events.emit("detected", format=fmt.value, file_type=self.type_name)
             elif piece.format:
@@ -84,6 +88,10 @@ class Reading:
             for batch in self._piece(converter, head, items, lines, note_samples):
                 self.first += batch.rows
                 yield batch
+
+    def _mended(self, item: Item, bad: BadRecord) -> Item:
+        """What the format is judged by: the row as the agreed fixes leave it."""
+        return self.mender.mended(item, [bad]) or item
 
     def _piece(
         self,
@@ -137,6 +145,8 @@ class Reading:
             return found.format
         for item in first:
             if item.bad:
+                if self.aside is not None:
+                    self.aside.keep(item, piece.member, [item.bad])
                 note_bad(Bad.of(item.line, item.bad, piece.member, suggested(item.bad, item)))
         if found.unsupported:
             raise FileRefused(found.code, found.unsupported)

@@ -14,9 +14,10 @@ from datasets_app.domain import provenance
 from datasets_app.domain.codes import Code
 from datasets_app.domain.formats.base import Format
 from datasets_app.engine import events, limits
-from datasets_app.engine.aside import Aside
+from datasets_app.engine.aside import EXAMPLES, Aside
 from datasets_app.engine.batch import COLUMNS, Batch, dumped
 from datasets_app.engine.limits import Limits
+from datasets_app.engine.mending import Mender
 from datasets_app.engine.reading import Bad, Reading
 from datasets_app.engine.refusal import FileRefused
 
@@ -47,14 +48,21 @@ class Upload:
             self.spec["file_name"],
             self.limits,
             forced=forced,
-            mapping=self.spec.get("mapping") or {},
+            mapping={name: part for name, part in (self.spec.get("mapping") or {}).items() if name != "fixes"},
             workdir=self.out.parent,
             aside=self.aside,
+            mender=Mender(
+                self.spec.get("fixes") or [], self.limits, by=self.spec.get("by", ""), at=self.spec.get("at", "")
+            ),
         )
         events.emit("progress", phase="reading", done=0, total=reading.size, rows=0)
         limits.earn_time(reading.size)
         try:
             return self._read(reading)
+        except FileRefused as refused:
+            if refused.code == Code.NO_GOOD_ROWS:
+                self.aside.keep_examples(self.out.parent / EXAMPLES)
+            raise
         finally:
             self._tell_bad()
             self.aside.close()

@@ -12,6 +12,7 @@ from projects.domain.errors import Refused
 from projects.transitions import record
 
 AT_ONCE = 500
+EXAMPLES = "examples"  # folder in which the child leaves the first bad rows of a file without a good one
 
 
 def keep_aside(upload: Upload, workdir: Path) -> dict[str, Any]:
@@ -24,6 +25,12 @@ def keep_aside(upload: Upload, workdir: Path) -> dict[str, Any]:
     folder.mkdir()
     source.rename(folder / selectors.BAD_FILE)
     return _committed(upload, folder, {})
+
+
+def keep_examples(upload: Upload, workdir: Path) -> dict[str, Any]:
+    """Of a file without a good row the first bad ones are stored, so that fixes can be shown before they are chosen."""
+    folder = workdir / EXAMPLES
+    return _committed(upload, folder, {}) if (folder / selectors.BAD_FILE).is_file() else {}
 
 
 def stage(upload: Upload, workdir: Path, result: Event) -> dict[str, Any]:

@@ -7,12 +7,12 @@ import orjson
 from django.db import transaction
 
 from datasets_app import selectors
-from datasets_app.domain.codes import HOPELESS
-from datasets_app.ingest.aside import keep_aside, stage
+from datasets_app.domain.codes import HOPELESS, Code
+from datasets_app.ingest.aside import keep_aside, keep_examples, stage
 from datasets_app.ingest.children import Event, command
 from datasets_app.ingest.versions import commit_version
 from datasets_app.models import BadRow, Upload
-from projects import artefacts, leases
+from projects import artefacts, leases, supervision
 from projects.domain.errors import Refused
 
 CUT = 300  # characters of what was found and expected that are kept
@@ -38,6 +38,9 @@ def prepare_upload(upload: Upload, workdir: Path) -> list[str]:
             for version in selectors.golden_versions(upload.project).exclude(dataset=upload.dataset)
         ],
         "policy": selectors.origin_policy(upload.project),
+        "fixes": upload.mapping.get("fixes", []),
+        "by": upload.uploaded_by.email,
+        "at": upload.created_at.isoformat(timespec="seconds"),
     }
     if upload.mends is not None:
         spec |= _mending(upload, upload.mends, workdir)
@@ -55,9 +58,6 @@ def _mending(upload: Upload, base: Upload, workdir: Path) -> dict[str, Any]:
         "task": "mend",
         "bad": str(folder / selectors.BAD_FILE),
         "lines": str(lines),
-        "fixes": upload.mapping.get("fixes", []),
-        "by": upload.uploaded_by.email,
-        "at": upload.created_at.isoformat(timespec="seconds"),
         "forced_format": upload.forced_format or base.detected_format,
         "mapping": upload.mapping or base.mapping,
     }
@@ -113,6 +113,10 @@ def complete_upload(upload: Upload, workdir: Path, result: Event) -> None:
 
 
 def failed_upload(upload: Upload, code: str) -> None:
-    """What no other reading can save need not take up room."""
+    """What no other reading can save need not take up room; what fixes could save shows them on its page."""
+    if code == Code.NO_GOOD_ROWS and upload.mends is None:
+        kept = keep_examples(upload, supervision.workdir_of(upload))
+        if kept:
+            leases.fenced_update(upload, **kept)
     if code in HOPELESS and not Upload.objects.filter(key=upload.key).exclude(pk=upload.pk).exists():
         transaction.on_commit(lambda: artefacts.delete(upload.key))

@@ -41,11 +41,12 @@ def upload_page(upload: Upload, query: QueryDict) -> dict[str, Any]:
         "headline": headline(upload),
         "assembly": assembly,
         "version_label": version_label(upload, assembly),
-        "can_reread": upload.error_code not in HOPELESS and not upload.mapping.get("fixes"),
+        "can_reread": upload.error_code not in HOPELESS and not (upload.mends_id and upload.mapping.get("fixes")),
         "mapping": mapping_rows(upload),
         "poll": poll(upload, making, assembly),
         **retry(upload),
         **(making_page(upload, making) if making else {}),
+        **({"offers": shown_offers(upload)} if selectors.is_mendable(upload) else {}),
     }
 
 
@@ -53,10 +54,14 @@ def making_page(upload: Upload, making: Making) -> dict[str, Any]:
     last = upload.menders.order_by("-pk").first()
     return {
         "making": {**vars(making), "failed": last if last and last.state == JobState.FAILED else None},
-        "offers": [shown_offer(offer) for offer in selectors.offers(upload)] if making.left else [],
+        "offers": shown_offers(upload) if making.left else [],
         "mends_field": {"mends": upload.pk},
         "max_bytes": settings.MAX_UPLOAD_BYTES,
     }
+
+
+def shown_offers(upload: Upload) -> list[dict[str, Any]]:
+    return [shown_offer(offer) for offer in selectors.offers(upload)]
 
 
 def shown_offer(offer: Offer) -> dict[str, Any]:

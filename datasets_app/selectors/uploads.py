@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count
 
 from datasets_app.domain import fixes
-from datasets_app.domain.codes import explain
+from datasets_app.domain.codes import Code, explain
 from datasets_app.domain.fixes import Fix
 from datasets_app.models import Build, Incoming, Upload
 from projects import artefacts
@@ -136,6 +136,11 @@ def _note_examples(entry: dict[str, Any], wanted: list[Fix], examples: dict[str,
             mended = fix.mend(text)
             if mended is not None:
                 examples[fix.name].append(Example(entry["line"], text, mended, fixes.replaced(text)))
+
+
+def is_mendable(upload: Upload) -> bool:
+    """Whether fixes can be chosen for another reading of the file: it has no good row that mended ones could join."""
+    return upload.state == JobState.FAILED and upload.error_code == Code.NO_GOOD_ROWS and upload.mends_id is None
 
 
 def unfinished(project: Project, user: User, dataset: Any = None) -> list[Incoming]:

@@ -85,10 +85,12 @@ class UploadReread(UploadPage):
     service = services.reread_upload
 
     def post(self, request, project, pk):
+        upload = self.upload(pk)
         wanted: dict[str, Any] = {"forced_format": request.POST.get("forced_format", "")}
-        if "mapped" in request.POST:
-            wanted["mapping"] = mapping_from(request.POST)
-        return redirect(self.service(self.upload(pk), by=request.user, **wanted))
+        said = mapping_from(request.POST) if "mapped" in request.POST else upload.mapping
+        fixes = request.POST.getlist("fix") or upload.mapping.get("fixes")
+        wanted["mapping"] = {**said, "fixes": fixes} if fixes else said
+        return redirect(self.service(upload, by=request.user, **wanted))
 
 
 class UploadCancel(UploadPage):

@@ -13,7 +13,7 @@ FORMATS = [(fmt.value, label) for fmt, (label, _) in FORMAT_LABELS.items()]
 HOLD = "Wait with the version while rows are kept aside, so that mended ones can join it."
 MAPPING = (
     "The file's names in our words: {“columns”: {theirs: ours}, “turns”: {theirs: ours}, “roles”: {theirs: ours}}; "
-    "an empty name of ours leaves a column out."
+    "an empty name of ours leaves a column out. “fixes”: names of fixes for bad rows, applied as the file is read."
 )
 PROVENANCE = "Said once for all rows: origin, teacher, licence, depth, contributor."
 MENDS = "Number of an upload with a version in the making: the rows of this file join it."
