@@ -15,8 +15,9 @@ class ProjectsConfig(AppConfig):
         for folder in (settings.DATA_DIR, settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR):
             Path(folder).mkdir(parents=True, exist_ok=True)
 
-        from projects import contributions, overspending
+        from projects import contributions, overspending, promises
         from projects.selectors import budget
 
         contributions.needs.append(budget.needs)
         contributions.sweeps.append(overspending.watch)
+        promises.register()

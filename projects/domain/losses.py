@@ -35,17 +35,17 @@ _CODES = {
         nested_archive no_answer no_end_token no_good_rows no_rows_left no_such_row no_template
         no_trained_tokens not_in_the_making only_safetensors origin_policy parquet_damaged pretokenised
         prompt_only prompts_too_long recipe_breaks_row retention_empty revision_not_found row_not_rendered
-        same_content shape_unknown source_missing stepwise_rows template template_limit too_many_rows
-        type_mismatch unknown_file unpaired_rows unsafe_adapter_config unsafe_path unusable_base wrong_base
-        wrong_kind wrong_shape
+        same_content shape_unknown source_missing stepwise_rows template template_forbidden template_limit
+        too_many_rows type_mismatch unknown_file unpaired_rows unsafe_adapter_config unsafe_path unusable_base
+        wrong_base wrong_kind wrong_shape
         """,
     Loss.RECIPE: """
         bad_recipe nan_loss parent_mismatch too_long unknown_module adapter_no_effect adapter_invalid packing_needs_sft
         """,
-    Loss.MEMORY: "oom memory_limit",
+    Loss.MEMORY: "oom memory_limit will_not_fit",
     Loss.INFRASTRUCTURE: """
         worker_lost infra_quarantined killed stalled hung host_stopped disk_full disk_error device_error no_device
-        storage_failed hub_unreachable no_quantiser cpu_limit file_limit bad_spec
+        storage_failed other_versions no_checkpoint hub_unreachable no_quantiser cpu_limit file_limit bad_spec
         """,
     Loss.SOFTWARE: "crashed engine_exited internal no_result answers_incomplete no_answers failed",
     Loss.USER: "cancelled superseded approval_stale",
