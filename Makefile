@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-first-rows fuzz-uploads prove-kills states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-first-rows fuzz-uploads prove-kills states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -58,6 +58,9 @@ bench-pages: $(VENV)/.test assets
 
 bench-first-rows: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.first_rows
+
+bench-projections: $(VENV)/.test assets
+	$(BIN)/python -m benchmarks.projections
 
 fuzz-uploads: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.fuzz_uploads --files $(or $(FILES),10000)

@@ -12,7 +12,7 @@ from training.domain.projection.measured import Measured, Nearest
 from training.domain.projection.plan import Plan
 
 PRIOR_RUNS = 3  # what the spread of a level counts against the runs that were seen
-STAGE_SIGMA = {True: 0.25, False: 0.6}  # measured or not
+STAGE_SIGMA = {True: 0.25, False: 0.7}  # measured or not
 BEYOND = 0.15  # more doubt for each doubling beyond the sizes that were measured
 
 # Stages besides the steps, by formula: seconds of an empty one, and how they grow.
@@ -121,7 +121,7 @@ def disk(plan: Plan, near: Nearest, took: Time, *, cached: float = 0.0) -> Guess
     made = footprint.adapter(plan.shape, plan.recipe) * _ratio(rows, "adapter_bytes", footprint.adapter)
     at = [_held(plan, took.whole.at(z)) for z in (-1.28, 0.0, 1.28)]
     low, middle, high = (held * save + 2 * made + cached for held in at)
-    known = 0.03 if rows else 0.15
+    known = 0.03 if rows else 0.4
     return Guess(middle, known + math.log(high / low) / 2.56)
 
 

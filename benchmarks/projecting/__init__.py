@@ -1,0 +1,1 @@
+"""Projections held against what runs come to."""

@@ -1,0 +1,228 @@
+"""Pages and API of rehearsals and of the calibration of projections."""
+
+import sys
+
+import pytest
+from django.urls import reverse
+
+from projects.domain.permissions import Role
+from projects.domain.states import JobState
+from tests.factories import datasets
+from tests.factories import training as factory
+from tests.factories.projects import make_member, make_project, run_jobs
+from training import services
+from training.domain.recipe import KNOBS
+from training.models import ProjectionRecord, Rehearsal
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
+JSON = {"content_type": "application/json"}
+HTMX = {"headers": {"HX-Request": "true"}}
+
+
+@pytest.fixture(autouse=True)
+def _engines(settings):
+    rehearsal = [sys.executable, "-m", "tests.fake_rehearsal", "ok"]
+    settings.ENGINES = dict(settings.ENGINES) | {
+        "training.run": factory.fake_engine(),
+        "training.rehearsal": rehearsal,
+    }
+
+
+def fail_to_fit(settings):
+    settings.ENGINES["training.rehearsal"] = [sys.executable, "-m", "tests.fake_rehearsal", "misfit"]
+
+
+@pytest.fixture
+def draft(client):
+    draft = factory.make_draft()
+    client.force_login(draft.created_by)
+    return draft
+
+
+def url(name: str, row, *args) -> str:
+    return reverse(name, args=[row.project.slug, *args])
+
+
+def form_data(run) -> dict:
+    values = {knob.name: run.recipe[knob.name] for knob in KNOBS if knob.kind not in {"bool", "modules"}}
+    parts = {"base": run.base_id, "dataset_version": run.dataset_version_id, "parent": ""}
+    return values | parts | {"target_modules": "all-linear", "name": "by hand"}
+
+
+def api(project, path: str) -> str:
+    return f"/api/v1/projects/{project.slug}/{path}"
+
+
+# From the form of a new run
+
+
+def test_the_projection_offers_a_rehearsal_with_its_price_follows_it_and_shows_what_it_found(client, draft):
+    projection, create = url("run-projection", draft), url("rehearsal-create", draft)
+    before = client.post(projection, form_data(draft)).content.decode()
+    assert "Rehearse run" in before and "takes about" in before and "costs about" in before
+
+    asked = client.post(create, form_data(draft), **HTMX).content.decode()
+    rehearsal = Rehearsal.objects.get()
+    status = url("rehearsal-status", draft, rehearsal.pk)
+    assert status in asked and "waits for a worker" in asked and "Cancel rehearsal" in asked
+    assert "HX-Trigger" not in client.get(status).headers
+
+    run_jobs()
+    over = client.get(status, **HTMX)
+    assert over.headers["HX-Trigger"] == "rehearsal-over" and "hx-trigger" not in over.content.decode()
+    after = client.post(projection, form_data(draft)).content.decode()
+    assert "It fits" in after and "Rehearsed: " in after and "Rehearse run" not in after
+
+
+def test_without_htmx_it_has_a_page_of_its_own(client, draft):
+    answer = client.post(url("rehearsal-create", draft), form_data(draft))
+    assert answer["Location"] == Rehearsal.objects.get().get_absolute_url()
+
+
+@pytest.mark.parametrize("changes", [{"base": ""}, {"learning_rate": "x"}, {"method": "dpo"}])
+def test_what_cannot_be_rehearsed_is_told_in_place(client, draft, changes):
+    answer = client.post(url("rehearsal-create", draft), form_data(draft) | changes, **HTMX)
+    assert answer.status_code == 200 and "Not rehearsed" in answer.content.decode()
+    assert not Rehearsal.objects.exists()
+
+
+# From a draft
+
+
+def test_a_draft_is_rehearsed_and_its_page_shows_the_row_that_is_too_long(client, draft, settings):
+    fail_to_fit(settings)
+    assert "Rehearse run" in client.get(draft.get_absolute_url()).content.decode()
+    assert client.post(url("run-rehearse", draft, draft.pk))["Location"] == draft.get_absolute_url()
+    run_jobs()
+    page = client.get(draft.get_absolute_url()).content.decode()
+    row = Rehearsal.objects.get().result["misfit"]["row"]
+    assert "This run would not fit" in page and f"Row {row} has 60 tokens" in page and "Rehearse again" in page
+    assert url("row-detail", draft, draft.dataset_version_id, row) in page
+
+
+def test_a_rehearsal_is_cancelled_from_the_page(client, draft):
+    rehearsal = services.rehearse_run(draft, by=draft.created_by)
+    answer = client.post(url("rehearsal-cancel", draft, rehearsal.pk), **HTMX)
+    assert "was cancelled" in answer.content.decode()
+    rehearsal.refresh_from_db()
+    assert rehearsal.state == JobState.CANCELLED
+    again = client.post(url("rehearsal-cancel", draft, rehearsal.pk), **HTMX)
+    assert again.status_code == 409
+
+
+def test_the_page_of_a_rehearsal_says_what_it_measured(client, draft, settings):
+    done = services.rehearse_run(draft, by=draft.created_by)
+    run_jobs()
+    page = client.get(url("rehearsal-detail", draft, done.pk)).content.decode()
+    for words in ("Does it fit?", "Yes", "A step takes", "Loading libraries and base", "one checkpoint"):
+        assert words in page
+    fail_to_fit(settings)
+    draft.recipe |= {"batch_size": 4}
+    draft.save()
+    failed = services.rehearse_run(draft, by=draft.created_by)
+    run_jobs()
+    page = client.get(url("rehearsal-detail", draft, failed.pk)).content.decode()
+    assert "No" in page and "This run would not fit" in page
+
+
+def test_a_viewer_sees_a_rehearsal_and_may_ask_for_none(client, draft):
+    rehearsal = services.rehearse_run(draft, by=draft.created_by)
+    client.force_login(make_member(draft.project, Role.VIEWER))
+    page = client.get(url("rehearsal-status", draft, rehearsal.pk)).content.decode()
+    assert "waits for a worker" in page and "Cancel" not in page
+    assert client.post(url("run-rehearse", draft, draft.pk)).status_code == 403
+    client.force_login(make_member(make_project()))
+    assert client.get(url("rehearsal-status", draft, rehearsal.pk)).status_code == 404
+
+
+# Calibration
+
+
+def test_the_calibration_of_a_new_project_says_what_will_stand_there(client, draft):
+    page = client.get(url("calibration", draft)).content.decode()
+    assert "No projection has come to its end yet" in page
+    assert "No run has been measured on this installation yet" in page
+
+
+def test_the_calibration_shows_shares_scatter_records_and_rates(client):
+    run = factory.make_run()
+    client.force_login(make_member(run.project, Role.VIEWER))
+    for quantity in ("", "seconds", "money", "memory_bytes", "disk_bytes", "tokens", "nonsense"):
+        page = client.get(url("calibration", run), {"quantity": quantity}).content.decode()
+        assert "1 run inside the band" in page or "0 of 1 run" in page
+        assert run.name in page and "By formula" in page and "fake" in page
+        assert "true share lies in" in page
+    ProjectionRecord.objects.update(whole=False)
+    page = client.get(url("calibration", run)).content.decode()
+    assert "1 run was interrupted" in page and "No run in one piece yet" in page
+
+
+def test_rates_of_other_projects_come_without_names(client, draft):
+    run = factory.make_run(name="a secret name")
+    page = client.get(url("calibration", draft)).content.decode()
+    assert "tiny" not in page and "fake" in page and "without their names" in page
+    assert "a secret name" not in page and run.project.name not in page
+
+
+def test_the_page_of_a_run_leads_to_it(client):
+    run = factory.make_run()
+    client.force_login(run.created_by)
+    page = client.get(run.get_absolute_url()).content.decode()
+    assert "Predicted and actual" in page and url("calibration", run) in page and "Peak memory" in page
+
+
+# API
+
+
+def test_the_api_rehearses_shows_and_cancels(client, draft):
+    body = {"base": draft.base_id, "dataset_version": draft.dataset_version_id, "recipe": factory.RECIPE}
+    made = client.post(api(draft.project, "rehearsals/"), body, **JSON)
+    assert made.status_code == 202, made.content
+    assert (made.json()["fits"], made.json()["state"]) == (None, "queued")
+    assert float(made.json()["projected"]["money"]["p50"]) > 0
+    again = client.post(api(draft.project, "rehearsals/"), body, **JSON)
+    assert again.json()["id"] == made.json()["id"]
+    one = f"rehearsals/{made.json()['id']}/"
+    run_jobs()
+    done = client.get(api(draft.project, one)).json()
+    assert (done["fits"], done["result"]["longest"]["tokens"]) == (True, 60)
+    assert client.get(api(draft.project, "rehearsals/")).json()["results"][0]["id"] == done["id"]
+    late = client.post(api(draft.project, one + "cancel/"), {}, **JSON)
+    assert (late.status_code, late.json()["code"]) == (409, "already_over")
+
+
+def test_the_api_says_what_does_not_fit(client, draft, settings):
+    fail_to_fit(settings)
+    body = {"base": draft.base_id, "dataset_version": draft.dataset_version_id, "recipe": factory.RECIPE}
+    made = client.post(api(draft.project, "rehearsals/"), body, **JSON).json()
+    run_jobs()
+    done = client.get(api(draft.project, f"rehearsals/{made['id']}/")).json()
+    assert (done["fits"], done["error_code"]) == (False, "will_not_fit")
+    assert (done["result"]["misfit"]["fits_rows"], done["result"]["misfit"]["fits_tokens"]) == (2, 32)
+
+
+def test_the_api_refuses_what_the_page_refuses(client, draft):
+    elsewhere = datasets.make_version()
+    body = {"base": draft.base_id, "dataset_version": elsewhere.pk, "recipe": {}}
+    refused = client.post(api(draft.project, "rehearsals/"), body, **JSON)
+    assert (refused.status_code, refused.json()["code"]) == (400, "not_in_project")
+    client.force_login(make_member(draft.project, Role.REVIEWER))
+    assert client.post(api(draft.project, "rehearsals/"), body, **JSON).status_code == 403
+
+
+def test_records_and_calibration_over_the_api(client):
+    run = factory.make_run()
+    client.force_login(make_member(run.project, Role.VIEWER))
+    (record,) = client.get(api(run.project, "projections/")).json()["results"]
+    assert (record["run"], record["source"]) == (run.pk, "formula")
+    assert record["predicted"]["seconds"]["p10"] < record["predicted"]["seconds"]["p90"]
+    found = client.get(api(run.project, "projections/calibration/")).json()
+    assert {row["quantity"] for row in found["coverage"]} == set(record["actual"])
+    assert all(row["low"] <= row["share"] <= row["high"] for row in found["coverage"])
+    assert found["rates"][0]["runs"] == 1 and found["rates"][0]["tokens_per_second"] > 0
+
+
+def test_the_projection_of_a_draft_has_all_its_parts_over_the_api(client, draft):
+    found = client.get(api(draft.project, f"runs/{draft.pk}/projection/")).json()
+    assert set(found["stages"]) >= {"loading", "training", "saving"}
+    assert found["disk_bytes"]["p50"] > 0 and 0 <= found["padding"] < 1 and found["level"] == "formula"
