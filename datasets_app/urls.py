@@ -17,6 +17,7 @@ urlpatterns = [
     path("uploads/<int:pk>/make-version/", uploads.UploadMake.as_view(), name="upload-make"),
     path("uploads/<int:pk>/discard/", uploads.UploadDiscard.as_view(), name="upload-discard"),
     path("uploads/<int:pk>/read-again/", uploads.UploadReread.as_view(), name="upload-reread"),
+    path("uploads/<int:pk>/forget-file/", uploads.UploadForget.as_view(), name="upload-forget"),
     path("uploads/<int:pk>/cancel/", uploads.UploadCancel.as_view(), name="upload-cancel"),
     path("uploads/<int:pk>/bad-rows.<slug:kind>", uploads.UploadBadRows.as_view(), name="upload-bad-rows"),
     path("versions/<int:pk>/", versions.VersionDetail.as_view(), name="version-detail"),

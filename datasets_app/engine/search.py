@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from datasets_app.engine import events, index, limits
+from datasets_app.engine.search_files import files_with
 
 JSON_COLUMNS = ("messages", "chosen", "rejected", "tools", "tags", "extras", "provenance")
 PLAIN_COLUMNS = ("text", "label", "source_id")
@@ -19,16 +20,18 @@ MOST_ROWS = 100_000
 
 
 def search(spec: dict[str, Any]) -> dict[str, Any]:
-    """{"matches": [{"version", "rows", "first"}]}: only versions that hold the text."""
-    text, found = spec["text"], []
+    """{"matches": [{"version", "rows", "first"}], "files", "unread"}: only versions and files that hold the text."""
+    text, found, files = spec["text"], [], spec.get("files") or []
+    total = len(spec["versions"]) + len(files)
     for n, version in enumerate(spec["versions"]):
-        events.emit("progress", phase="searching", done=n, total=len(spec["versions"]))
+        events.emit("progress", phase="searching", done=n, total=total)
         path = Path(version["path"])
         limits.earn_time(sum(Path(one["path"]).stat().st_size for one in spec["versions"]) * 20)
         rows = rows_with(path, text)
         if len(rows):
             found.append({"version": version["id"], "rows": len(rows), "first": rows[:MOST_ROWS].tolist()})
-    return {"matches": found}
+    events.emit("progress", phase="searching", done=len(spec["versions"]), total=total)
+    return {"matches": found, **files_with(files, text, Path(spec["out_dir"]).parent)}
 
 
 def rows_with(path: Path, text: str) -> Any:

@@ -1,12 +1,12 @@
-"""The body of looking for a person's text in every version of a project."""
+"""The body of looking for a person's text in every version and every uploaded file of a project."""
 
 import shutil
 from pathlib import Path
 
 from datasets_app import selectors
 from datasets_app.ingest.children import Event, command
-from datasets_app.models import DatasetVersion, TextSearch
-from projects import leases, supervision
+from datasets_app.models import DatasetVersion, TextSearch, Upload
+from projects import artefacts, leases, supervision
 
 
 def prepare_search(search: TextSearch, workdir: Path) -> list[str]:
@@ -18,12 +18,26 @@ def prepare_search(search: TextSearch, workdir: Path) -> list[str]:
             "task": "search",
             "text": search.text,
             "versions": [{"id": version.pk, "path": str(selectors.version_path(version))} for version in versions],
+            "files": [
+                {"id": upload.pk, "name": upload.file_name, "paths": _paths(upload)}
+                for upload in selectors.stored_files(search.project)
+            ],
         },
     )
 
 
+def _paths(upload: Upload) -> list[str]:
+    """Where its bytes lie; nowhere when they are missing, which the answer says."""
+    try:
+        return [str(path) for path in artefacts.local_files(upload.key)]
+    except artefacts.ArtefactDamaged:
+        return []
+
+
 def complete_search(search: TextSearch, workdir: Path, result: Event) -> None:
-    leases.fenced_update(search, matches=result["matches"])
+    """What pages quote of files that are not kept is looked through here, where the database is."""
+    files = sorted({*result["files"], *selectors.quoting(search.project, search.text)}, reverse=True)
+    leases.fenced_update(search, matches=result["matches"], files=files, unread=result["unread"])
 
 
 def after_search(search: TextSearch) -> None:

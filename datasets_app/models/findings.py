@@ -97,11 +97,13 @@ class Comparison(LeasedJob):
 
 
 class TextSearch(LeasedJob):
-    """A person's text looked for in every version of the project, whole and exact."""
+    """A person's text looked for in every version and every uploaded file of the project, whole and exact."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="+")
     text = models.CharField(max_length=400)
     matches = models.JSONField(default=list)  # [{"version", "rows", "first": [indices]}]
+    files = models.JSONField(default=list)  # ids of uploads whose file, or what is quoted of it, holds the text
+    unread = models.JSONField(default=list)  # ids of uploads whose file could not be read to its end
     searched_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

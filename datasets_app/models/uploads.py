@@ -91,6 +91,8 @@ class Upload(LeasedJob):
     reread_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="rereads")
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+    # The file, its examples and what was quoted of bad rows were deleted on request; its version stays as it is.
+    forgotten_at = models.DateTimeField(null=True)
 
     class Meta(LeasedJob.Meta):
         pass

@@ -19,7 +19,10 @@ def search_page(search: TextSearch) -> dict[str, Any]:
     found = selectors.matches(search)
     after = selectors.descendants(search.project, {match.version.pk for match in found}) if found else {}
     newest = [match for match in found if match.newest]
+    files, unread = selectors.files_found(search)
     return {
+        "files": files,
+        "unread": unread,
         "search": search,
         "matches": [{"match": match, "shown": match.first[:ROWS_SHOWN]} for match in found],
         "newest": newest,

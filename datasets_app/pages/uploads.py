@@ -41,7 +41,10 @@ def upload_page(upload: Upload, query: QueryDict) -> dict[str, Any]:
         "headline": headline(upload),
         "assembly": assembly,
         "version_label": version_label(upload, assembly),
-        "can_reread": upload.error_code not in HOPELESS and not (upload.mends_id and upload.mapping.get("fixes")),
+        "can_forget": upload.is_over and not upload.forgotten_at and not making,
+        "can_reread": not upload.forgotten_at
+        and upload.error_code not in HOPELESS
+        and not (upload.mends_id and upload.mapping.get("fixes")),
         "mapping": mapping_rows(upload),
         "poll": poll(upload, making, assembly),
         **retry(upload),

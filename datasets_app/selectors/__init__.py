@@ -24,7 +24,7 @@ from datasets_app.selectors.rows import (
     search_rows,
     version_path,
 )
-from datasets_app.selectors.search import answer_lines, descendants, matches
+from datasets_app.selectors.search import answer_lines, descendants, files_found, matches, quoting, stored_files
 from datasets_app.selectors.storage import Storage, refuse_full, storage_of, stored
 from datasets_app.selectors.uploads import (
     BAD_FILE,
@@ -78,6 +78,7 @@ __all__ = [
     "descends",
     "diff_of",
     "diff_rows",
+    "files_found",
     "finding",
     "findings",
     "found_rows",
@@ -98,6 +99,7 @@ __all__ = [
     "overlaps",
     "policy_breaches",
     "proposals",
+    "quoting",
     "read_rows",
     "read_rows_at",
     "recipe_steps",
@@ -109,6 +111,7 @@ __all__ = [
     "standing",
     "storage_of",
     "stored",
+    "stored_files",
     "unfinished",
     "usable_versions",
     "verdict",

@@ -1,10 +1,12 @@
 """What a search for a person's text has found, and everything that was made of it."""
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from datasets_app.models import DatasetVersion, TextSearch
+from datasets_app.domain.codes import HOPELESS
+from datasets_app.models import BadRow, DatasetVersion, TextSearch, Upload
 from projects.contributions import Edge, Node, lineage
 from projects.models import Project
 
@@ -34,6 +36,32 @@ def matches(search: TextSearch) -> list[Match]:
         for m in search.matches
         if m["version"] in known
     ]
+
+
+def stored_files(project: Project) -> list[Upload]:
+    """The first upload of every stored file: other readings of it share its bytes."""
+    hopeless = [code.value for code in HOPELESS]
+    first: dict[str, Upload] = {}
+    for upload in Upload.objects.filter(project=project, forgotten_at=None).order_by("pk"):
+        if upload.error_code not in hopeless or Upload.objects.filter(key=upload.key).exclude(pk=upload.pk).exists():
+            first.setdefault(upload.key, upload)
+    return list(first.values())
+
+
+def quoting(project: Project, text: str) -> list[int]:
+    """Uploads whose page quotes the text though the file itself was not kept: in first rows, or of what was found."""
+    gone = Upload.objects.filter(project=project, forgotten_at=None, error_code__in=[code.value for code in HOPELESS])
+    quoted = set(BadRow.objects.filter(upload__in=gone, found__icontains=text).values_list("upload", flat=True))
+    wanted = text.casefold()
+    quoted |= {one.pk for one in gone if wanted in json.dumps([one.samples, one.head], ensure_ascii=False).casefold()}
+    return sorted(quoted)
+
+
+def files_found(search: TextSearch) -> tuple[list[Upload], list[Upload]]:
+    """Uploads that hold the text, and uploads that could not be read; those forgotten since are left out."""
+    known = Upload.objects.filter(project=search.project, forgotten_at=None).select_related("dataset", "version")
+    by_id = known.in_bulk([*search.files, *search.unread])
+    return [by_id[pk] for pk in search.files if pk in by_id], [by_id[pk] for pk in search.unread if pk in by_id]
 
 
 def descendants(project: Project, versions: set[int]) -> dict[str, list[Node]]:
@@ -69,6 +97,10 @@ def answer_lines(search: TextSearch) -> list[dict[str, Any]]:
             "url": m.version.get_absolute_url(),
         }
         for m in found
+    ]
+    lines += [
+        {"kind": "uploaded file", "name": u.file_name, "rows": "", "state": "stored", "url": u.get_absolute_url()}
+        for u in files_found(search)[0]
     ]
     for kind, nodes in descendants(search.project, {m.version.pk for m in found}).items():
         if kind in ("dataset", "golden", "retention"):

@@ -35,7 +35,9 @@ class Storage:
 
 
 def storage_of(project: Project) -> Storage:
-    uploads = Upload.objects.filter(project=project, reread_of=None).exclude(error_code__in=[c.value for c in HOPELESS])
+    uploads = Upload.objects.filter(project=project, reread_of=None, forgotten_at=None).exclude(
+        error_code__in=[c.value for c in HOPELESS]
+    )
     versions = DatasetVersion.every.filter(dataset__project=project)
     staged = Upload.objects.filter(project=project).exclude(staged_key="").values_list("staged_manifest", flat=True)
     arriving = Incoming.objects.filter(project=project, state=Incoming.State.OPEN)

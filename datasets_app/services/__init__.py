@@ -5,6 +5,7 @@ from datasets_app.services.datasets import create_dataset, delete_dataset, remov
 from datasets_app.services.diff import compare_versions
 from datasets_app.services.findings import dismiss_finding, reopen_finding
 from datasets_app.services.fitness import compare_soon, refuse_unfit, refuse_unreleased
+from datasets_app.services.forgetting import forget_file
 from datasets_app.services.incoming import abort_upload, begin_upload, finish_upload, store_part
 from datasets_app.services.making import discard_making, make_version, mend_rows
 from datasets_app.services.options import refuse_format
@@ -40,6 +41,7 @@ __all__ = [
     "ensure_overlaps",
     "erase_text",
     "finish_upload",
+    "forget_file",
     "forget_search",
     "make_version",
     "mend_rows",

@@ -51,6 +51,8 @@ def reread_upload(
         raise Refused("This upload is still being read. Wait for its end, or cancel it.", code="still_reading")
     if upload.mends is not None and not upload.mends.is_in_the_making:
         raise Refused("What this file was to mend is a version already, or was discarded.", code="not_in_the_making")
+    if upload.forgotten_at:
+        raise Refused("This file has been deleted. Upload it again if it may be used.", code="bytes_gone")
     if upload.error_code in HOPELESS:
         raise Refused(
             "The bytes of this file were not kept, because no format could read them. Upload a mended file.",

@@ -128,6 +128,17 @@ class UploadDiscard(UploadPage):
         return redirect(upload.mends or upload)
 
 
+class UploadForget(UploadPage):
+    """Deletes the file; its version stays."""
+
+    service = services.forget_file
+
+    def post(self, request, project, pk):
+        upload = self.service(self.upload(pk), by=request.user)
+        messages.info(request, "The file, its first rows and what was quoted of bad rows are deleted.")
+        return redirect(upload)
+
+
 class UploadBadRows(UploadPage):
     """All bad rows as a file."""
 

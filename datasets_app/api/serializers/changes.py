@@ -66,11 +66,23 @@ class NewSavedRecipeSerializer(StrictSerializer):
 
 class TextSearchSerializer(serializers.ModelSerializer):
     matches = serializers.ListField(child=serializers.DictField())
+    files = serializers.ListField(child=serializers.IntegerField(), help_text="Uploads whose file holds the text.")
+    unread = serializers.ListField(child=serializers.IntegerField(), help_text="Uploads that could not be read.")
     searched_by = serializers.EmailField(source="searched_by.email", read_only=True)
 
     class Meta:
         model = TextSearch
-        fields = ["id", "state", "matches", "error_message", "searched_by", "created_at", "finished_at"]
+        fields = [
+            "id",
+            "state",
+            "matches",
+            "files",
+            "unread",
+            "error_message",
+            "searched_by",
+            "created_at",
+            "finished_at",
+        ]
         read_only_fields = fields
 
 

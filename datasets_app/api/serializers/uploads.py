@@ -37,7 +37,7 @@ class UploadSerializer(StrictModelSerializer):
             "id", "dataset", "file_name", "size", "sha256", "state", "progress", "forced_format", "mapping",
             "provenance", "hold", "mends", "in_the_making", "detected_format", "file_type", "rows_good", "rows_bad",
             "bad_codes", "samples", "head", "version", "error_code", "error_message", "reread_of", "uploaded_by",
-            "created_at", "finished_at",
+            "created_at", "finished_at", "forgotten_at",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -32,6 +32,7 @@ class UploadViewSet(Idempotent, Listed):
         "mend": services.mend_rows,
         "make": services.make_version,
         "discard": services.discard_making,
+        "forget_file": services.forget_file,
     }
 
     @extend_schema(
@@ -103,6 +104,12 @@ class UploadViewSet(Idempotent, Listed):
     def discard(self, request: Any, **kwargs: Any) -> Response:
         """Give up a version in the making, or take one mending out of it again."""
         return self.answer(self.services["discard"](self.get_object(), by=request.user))
+
+    @extend_schema(request=EmptySerializer, responses={202: serializers.UploadSerializer})
+    @action(detail=True, methods=["post"], url_path="forget-file")
+    def forget_file(self, request: Any, **kwargs: Any) -> Response:
+        """Delete the file, its first rows, the rows kept aside and what was quoted of them; its version stays."""
+        return self.answer(self.services["forget_file"](self.get_object(), by=request.user))
 
     @extend_schema(responses=serializers.BadRowSerializer(many=True))
     @action(detail=True, methods=["get"], url_path="bad-rows")
