@@ -227,13 +227,15 @@ def test_an_adapter_costs_what_failed_on_the_way_to_it(project, engineer):
     failed = make_run(project, engineer, behaviour="fail", name="first")
     base, version = failed.base, failed.dataset_version
     other = make_run(project, engineer, behaviour="fail", name="elsewhere", base=base)
+    rehearsal = services.rehearse_run(make_draft(project, engineer, base=base, version=version), by=engineer)
+    services.cancel_rehearsal(rehearsal, by=engineer)
     made = make_run(project, engineer, name="second", base=base, version=version)
     later = make_run(project, engineer, behaviour="fail", name="third", base=base, version=version)
 
     (product,) = selectors.products(project)
 
     assert product.subject == ("training.run", made.pk)
-    assert product.on_the_way == (("training.run", failed.pk),)
+    assert product.on_the_way == (("training.run", failed.pk), ("training.rehearsal", rehearsal.pk))
     assert {other.pk, later.pk}.isdisjoint(pk for _, pk in product.on_the_way)
     (cost,) = costs.product_costs(project)
     booked = {line.subject_id: line.amount for line in project.ledger.filter(subject_kind="training.run")}

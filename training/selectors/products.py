@@ -1,4 +1,7 @@
-"""Which adapters survived, and which runs failed on the way to each."""
+"""Which adapters survived, and what was tried on the way to each."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from projects.contributions import Product
 from projects.domain.states import OVER
@@ -6,25 +9,41 @@ from projects.models import Project
 from training.models import Adapter
 from training.selectors.runs import LABEL
 
+REHEARSAL = "training.rehearsal"
+LINE = ("dataset_version__dataset", "base__fingerprint", "method")
+
+
+class Try(NamedTuple):
+    """A run or a rehearsal that is over, and the line of work that it belongs to."""
+
+    ended_at: Any
+    kind: str
+    pk: int
+    line: tuple[Any, ...]
+
 
 def products(project: Project) -> list[Product]:
-    """Adapters with the runs on the same dataset, base and method that ended without one since the last that did.
+    """Adapters with the tries on the same dataset, base and method that ended without one since the last that did.
 
-    Runs after the newest adapter are on their way to one that does not exist yet.
+    What was tried after the newest adapter is on its way to one that does not exist yet.
     """
     adapters = {row.run_id: row for row in Adapter.objects.filter(project=project).select_related("project")}
-    if not adapters:
-        return []
-    runs = project.runs.filter(state__in=[state.value for state in OVER]).order_by("finished_at", "pk")
-    waiting: dict[tuple[int, str, str], list[int]] = {}
+    waiting: dict[tuple[Any, ...], list[tuple[str, int]]] = {}
     found = []
-    for pk, *line in runs.values_list("pk", "dataset_version__dataset", "base__fingerprint", "method"):
-        tries = waiting.setdefault((line[0], line[1], line[2]), [])
-        adapter = adapters.get(pk)
+    for one in sorted(_tries(project)) if adapters else ():
+        before = waiting.setdefault(one.line, [])
+        adapter = adapters.get(one.pk) if one.kind == LABEL else None
         if adapter is None:
-            tries.append(pk)
+            before.append((one.kind, one.pk))
             continue
-        on_the_way = tuple((LABEL, number) for number in tries)
-        found.append(Product(adapter.name, adapter.get_absolute_url(), adapter.created_at, (LABEL, pk), on_the_way))
-        tries.clear()
+        address = adapter.get_absolute_url()
+        found.append(Product(adapter.name, address, adapter.created_at, (LABEL, one.pk), tuple(before)))
+        before.clear()
     return found
+
+
+def _tries(project: Project) -> Iterator[Try]:
+    over = {"state__in": [state.value for state in OVER], "finished_at__isnull": False}
+    for kind, rows in ((LABEL, project.runs), (REHEARSAL, project.rehearsals)):
+        for ended_at, pk, *line in rows.filter(**over).values_list("finished_at", "pk", *LINE):
+            yield Try(ended_at, kind, pk, tuple(line))
