@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,7 @@ APPS = [
     "tools",
     "benchmarks",
 ]
+SLOWEST = 10
 LOCAL_POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 
 
@@ -35,10 +37,12 @@ class Lane:
     name: str
     ok: bool = True
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     passed: int = 0
     failed: int = 0
     skipped: int = 0
     note: str = ""
+    slowest: list[tuple[float, str]] = field(default_factory=list)
 
 
 def answers(port: int) -> bool:
@@ -50,28 +54,31 @@ def answers(port: int) -> bool:
 def call(lane: Lane, command: list[str], env: dict[str, str] | None = None) -> None:
     """Run one command of a lane, show what it prints, and read pytest's closing line."""
     print(f"\n== {lane.name}: {' '.join(command)}", flush=True)
-    process = subprocess.Popen(
+    last = ""
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         env=os.environ | (env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    assert process.stdout is not None
-    last = ""
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        last = line if re.search(r"\d+ (passed|failed|error)", line) else last
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line if re.search(r"\d+ (passed|failed|error)", line) else last
+            if slow := re.match(r"([\d.]+)s (call|setup|teardown) +(\S.*)", line):
+                lane.slowest.append((float(slow[1]), f"{slow[3]} ({slow[2]})"))
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", last)}
     lane.passed += counts.get("passed", 0)
     lane.failed += counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
     lane.skipped += counts.get("skipped", 0)
-    lane.ok = process.wait() == 0 and lane.ok
+    lane.ok = process.returncode == 0 and lane.ok
 
 
 def pytest(*words: str) -> list[str]:
-    return [str(BIN / "python"), "-m", "pytest", "-q", "--no-header", *words]
+    slowest = (f"--durations={SLOWEST}", "--durations-min=0.5")
+    return [str(BIN / "python"), "-m", "pytest", "-q", "--no-header", *slowest, *words]
 
 
 def lint(lane: Lane) -> None:
@@ -98,7 +105,7 @@ def fast(lane: Lane) -> None:
     call(lane, pytest(*chosen, "tests/unit", "tests/contracts"))
 
 
-CHOSEN = "not engine and not e2e and not broker"
+CHOSEN = "not engine and not e2e and not broker and not chaos"
 QUICK = ("-n", "2", "-m", CHOSEN)
 
 
@@ -132,7 +139,7 @@ def broker(lane: Lane) -> None:
 
 
 def engine(lane: Lane) -> None:
-    call(lane, pytest("-m", "engine", "tests/engine"))
+    call(lane, pytest("-n", "2", "--dist", "worksteal", "-m", "engine", "tests/engine"))
 
 
 def e2e(lane: Lane) -> None:
@@ -140,6 +147,14 @@ def e2e(lane: Lane) -> None:
         lane.note = "no Chromium here and none could be installed: skipped"
         return
     call(lane, pytest("-m", "e2e", "tests/e2e"))
+
+
+def chaos(lane: Lane) -> None:
+    """Processes, databases and brokers that die while work is done; a minute and a half at most."""
+    if not (ROOT / "tests/chaos").is_dir():
+        lane.note = "there is no tests/chaos"
+        return
+    call(lane, pytest("-m", "chaos", "tests/chaos"))
 
 
 def find_chromium() -> str | None:
@@ -153,17 +168,23 @@ def find_chromium() -> str | None:
     return shutil.which("chromium")
 
 
-LANES = {lane.__name__: lane for lane in (lint, types, checks, fast, sqlite, postgres, broker, engine, e2e)}
-ALL = ["lint", "types", "checks", "sqlite", "postgres", "broker", "engine", "e2e"]
+LANES = {lane.__name__: lane for lane in (lint, types, checks, fast, sqlite, postgres, broker, engine, e2e, chaos)}
+ALL = ["lint", "types", "checks", "sqlite", "postgres", "broker", "engine", "e2e", "chaos"]
 SETS = {"fast": ["lint", "fast"], "lint": ["lint", "types"], "all": ALL}
 
 
 def run(name: str) -> Lane:
     lane = Lane(name)
-    started = time.monotonic()
+    started, used = time.monotonic(), cpu_seconds()
     LANES[name](lane)
-    lane.seconds = time.monotonic() - started
+    lane.seconds, lane.cpu_seconds = time.monotonic() - started, cpu_seconds() - used
     return lane
+
+
+def cpu_seconds() -> float:
+    """Of all processes that were started from here and have ended, and of those they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def count_lines(folders: list[str]) -> int:
@@ -172,14 +193,20 @@ def count_lines(folders: list[str]) -> int:
 
 
 def report(lanes: list[Lane]) -> int:
-    print(f"\n{'lane':<10} {'result':<7} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
+    slowest = sorted(((*test, lane.name) for lane in lanes for test in lane.slowest), reverse=True)[:SLOWEST]
+    if slowest:
+        print("\nslowest tests")
+    for seconds, test, name in slowest:
+        print(f"{seconds:>8.1f} s  {name:<8} {test}")
+    print(f"\n{'lane':<10} {'result':<7} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8} {'CPU s':>8}")
     for lane in lanes:
         result = "ok" if lane.ok else "FAILED"
-        counts = f"{lane.passed:>7} {lane.failed:>7} {lane.skipped:>8} {lane.seconds:>8.1f}"
+        counts = f"{lane.passed:>7} {lane.failed:>7} {lane.skipped:>8} {lane.seconds:>8.1f} {lane.cpu_seconds:>8.1f}"
         print(f"{lane.name:<10} {result:<7} {counts}  {lane.note}")
     code, tests = count_lines(APPS[:6]), count_lines(["tests"])
-    seconds = sum(lane.seconds for lane in lanes)
-    print(f"\n{seconds:.0f} s in all; lines of tests : lines of code = {tests} : {code} = {tests / code:.2f}")
+    seconds, used = sum(lane.seconds for lane in lanes), sum(lane.cpu_seconds for lane in lanes)
+    print(f"\n{seconds:.0f} s in all, {used:.0f} s of CPU")
+    print(f"lines of tests : lines of code = {tests} : {code} = {tests / code:.2f}")
     broken = sum(not lane.ok and not lane.failed for lane in lanes)
     passed, failed, skipped = (sum(getattr(lane, name) for lane in lanes) for name in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed + broken} failed, {skipped} skipped")
@@ -187,6 +214,7 @@ def report(lanes: list[Lane]) -> int:
 
 
 def main(words: list[str]) -> int:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a thousand processes would each compile the project again
     names = [name for word in (words or ["all"]) for name in SETS.get(word, [word])]
     return report([run(name) for name in names])
 

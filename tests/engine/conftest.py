@@ -46,11 +46,19 @@ def tiny_base(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def tiny_adapter(tiny_base: Path, tiny_facts: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of an adapter that has learned to route tickets. Tests must not write into it."""
-    engine = Engine(tmp_path_factory.mktemp("tiny-adapter"), tiny_base, tiny_facts)
-    spec = engine.spec(tickets.routing_sets()[0], epochs=2, rank=32, alpha=64)
-    told = engine.run(spec)
-    assert told.returncode == 0, told.events[-1]
-    return Path(spec.output_dir)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers: the first one trains, the others wait for it
+    with (folder / "tiny-adapter.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        trained = folder / "tiny-adapter"
+        if not trained.is_dir():
+            engine = Engine(folder / "tiny-adapter-run", tiny_base, tiny_facts)
+            spec = engine.spec(tickets.routing_sets()[0], epochs=2, rank=32, alpha=64)
+            told = engine.run(spec)
+            assert told.returncode == 0, told.events[-1]
+            Path(spec.output_dir).rename(trained)
+    return trained
 
 
 @pytest.fixture(scope="session")
