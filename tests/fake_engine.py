@@ -1,7 +1,7 @@
-"""A training engine without torch: obeys the protocol and writes a tiny but valid adapter directory.
+"""A training engine without torch: obeys the protocol, keeps real checkpoints, and writes a tiny but valid adapter.
 
-`python -m tests.fake_engine SPEC [behaviour]`: ok (default), fail, crash, kill, slow (until SIGTERM), silent,
-wrong-files.
+`python -m tests.fake_engine SPEC [behaviour]`: ok (default), fail, oom, crash, kill, slow (until SIGTERM), hang,
+degraded (a full disk, then slow), silent, wrong-files.
 """
 
 import json
@@ -14,7 +14,9 @@ from pathlib import Path
 
 from training.domain import adapters
 from training.domain.spec import RunSpec
+from training.engine.checkpoints import Checkpoints, size_of
 from training.engine.hashing import sha256_file
+from training.engine.manifest import Origin
 
 STEPS = 5
 
@@ -63,45 +65,89 @@ def write_adapter(spec: RunSpec) -> dict:
     }
 
 
-def train(spec: RunSpec, behaviour: str) -> None:
-    say("started", device="cpu", device_name="fake", total=STEPS, resumed_from=0)
-    say("data", rows=spec.data.rows, tokens=100, trained_tokens=50, last_turn_only=2)
-    say(
-        "pace",
-        path="library",
-        attention="sdpa",
-        rows=8,
-        accumulation=1,
-        reasons=["The library's pass is used: no GPU."],
-    )
-    say("warning", code="disk_full", message="Too little space for another checkpoint.")
-    for step in range(1, STEPS + 1):
-        say("metrics", step=step, values={"loss": 2 / step, "tokens_per_second": 1000.0}, tokens=20 * step)
-        say("progress", phase="training", done=step, total=STEPS)
-        if step == 3:
-            misbehave(behaviour)
+WHERE = {"step": 3, "rows": [1, 4], "longest_row": 4, "longest_tokens": 61, "batch_rows": 2, "batch_tokens": 122}
+FAILURES = {
+    "fail": {"code": "nan_loss", "message": "At step 3 the loss stopped being a number.", "detail": ""},
+    "oom": {
+        "code": "oom",
+        "message": "The device ran out of memory at step 3.",
+        "detail": 'Traceback (most recent call last):\n  File "/opt/x/lib/python3.11/site-packages/torch/nn.py"',
+    },
+}
 
 
-def misbehave(behaviour: str) -> None:
-    match behaviour:
-        case "fail":
-            say("failed", code="nan_loss", message="At step 3 the loss stopped being a number.", detail="")
+class Fake:
+    """One attempt: where it goes on, its checkpoints, and what is done when SIGTERM comes."""
+
+    def __init__(self, spec: RunSpec, behaviour: str) -> None:
+        self.spec, self.behaviour = spec, behaviour
+        known = {int(step): sha256 for step, sha256 in spec.checkpoints.items()}
+        self.store = Checkpoints(Path(spec.checkpoint_dir), Origin.of(spec), fence=spec.fence, known=known)
+        self.store.sweep()
+        self.store.take_over()
+        self.step = 0
+
+    def train(self) -> None:
+        begin = self.store.begin(self.spec.start_at)
+        self.step = begin.step if begin else 0
+        refused = {str(step): why for step, why in self.store.refused.items()}
+        say("started", device="cpu", device_name="fake", total=STEPS, resumed_from=self.step, refused=refused)
+        say("data", rows=self.spec.data.rows, tokens=100, trained_tokens=50, last_turn_only=2)
+        say("warning", code="other_versions", message="The checkpoint was saved with other versions.")
+        say("stop_time", stop_seconds=4.5, grace=self.spec.grace_seconds)
+        for step in range(self.step + 1, STEPS + 1):
+            self.step = step
+            say("metrics", step=step, values={"loss": 2 / step, "tokens_per_second": 1000.0}, tokens=20 * step)
+            say("progress", phase="training", done=step, total=STEPS)
+            if step < 3:
+                self.save()
+            if step == 3:
+                self.misbehave()
+        self.store.discard_staging()
+
+    def save(self) -> None:
+        folder = self.store.staging / f"checkpoint-{self.step}"
+        folder.mkdir()
+        (folder / "adapter_model.safetensors").write_bytes(bytes([self.step]) * 4000)
+        (folder / "optimizer.pt").write_bytes(b"state" * 500)
+        saved = self.store.commit(folder, self.step)
+        facts = {"bytes": size_of(saved.place), "seconds": 0.1, "kept": self.store.steps()}
+        say("checkpoint", step=self.step, path=str(saved.place), sha256=saved.sha256, **facts)
+
+    def stop(self, *_: object) -> None:
+        if self.behaviour != "degraded":
+            self.save()
+        sys.exit(143)
+
+    def misbehave(self) -> None:
+        if self.behaviour in FAILURES:
+            say("failed", **FAILURES[self.behaviour], where=WHERE)
             sys.exit(1)
-        case "crash":
-            print("Something nobody expected.", file=sys.stderr)
-            sys.exit(7)
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "slow":
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        match self.behaviour:
+            case "crash":
+                print("Something nobody expected.", file=sys.stderr)
+                sys.exit(7)
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "degraded":
+                say("warning", code="disk_full", message="The disk is full; the last one is kept.", step=3)
+                self.wait()
+            case "slow" | "hang":
+                self.wait()
+            case "silent":
+                sys.exit(0)
+
+    def wait(self) -> None:
+        if self.behaviour == "hang":
             time.sleep(60)
-        case "silent":
-            sys.exit(0)
+        signal.signal(signal.SIGTERM, self.stop)
+        for _ in range(1200):
+            time.sleep(0.05)
 
 
 def main() -> None:
     behaviour, spec = (sys.argv[1:-1] or ["ok"])[0], RunSpec.load(Path(sys.argv[-1]))
-    train(spec, behaviour)
+    Fake(spec, behaviour).train()
     made = write_adapter(spec)
     if behaviour == "wrong-files":
         (Path(spec.output_dir) / adapters.WEIGHTS).write_bytes(b"something else")

@@ -75,7 +75,7 @@ class TrainingConfig(AppConfig):
 
     def _register_training(self) -> None:
         from projects.jobs import JobKind, Limits, register
-        from training import recording, selectors, supervisor
+        from training import notes, recording, selectors, supervisor
         from training.models import BaseModelVersion, Run
 
         register(
@@ -98,7 +98,7 @@ class TrainingConfig(AppConfig):
                 queue="gpu",
                 cause="training",
                 prepare=supervisor.prepare_run,
-                on_event=supervisor.note_run,
+                on_event=notes.note_run,
                 complete=supervisor.complete_run,
                 after=recording.after_run,
                 remaining=selectors.remaining,

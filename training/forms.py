@@ -149,6 +149,13 @@ class CutForm(forms.Form):
     cut = forms.ChoiceField(choices=[("", ""), *recipes.KNOB["cut"].choices], required=False)
 
 
+class RetryForm(forms.Form):
+    """Where to go on (empty: the newest whole checkpoint; 0: the start), and why beyond the budget."""
+
+    start_at = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
+    reason = forms.CharField(required=False, max_length=2000)
+
+
 class ReasonForm(forms.Form):
     reason = forms.CharField(required=False, max_length=2000)
 

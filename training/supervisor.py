@@ -8,15 +8,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from datasets_app import selectors as datasets
 from projects import artefacts, faults, leases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from training import selectors
-from training.domain.spec import RunSpec
-from training.models import Adapter, BaseModelVersion, MetricPoint, Rehearsal, Run, SeenRow, TokenProfile
+from training.domain.spec import RunSpec, digest
+from training.models import Adapter, BaseModelVersion, Rehearsal, Run, SeenRow, TokenProfile
 
 Event = dict[str, Any]
 MEASURED = (
@@ -65,7 +64,15 @@ def command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
 
 def prepare_run(run: Run, workdir: Path) -> list[str]:
     """The frozen spec, plus the places of this attempt on this machine."""
-    line = command("training.run", workdir, placed(run, workdir, run.checkpoint_dir).as_dict())
+    spec = replace(
+        placed(run, workdir, run.checkpoint_dir),
+        fence=run.fence,
+        start_at=run.start_at,
+        checkpoints={str(one["step"]): one["sha256"] for one in run.checkpoints},
+        grace_seconds=float(settings.STOP_GRACE_SECONDS),
+        identity=digest(run.spec),
+    )
+    line = command("training.run", workdir, spec.as_dict())
     faults.point("run.spec_written")
     return line
 
@@ -86,51 +93,6 @@ def placed(run: Run | Rehearsal, workdir: Path, checkpoint_dir: Path) -> RunSpec
 def patience(phase: str) -> float:
     """Seconds of silence after which a training process hangs: reading a large base from a slow disk takes longest."""
     return settings.STALL_SECONDS * (2 if phase in {"", "loading"} else 1)
-
-
-def note_run(run: Run, event: Event) -> None:
-    """Every write says whose it is; a worker that was given up for dead writes nothing more."""
-    match event["event"]:
-        case "started":
-            leases.fenced_update(
-                run,
-                device=str(event.get("device", ""))[:40],
-                device_name=str(event.get("device_name", ""))[:120],
-                total_steps=int(event.get("total") or 0),
-            )
-            faults.point("run.start_noted")
-        case "data":
-            leases.fenced_update(run, report=run.report | {key: event[key] for key in event if key != "event"})
-            faults.point("run.data_noted")
-        case "pace":
-            told = {key: event[key] for key in event if key != "event"}
-            leases.fenced_update(run, report=run.report | {"pace": told})
-        case "warning":
-            leases.fenced_update(run, report=run.report | {"warning": str(event.get("message", ""))[:500]})
-        case "metrics":
-            _note_metrics(run, event)
-            faults.point("run.metrics_noted")
-        case "checkpoint":
-            leases.fenced_update(
-                run, checkpoint_step=int(event["step"]), checkpoint_sha256=str(event.get("sha256", ""))[:64]
-            )
-            faults.point("run.checkpoint_noted")
-
-
-@transaction.atomic
-def _note_metrics(run: Run, event: Event) -> None:
-    step, seconds = int(event["step"]), (timezone.now() - (run.started_at or timezone.now())).total_seconds()
-    leases.fenced_update(run, step=step, tokens_seen=int(event.get("tokens") or run.tokens_seen))
-    faults.point("run.metrics_fenced")
-    points = [
-        MetricPoint(run=run, name=str(name)[:40], step=step, value=value, seconds=seconds)
-        for name, value in event["values"].items()
-        if isinstance(value, int | float)
-    ]
-    # A resumed attempt says again what the lost one said after its last checkpoint.
-    MetricPoint.objects.bulk_create(
-        points, update_conflicts=True, unique_fields=["run", "name", "step"], update_fields=["value", "seconds"]
-    )
 
 
 def complete_run(run: Run, workdir: Path, result: Event) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import adapters, bases, rehearsals, runs, seen, tokens
+from training.views import adapters, bases, pauses, rehearsals, runs, seen, tokens
 
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
@@ -24,6 +24,8 @@ urlpatterns = [
     path("runs/<int:pk>/status/", runs.RunStatus.as_view(), name="run-status"),
     path("runs/<int:pk>/start/", runs.RunStart.as_view(), name="run-start"),
     path("runs/<int:pk>/cancel/", runs.RunCancel.as_view(), name="run-cancel"),
+    path("runs/<int:pk>/pause/", pauses.RunPause.as_view(), name="run-pause"),
+    path("runs/<int:pk>/resume/", pauses.RunResume.as_view(), name="run-resume"),
     path("runs/<int:pk>/retry/", runs.RunRetry.as_view(), name="run-retry"),
     path("runs/<int:pk>/priority/", runs.RunPriority.as_view(), name="run-priority"),
     path("runs/<int:pk>/delete/", runs.RunDelete.as_view(), name="run-delete"),

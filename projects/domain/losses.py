@@ -45,7 +45,7 @@ _CODES = {
     Loss.MEMORY: "oom memory_limit will_not_fit",
     Loss.INFRASTRUCTURE: """
         worker_lost infra_quarantined killed stalled hung host_stopped disk_full disk_error device_error no_device
-        storage_failed other_versions no_checkpoint hub_unreachable no_quantiser cpu_limit file_limit bad_spec
+        storage_failed no_checkpoint grace_over hub_unreachable no_quantiser cpu_limit file_limit bad_spec
         """,
     Loss.SOFTWARE: "crashed engine_exited internal no_result answers_incomplete no_answers failed",
     Loss.USER: "cancelled superseded approval_stale",

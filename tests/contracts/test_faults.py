@@ -20,6 +20,7 @@ WAY = [
     "projects/waking.py",
     "projects/artefacts.py",
     "training/supervisor.py",
+    "training/notes.py",
     "training/engine/checkpoints.py",
     "training/engine/adapter.py",
     "datasets_app/services/incoming.py",

@@ -154,7 +154,20 @@ def test_a_worker_lost_after_the_wish_leaves_it_resting(project):
     assert leases.give_back(toy, cause="training") is True
 
     toy.refresh_from_db()
-    assert (toy.state, toy.infra_failures, Attempt.objects.get().outcome) == ("paused", 1, "lost")
+    attempt = Attempt.objects.get()
+    assert (toy.state, toy.infra_failures) == ("paused", 1)
+    assert (attempt.outcome, attempt.error_code) == ("lost", "worker_lost")
+
+
+def test_a_job_whose_host_is_stopped_goes_back_to_its_queue(project, tmp_path, monkeypatch):
+    def stop_host(job, event):
+        if event["event"] == "started":
+            monkeypatch.setattr(supervision.stopping, "is_set", lambda: True)
+
+    toy, _ = drive(project, tmp_path, SAVES + SLOW, stop_host, grace_seconds=10)
+
+    attempt = Attempt.objects.get()
+    assert (toy.state, attempt.outcome, attempt.error_code) == ("queued", "interrupted", "host_stopped")
 
 
 def test_a_wish_that_comes_while_the_host_is_stopped_is_kept(project, tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ def test_the_live_page_polls_until_the_run_is_over_and_two_viewers_see_the_same(
     assert first == second
     assert "The adapter is ready" in first
     assert "Predicted and actual" in first
-    assert "Too little space for another checkpoint." in first
+    assert "The checkpoint was saved with other versions." in first
     assert "in 2 conversations" in client.get(url("run-detail", run, run.pk)).content.decode()
 
 

@@ -39,6 +39,8 @@ def codes_in(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if not isinstance(node, ast.Call):
             continue
+        if ast.unparse(node).startswith("emit('warning'"):
+            continue  # the work goes on
         given = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
         given += node.args[:1] if getattr(node.func, "id", "") == "Broken" else []
         found |= {value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -10,7 +11,10 @@ from projects.api.serializers import StrictSerializer
 from projects.domain.errors import Invalid
 from projects.domain.turns import Priority
 from projects.selectors import queue
+from training import selectors
+from training.api.durable_shapes import DegradedSerializer, FailureSerializer
 from training.domain import recipe as recipes
+from training.domain.failures import shorten
 from training.domain.recipe import KNOBS, Knob
 from training.models import Adapter, BaseModelVersion, Run
 
@@ -177,9 +181,23 @@ class RunSerializer(serializers.ModelSerializer):
 class RunDetailSerializer(RunSerializer):
     """A run with its frozen spec, its projection and what it measured."""
 
+    error_detail = serializers.SerializerMethodField(help_text="The traceback or the end of the log.")
+    failure = serializers.SerializerMethodField()
+    degraded = DegradedSerializer(help_text="What the run works without; empty while all is well.")
+
+    def get_error_detail(self, run: Run) -> str:
+        return shorten(run.error_detail)
+
+    @extend_schema_field(FailureSerializer(allow_null=True))
+    def get_failure(self, run: Run) -> dict[str, Any] | None:
+        """What happened, where, what it cost and what to do next; null unless the run failed."""
+        found = selectors.trouble(run, selectors.attempts(run, timezone.now()))
+        return FailureSerializer(found).data if found else None
+
     class Meta(RunSerializer.Meta):
         fields = [
             *RunSerializer.Meta.fields, "spec", "projection", "measured", "report", "launched_with", "error_detail",
+            "failure", "degraded", "stop_seconds", "grace_seconds",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -215,6 +233,14 @@ class StartRunSerializer(StrictSerializer):
 
 
 class RetryRunSerializer(StrictSerializer):
+    start_at = serializers.IntegerField(
+        required=False,
+        default=None,
+        allow_null=True,
+        min_value=0,
+        max_value=2**31 - 1,
+        help_text="The step of a whole checkpoint to go on from; 0 begins anew; left out, the newest whole one.",
+    )
     budget_reason = serializers.CharField(
         required=False,
         default="",

@@ -20,13 +20,8 @@ from projects.domain.states import JobState
 from projects.domain.turns import Priority
 from training import archives, pages, selectors, services
 from training.api import serializers as shapes
+from training.api.durable import Durable, checked
 from training.models import Adapter, BaseModelVersion, Run
-
-
-def checked(serializer_class: Any, request: Any) -> dict[str, Any]:
-    serializer = serializer_class(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
 
 
 def one_of(queryset: Any, pk: int | None, field: str) -> Any:
@@ -74,7 +69,7 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         return Response(self.get_serializer(self.get_queryset().get(pk=base.pk)).data, status=code)
 
 
-class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+class RunViewSet(Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = shapes.RunSerializer
     queryset = Run.objects.none()
@@ -83,6 +78,8 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
         "create": services.create_run,
         "start": services.start_run,
         "cancel": services.cancel_run,
+        "pause": services.pause_run,
+        "resume": services.resume_run,
         "retry": services.retry_run,
         "priority": services.set_priority,
         "destroy": services.delete_run,
@@ -153,7 +150,7 @@ class RunViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet)
     @extend_schema(request=shapes.RetryRunSerializer, responses={202: shapes.RunDetailSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Any, **kwargs: Any) -> Response:
-        """A new attempt of the same spec, from its newest whole checkpoint. Its cost is held again."""
+        """A new attempt of the same spec, from its newest whole checkpoint or `start_at`. Its cost is held again."""
         fields = checked(shapes.RetryRunSerializer, request)
         return self.shown(self.services["retry"](self.get_object(), by=request.user, **fields), 202)
 

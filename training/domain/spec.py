@@ -10,11 +10,12 @@ from typing import Any, get_origin
 
 from projects.domain.errors import Invalid
 from training.domain.documents import BadDocument, read_object
-from training.domain.recipe import Recipe, shown
+from training.domain.recipe import BadRecipe, Recipe, shown
 
 VERSION = 1
 OF_ATTEMPT = (
     "output_dir", "checkpoint_dir", "device", "full_check", "fence", "start_at", "checkpoints", "grace_seconds",
+    "identity",
 )  # fmt: skip
 MOST_BYTES = 16_000_000
 STEP = re.compile(r"\d{1,12}", re.ASCII)
@@ -77,6 +78,7 @@ class RunSpec:
     # By step, the sha256 of the manifest as the database knows it.
     checkpoints: dict[str, str] = field(default_factory=dict)
     grace_seconds: float = 0  # what it is given to save when it is stopped; 0 is not known
+    identity: str = ""  # digest of the document as it was frozen, whatever later versions add to it
     version: int = VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,7 +95,7 @@ class RunSpec:
 
     @property
     def digest(self) -> str:
-        return digest(self.frozen())
+        return self.identity or digest(self.frozen())
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(self.as_dict(), indent=2, sort_keys=True))
@@ -106,7 +108,7 @@ class RunSpec:
             raise BadSpec(f"This engine reads specs of version {VERSION}, not {shown(values['version'])}.")
         values["base"] = BaseRef(**_exact(BaseRef, values["base"]))
         values["data"] = DataRef(**_exact(DataRef, values["data"]))
-        values["recipe"] = Recipe.read(values["recipe"])
+        values["recipe"] = _recipe(values["recipe"])
         if values.get("parent") is not None:
             values["parent"] = ParentRef(**_exact(ParentRef, values["parent"]))
         if not all(isinstance(step, str) and STEP.fullmatch(step) for step in values.get("checkpoints", {})):
@@ -120,6 +122,14 @@ class RunSpec:
         except (OSError, BadDocument) as problem:
             raise BadSpec(f"The spec {path.name} cannot be read: it {problem}") from problem
         return cls.read(raw)
+
+
+def _recipe(raw: Any) -> Recipe:
+    """Under one code, whatever is wrong: people corrected it before the start, so it is the programs that differ."""
+    try:
+        return Recipe.read(raw)
+    except BadRecipe as problem:
+        raise BadRecipe(problem.message, code="bad_recipe", field=problem.field) from problem
 
 
 def digest(raw: Mapping[str, Any]) -> str:

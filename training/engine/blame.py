@@ -58,7 +58,7 @@ def where(batch: Mapping[str, Any] | None, prepared: Prepared, step: int) -> dic
             "longest_row": rows[0][0],
             "longest_tokens": rows[0][1],
         }
-        known |= {"batch_rows": len(rows), "batch_tokens": batch["input_ids"].numel()}
+        known |= {"batch_rows": len(rows), "batch_tokens": sum(map(len, batch["input_ids"].tolist()))}
     return known
 
 

@@ -24,7 +24,7 @@ class Origin:
     base: str = ""
     data: str = ""
     code: str = ""
-    packages: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, spec: RunSpec) -> "Origin":

@@ -157,8 +157,10 @@ class Progress(TrainerCallback):
         return self.batches[-1][0] if self.batches else None
 
     def tell_stop_time(self) -> None:
-        if (needed := self.stop_time.news()) is not None:
-            emit("stop_time", stop_seconds=needed, step=self.stop_time.longest_step, save=self.stop_time.save_seconds)
+        clock = self.stop_time
+        if (needed := clock.news()) is not None:
+            told = {"step": clock.longest_step, "save": clock.save_seconds, "grace": self.grace_seconds}
+            emit("stop_time", stop_seconds=needed, **told)
 
     def _tell(self, step: int, total: int) -> None:
         now = time.monotonic()

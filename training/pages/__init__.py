@@ -1,5 +1,6 @@
 """What the pages of training show: rows, figures and words put together."""
 
+from training.pages.durability import like
 from training.pages.projections import calibration_page, rehearsal_page
 from training.pages.runs import (
     base_facts,
@@ -20,6 +21,7 @@ __all__ = [
     "calibration_page",
     "descendants",
     "length_figure",
+    "like",
     "overview",
     "plan",
     "projection",

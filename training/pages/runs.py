@@ -15,6 +15,7 @@ from training.domain import money, tokens
 from training.domain.recipe import KNOBS, Knob, Recipe
 from training.models import Adapter, BaseModelVersion, Run, TokenProfile
 from training.pages import projections
+from training.pages.durability import durability
 
 OVERVIEW_RUNS = 12
 
@@ -32,6 +33,7 @@ def run_status(run: Run, now: datetime) -> dict[str, Any]:
         "compared": selectors.predicted_against_actual(run, now),
         "adapter": getattr(run, "adapter", None),
         "money": budget.of_job(run, money.p90(run.projection), now, running=running),
+        **durability(run, attempts),
     }
 
 

@@ -6,6 +6,8 @@ from training.selectors.adapters import (
     rank_summary,
 )
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
+from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
+from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.live import Live, live, log_tail, remaining
 from training.selectors.needs import needs
 from training.selectors.products import products
@@ -40,7 +42,10 @@ from training.selectors.tokens import lost_rows, profile_for, seen_anywhere, see
 
 __all__ = [
     "AttemptCost",
+    "Checkpoint",
     "Live",
+    "Spent",
+    "Trouble",
     "Where",
     "adapter_path",
     "adapters",
@@ -48,6 +53,7 @@ __all__ = [
     "attempts",
     "base_path",
     "bases",
+    "checkpoints",
     "cost_so_far",
     "coverages",
     "curve",
@@ -80,8 +86,11 @@ __all__ = [
     "runs",
     "seen_anywhere",
     "seen_job",
+    "spent",
     "telling_rows",
     "token_stats",
     "trainable_versions",
     "training_costs",
+    "trouble",
+    "whole_steps",
 ]

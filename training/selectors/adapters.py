@@ -11,7 +11,7 @@ from training.models import Adapter
 
 
 def adapters(project: Project) -> QuerySet[Adapter]:
-    joined = ("project", "run__started_by", "base", "dataset_version__dataset")
+    joined = ("project", "run__started_by", "run__parent_adapter__project", "base", "dataset_version__dataset")
     return project.adapters.select_related(*joined).order_by("-pk")
 
 

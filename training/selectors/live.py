@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 
 from projects import jobs
 from projects.domain.states import WAITS_FOR_PEOPLE, JobState
 from projects.domain.waiting import Why
 from projects.selectors import queue
 from training.domain import metrics
-from training.domain.failures import Failure, explain
+from training.domain.failures import explain, shorten
 from training.models import Run
 from training.selectors import runs as reading
 
@@ -39,7 +38,6 @@ class Live:
     loss: float | None
     cost: Decimal
     elapsed: float
-    failure: Failure | None
     waiting: Why | None = None
 
     @property
@@ -62,7 +60,6 @@ def live(run: Run, now: datetime) -> Live:
         loss=losses[-1] if losses else None,
         cost=reading.cost_so_far(run, now),
         elapsed=(end - run.started_at).total_seconds() if run.started_at else 0.0,
-        failure=explain(run.error_code) if run.state == JobState.FAILED else None,
         waiting=waiting,
     )
 
@@ -104,6 +101,8 @@ def _verdict(run: Run, losses: list[float]) -> tuple[str, str]:
         return "failed", explain(run.error_code).title
     if run.cancel_requested_at and run.state == JobState.RUNNING:
         return "attention", "Stopping: what can be saved is being saved."
+    if run.pause_requested_at and run.state == JobState.RUNNING:
+        return "attention", "Pausing: a checkpoint is being saved, then its place is free."
     return metrics.verdict(losses)
 
 
@@ -115,7 +114,7 @@ def log_tail(run: Run) -> str:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - LOG_BYTES))
         text = file.read().decode("utf-8", "replace").replace("\x00", "")
-    return _last_of_each_line(text.replace(f"{Path.cwd()}/", ""))
+    return _last_of_each_line(shorten(text))
 
 
 def _last_of_each_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from training.services.adapters import delete_adapter
 from training.services.bases import delete_base, register_base, retry_base
+from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
 from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
@@ -17,9 +18,11 @@ __all__ = [
     "ensure_profile",
     "launch_run",
     "measure_tokens",
+    "pause_run",
     "register_base",
     "rehearse",
     "rehearse_run",
+    "resume_run",
     "retry_base",
     "retry_run",
     "set_priority",

@@ -116,11 +116,15 @@ def cancel_run(run: Run, *, by: User, reason: str = "") -> Run:
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def retry_run(run: Run, *, by: User, budget_reason: str = "") -> Run:
-    """A new attempt of the same frozen spec, from its newest whole checkpoint; its cost is held again."""
+def retry_run(run: Run, *, by: User, start_at: int | None = None, budget_reason: str = "") -> Run:
+    """A new attempt of the same frozen spec, from its newest whole checkpoint; its cost is held again.
+
+    `start_at` is the step of an earlier checkpoint to go on from, or 0 to begin anew; what lies beyond it is given up.
+    """
     if not run.base.is_ready:
         raise Refused(f"The base model {run.base} is not ready.", code="base_not_ready")
-    budgeting.queue_or_ask(run, by=by, amount=money.p90(run.projection), reason=budget_reason)
+    _check_start(run, start_at)
+    budgeting.queue_or_ask(run, by=by, amount=money.p90(run.projection), reason=budget_reason, start_at=start_at)
     return run
 
 
@@ -145,6 +149,18 @@ def delete_run(run: Run, *, by: User) -> None:
     home = run.home
     run.delete()
     transaction.on_commit(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+def _check_start(run: Run, start_at: int | None) -> None:
+    steps = selectors.whole_steps(run)
+    if not start_at or start_at in steps:
+        return
+    there = f"There is one of step {', '.join(map(str, steps))}" if steps else "There is none"
+    raise Refused(
+        f"{run} has no whole checkpoint of step {start_at}. {there}; it can also begin anew.",
+        code="no_checkpoint",
+        field="start_at",
+    )
 
 
 def _name(name: str) -> str:

@@ -46,9 +46,18 @@ class RunCreate(ProjectPage):
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         initial = forms.initial_run(self.project)
+        model, changes = self.model(request), []
+        if model is not None:
+            values, changes = pages.like(model, request.GET.get("fix", ""))
+            initial |= values
         for name in ("dataset_version", "base", "parent"):
             initial |= {name: request.GET[name]} if request.GET.get(name, "").isdecimal() else {}
-        return self.page(forms.RunForm(project=self.project, initial=initial))
+        return self.page(forms.RunForm(project=self.project, initial=initial), model=model, changes=changes)
+
+    def model(self, request: HttpRequest) -> Run | None:
+        """The earlier run whose settings this one begins with."""
+        wanted = request.GET.get("like", "")
+        return get_object_or_404(selectors.runs(self.project), pk=int(wanted[:18])) if wanted.isdecimal() else None
 
     def post(self, request: HttpRequest, project: str) -> HttpResponse:
         form = forms.RunForm(request.POST, project=self.project)
@@ -63,8 +72,8 @@ class RunCreate(ProjectPage):
                 add_refusal(form, refused)
         return self.page(form, status=400)
 
-    def page(self, form: forms.RunForm, status: int = 200) -> HttpResponse:
-        context = {
+    def page(self, form: forms.RunForm, status: int = 200, **more: Any) -> HttpResponse:
+        context = more | {
             "form": form,
             "has_bases": selectors.ready_bases(self.project).exists(),
             "has_data": selectors.trainable_versions(self.project).exists(),
@@ -160,9 +169,11 @@ class RunRetry(RunPage):
     http_method_names = ["post", "options"]
 
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        form = forms.ReasonForm(request.POST)
-        reason = form.cleaned_data["reason"] if form.is_valid() else ""
-        return redirect(self.service(self.run(pk), by=request.user, budget_reason=reason))
+        form = forms.RetryForm(request.POST)
+        if not form.is_valid():
+            raise Invalid("Choose a checkpoint of this run, or its start.", code="no_checkpoint", field="start_at")
+        reason, start_at = form.cleaned_data["reason"], form.cleaned_data["start_at"]
+        return redirect(self.service(self.run(pk), by=request.user, start_at=start_at, budget_reason=reason))
 
 
 class RunPriority(RunPage):

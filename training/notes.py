@@ -1,0 +1,127 @@
+"""What the row of a run learns from what its engine says, every write under the fence of the attempt."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from projects import faults, leases
+from training.domain import kept
+from training.models import MetricPoint, Run
+
+Event = dict[str, Any]
+WHERE = ("step", "rows", "longest_row", "longest_tokens", "batch_rows", "batch_tokens")
+# Trouble that the run lives with, and that is over when a checkpoint is saved.
+PASSING = {"disk_full", "disk_error"}
+
+
+def note_run(run: Run, event: Event) -> None:
+    """A worker that was given up for dead writes nothing more."""
+    found = _NOTES.get(event["event"])
+    if found is not None:
+        found(run, event)
+
+
+def _started(run: Run, event: Event) -> None:
+    begun_at = int(event.get("resumed_from") or 0)
+    refused = event.get("refused") or {}
+    left = [one for one in run.checkpoints if one["step"] <= begun_at or str(one["step"]) in refused]
+    leases.fenced_update(
+        run,
+        device=str(event.get("device", ""))[:40],
+        device_name=str(event.get("device_name", ""))[:120],
+        total_steps=int(event.get("total") or 0),
+        checkpoint_step=begun_at,
+        checkpoints=[one | {"problem": str(refused.get(str(one["step"]), ""))[:300]} for one in left],
+        saves=kept.resumed(run.saves, begun_at),
+        start_at=None,
+        degraded={},
+        failure={},
+    )
+    faults.point("run.start_noted")
+
+
+def _data(run: Run, event: Event) -> None:
+    leases.fenced_update(run, report=run.report | {key: event[key] for key in event if key != "event"})
+    faults.point("run.data_noted")
+
+
+def _pace(run: Run, event: Event) -> None:
+    told = {key: event[key] for key in event if key != "event"}
+    leases.fenced_update(run, report=run.report | {"pace": told})
+
+
+def _stop_time(run: Run, event: Event) -> None:
+    given = event.get("grace")
+    leases.fenced_update(run, stop_seconds=float(event["stop_seconds"]), grace_seconds=float(given) if given else None)
+
+
+def _warning(run: Run, event: Event) -> None:
+    code, message = str(event.get("code", ""))[:60], str(event.get("message", ""))[:500]
+    if code not in PASSING:
+        leases.fenced_update(run, report=run.report | {"warning": message})
+    elif run.degraded.get("code") != code:
+        since = timezone.now().isoformat()
+        told = {"code": code, "message": message, "since": since, "step": int(event.get("step") or 0)}
+        leases.fenced_update(run, degraded=told)
+
+
+def _failed(run: Run, event: Event) -> None:
+    where = event.get("where") or {}
+    leases.fenced_update(run, failure={name: where[name] for name in WHERE if name in where})
+
+
+def _metrics(run: Run, event: Event) -> None:
+    _note_metrics(run, event)
+    faults.point("run.metrics_noted")
+
+
+@transaction.atomic
+def _note_metrics(run: Run, event: Event) -> None:
+    step, seconds = int(event["step"]), _seconds(run)
+    leases.fenced_update(run, step=step, tokens_seen=int(event.get("tokens") or run.tokens_seen))
+    faults.point("run.metrics_fenced")
+    points = [
+        MetricPoint(run=run, name=str(name)[:40], step=step, value=value, seconds=seconds)
+        for name, value in event["values"].items()
+        if isinstance(value, int | float)
+    ]
+    # A resumed attempt says again what the lost one said after its last checkpoint.
+    MetricPoint.objects.bulk_create(
+        points, update_conflicts=True, unique_fields=["run", "name", "step"], update_fields=["value", "seconds"]
+    )
+
+
+def _checkpoint(run: Run, event: Event) -> None:
+    """The engine has removed the oldest after the new one was read back; the row lists those that are left."""
+    step, sha256 = int(event["step"]), str(event.get("sha256", ""))[:64]
+    saved = {"step": step, "sha256": sha256, "bytes": int(event.get("bytes") or 0), "at": timezone.now().isoformat()}
+    there = set(event.get("kept") or [step])
+    others = [one for one in run.checkpoints if one["step"] in there and one["step"] != step]
+    leases.fenced_update(
+        run,
+        checkpoint_step=step,
+        checkpoint_sha256=sha256,
+        checkpoints=sorted([*others, saved], key=lambda one: -one["step"]),
+        saves=kept.noted(run.saves, run.fence, step, _seconds(run)),
+        degraded={},
+    )
+    faults.point("run.checkpoint_noted")
+
+
+def _seconds(run: Run) -> float:
+    """Since the attempt began."""
+    now = timezone.now()
+    return (now - (run.started_at or now)).total_seconds()
+
+
+_NOTES = {
+    "started": _started,
+    "data": _data,
+    "pace": _pace,
+    "stop_time": _stop_time,
+    "warning": _warning,
+    "failed": _failed,
+    "metrics": _metrics,
+    "checkpoint": _checkpoint,
+}
