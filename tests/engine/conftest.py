@@ -102,6 +102,10 @@ class Engine:
             spec, {}, lambda event: kill if event["event"] == "metrics" and event["step"] == step else None
         )
 
+    def follow(self, spec: RunSpec, react: Callable[[dict, int], None]) -> "Told":
+        """Let a test do something to the running process, by its id, for whatever it says."""
+        return self._follow(spec, {}, lambda event: react(event, self.pid))
+
     def _follow(self, spec: RunSpec, env: dict[str, str], answer: Callable[[dict], signal.Signals | None]) -> "Told":
         path = Path(spec.output_dir).parent / "spec.json"
         spec.write(path)
@@ -113,6 +117,7 @@ class Engine:
                 command, cwd=REPO, env=child_env() | env, stdout=subprocess.PIPE, stderr=log, text=True
             ) as process,
         ):
+            self.pid = process.pid
             for line in process.stdout:
                 events.append(json.loads(line))
                 if number := answer(events[-1]):

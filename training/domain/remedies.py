@@ -89,4 +89,5 @@ _REMEDIES = {
     "unknown_module": _all_layers,
     "no_quantiser": _full_base,
     "file_limit": _thinner,
+    "rank_beyond_layer": _thinner,
 }
