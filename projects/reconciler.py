@@ -12,7 +12,9 @@ from projects import contributions, faults, jobs, leases, waking
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from projects.jobs import JobKind
+from projects.models import Host
 
+HOSTS_KEPT = timedelta(days=30)  # where hosts get a new name with every start, the old ones would pile up
 logger = logging.getLogger(__name__)
 
 
@@ -42,6 +44,7 @@ def sweep() -> dict[str, int]:
     faults.point("reconciler.before_wake")
     for queue in sorted(waiting):
         waking.wake(queue)
+    Host.objects.filter(beat_at__lt=now - HOSTS_KEPT, draining_at=None).delete()
     swept = sum(clear_up() for clear_up in contributions.sweeps)
     faults.point("reconciler.swept")
     return {"given_back": given_back, "queues_woken": len(waiting), "swept": swept}

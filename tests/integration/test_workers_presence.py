@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from projects import canaries, leases, presence, probes, tasks, waking
+from projects import canaries, leases, presence, probes, reconciler, tasks, waking
 from projects.models import Canary, Card, Host, WorkerProcess
 from projects.presence import Presence
 from projects.pulse import Pulse
@@ -233,3 +233,14 @@ def test_whoever_leaves_in_good_order_is_not_missed(sent):
     pulse.leave()
 
     assert not WorkerProcess.objects.exists()
+
+
+def test_hosts_that_are_long_gone_are_forgotten_unless_somebody_drained_them():
+    month = 31 * 86_400
+    make_host("gone", silent=month)
+    make_host("drained", silent=month, draining_at=leases.database_time())
+    make_host("yesterday", silent=86_400)
+
+    reconciler.sweep()
+
+    assert set(Host.objects.values_list("name", flat=True)) == {"drained", "yesterday"}

@@ -27,6 +27,12 @@ def test_what_a_card_does_not_tell_is_not_made_up(said):
     assert figures == (None, None, None, None, None)
 
 
+def test_a_line_of_a_real_h200_at_rest_is_read():
+    (card,) = cards.read("0, GPU-6f5fd2b0-7c1e-aaaa-bbbb-0c0c0c0c0c0c, NVIDIA H200, 143771, 0, 34, 0, 78.20\n")
+
+    assert (card.memory_bytes, card.utilisation, card.power_watts) == (150_754_820_096, 0.0, 78.2)
+
+
 def test_a_share_stays_one():
     assert cards.read("0, GPU-1, X, 1, 1, 1, 104, 1")[0].utilisation == 1.0
 
