@@ -16,7 +16,7 @@ from datasets_app.engine.aside import Aside
 from datasets_app.engine.batch import BATCH_BYTES, BATCH_ROWS, Batch, batch_of_rows
 from datasets_app.engine.converting import Bad, Converter, Taken, mapped, sample, suggested
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.lines import Elements, Lines, kernel_for
+from datasets_app.engine.lines import Elements, Lines, Records, kernel_for
 from datasets_app.engine.mending import Mender
 from datasets_app.engine.pieces import Piece
 from datasets_app.engine.readers.base import Item, Items
@@ -27,7 +27,7 @@ __all__ = ["Bad", "Reading"]
 
 LOOKED_AT, LOOKED_AT_CHARS = 50, 4_000_000
 SAMPLES = 3
-FAST: dict[FileType, type[Lines] | type[Elements]] = {FileType.JSONL: Lines, FileType.JSON_LIST: Elements}
+Fast: TypeAlias = Lines | Elements | Records
 NoteBad: TypeAlias = Callable[[Bad], None]
 NoteSamples: TypeAlias = Callable[[Iterator[dict[str, Any]]], None]
 
@@ -72,8 +72,8 @@ class Reading:
         converter: Converter | None = None
         for piece in self.upload.pieces():
             said = piece.mapping or self.mapping
-            lines = FAST[piece.kind](piece.read, self.limits) if piece.kind in FAST else None
-            items = lines.items() if lines else piece.items(self.limits, self.ignored)
+            lines = self._fast(piece)
+            items = lines.items()
             head = _head(items)
             if converter is None:
                 seen = [item if item.bad is None else self._mended(item, item.bad) for item in head]
@@ -89,6 +89,13 @@ class Reading:
                 self.first += batch.rows
                 yield batch
 
+    def _fast(self, piece: Piece) -> Fast:
+        if piece.kind == FileType.JSONL:
+            return Lines(piece.read, self.limits)
+        if piece.kind == FileType.JSON_LIST:
+            return Elements(piece.read, self.limits)
+        return Records(piece.items(self.limits, self.ignored))
+
     def _mended(self, item: Item, bad: BadRecord) -> Item:
         """What the format is judged by: the row as the agreed fixes leave it."""
         return self.mender.mended(item, [bad]) or item
@@ -98,7 +105,7 @@ class Reading:
         converter: Converter,
         head: list[Item],
         items: Items,
-        lines: Lines | Elements | None,
+        lines: Fast,
         note_samples: NoteSamples,
     ) -> Iterator[Batch]:
         grouper = grouping.grouper_of(converter.format)
@@ -109,8 +116,8 @@ class Reading:
             return
         taken = list(self._told(_taken(converter, head), note_samples))
         head.clear()
-        kernel = kernel_for(converter.format, converter.kind, lines.number) if lines and not converter.mapping else None
-        if kernel is None or lines is None:
+        kernel = None if converter.mapping else kernel_for(converter.format, converter.kind, lines.number)
+        if kernel is None:
             yield from _batched(chain(taken, self._told(_taken(converter, items), note_samples)), self.first)
             return
         for line, one in taken:

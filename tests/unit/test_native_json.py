@@ -1,5 +1,6 @@
 """The JSON kernel against its references: the strict rules, the rows of domain.formats, the digests of hashlib."""
 
+import datetime as dt
 import gc
 import hashlib
 import io
@@ -20,9 +21,10 @@ from datasets_app.engine import strict
 from datasets_app.engine.batch import batch_of_rows
 from datasets_app.engine.converting import Converter
 from datasets_app.engine.limits import Limits
-from datasets_app.engine.lines import Elements, Lines, kernel_for
+from datasets_app.engine.lines import Elements, Lines, Records, as_json, kernel_for
 from datasets_app.engine.native import json as native
 from datasets_app.engine.readers import jsonl
+from datasets_app.engine.readers.base import Item
 
 pytestmark = pytest.mark.slow  # whole seconds each: properties, planted truth, compiled harnesses
 
@@ -331,6 +333,78 @@ def test_the_elements_of_a_list_are_read_as_lines_are(fmt, data, step, style):
     assert (read.line - 1).tolist() == want.line.tolist()
     assert read.digest.tobytes() == want.digest.tobytes()
     assert read.table.equals(want.table)
+
+
+def by_items(items, fmt: Format, kind):
+    """Records of a table, the kernel's way."""
+    bad, ignored = [], Counter()
+    reader = converter(fmt, bad, ignored)
+    reader.kind = kind
+    kernel = kernel_for(fmt, kind, 0)
+    found = list(Records(iter(items)).batches(kernel, reader))
+    ignored.update(kernel.unknown())
+    return found, bad, ignored
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(list(RECORDS)), st.data())
+def test_records_of_tables_are_read_as_python_reads_them(fmt, data):
+    record = st.fixed_dictionaries({}, optional={**RECORDS[fmt], **ABOUT})
+    records = data.draw(st.lists(record, max_size=6))
+    bad, ignored = [], Counter()
+    reader, rows = converter(fmt, bad, ignored), []
+    items = [Item(n + 1, one, None) for n, one in enumerate(records)]
+    for item in items:
+        taken = reader.row_of(item)
+        if taken is not None:
+            rows.append((item.line, taken.row))
+    if reader.kind is None or kernel_for(fmt, reader.kind, 0) is None:
+        return
+
+    batches, found_bad, found_ignored = by_items(items, fmt, reader.kind)
+
+    want = batch_of_rows(rows)
+    assert (found_bad, found_ignored) == (bad, ignored)
+    (read,) = batches
+    for name in ARRAYS:
+        assert np.array_equal(getattr(read, name), getattr(want, name)), name
+    assert read.table.equals(want.table)
+
+
+def test_plain_records_take_the_short_way():
+    items = [Item(n + 1, {"prompt": f"What? é {n}", "completion": "B", "id": str(n)}, None) for n in range(2500)]
+    taken = []
+
+    class Watched(Converter):
+        def row_of(self, item):
+            taken.append(item)
+            return super().row_of(item)
+
+    kernel = kernel_for(Format.PROMPT_COMPLETION, Kind.SFT, 0)
+    reader = Watched(Format.PROMPT_COMPLETION, LIMITS, {}, lambda bad: None, Counter())
+    batches = list(Records(iter(items)).batches(kernel, reader))
+
+    assert ([batch.rows for batch in batches], taken) == ([1000, 1000, 500], [])
+    assert batches[2].line.tolist() == list(range(2001, 2501))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": "x", "b": 1, "c": True, "d": [1, {"e": "f"}]}, b'{"a":"x","b":1,"c":true,"d":[1,{"e":"f"}]}'),
+        ({"a": None}, None),
+        ({"a": 1.5}, None),
+        ({"a": [float("nan")]}, None),
+        ({"a": "null"}, b'{"a":"null"}'),
+        ({"a": dt.datetime(2027, 1, 1)}, None),
+        ({"a": [dt.date(2027, 1, 1)]}, None),
+        ({"a": b"bytes"}, None),
+        ({"a": "\udc80"}, None),
+        ({"a": 2**70}, None),
+    ],
+)
+def test_only_what_json_gives_back_as_it_was_goes_through_json(value, expected):
+    assert as_json(value) == expected
 
 
 def no_constant(name):

@@ -13,15 +13,16 @@ ALWAYS = ("messages", "conversations", "history", "tools", "preferred_output", "
 SOMETIMES = ("prompt", "completion", "chosen", "rejected", "input")
 
 
+_BEGINNINGS = {**dict.fromkeys(ALWAYS, ("[", "{")), **dict.fromkeys(SOMETIMES, ("[{", '{"messages"', "[ {"))}
+
+
 def unpacked(record: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    for name in ALWAYS:
+    if record.keys().isdisjoint(_BEGINNINGS):
+        return record
+    for name, beginnings in _BEGINNINGS.items():
         value = record.get(name)
-        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
-            record[name] = _parsed(name, value, limits)
-    for name in SOMETIMES:
-        value = record.get(name)
-        if isinstance(value, str) and value.lstrip().startswith(("[{", '{"messages"', "[ {")):
-            record[name] = _turns_or_text(value, limits)
+        if isinstance(value, str) and value.lstrip().startswith(beginnings):
+            record[name] = _parsed(name, value, limits) if name in ALWAYS else _turns_or_text(value, limits)
     return record
 
 

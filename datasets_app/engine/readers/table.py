@@ -1,6 +1,7 @@
 """CSV and TSV, as RFC 4180 has them: a header, quoted cells, one record that may span lines."""
 
 import csv
+import re
 from collections.abc import Iterator
 
 from datasets_app.domain.codes import Code
@@ -12,6 +13,8 @@ from datasets_app.engine.readers import cells
 from datasets_app.engine.readers.base import Item, Items, too_long
 from datasets_app.engine.refusal import FileRefused
 from datasets_app.engine.streams import Read, lines
+
+_BROKEN = re.compile("[\udc80-\udcff]")
 
 
 def read(source: Read, limits: Limits, delimiter: str = "") -> Items:
@@ -52,13 +55,10 @@ def _item(line: int, header: list[str], row: list[str], limits: Limits) -> Item:
 
 
 def _refuse_broken(name: str, value: str) -> None:
-    if value.isascii():
-        return
-    for n, sign in enumerate(value, 1):
-        if 0xDC80 <= ord(sign) <= 0xDCFF:
-            raise BadRecord(
-                name, Code.INVALID_UTF8, f"byte 0x{ord(sign) - 0xDC00:02x} at character {n} of the cell", "UTF-8"
-            )
+    broken = None if value.isascii() else _BROKEN.search(value)
+    if broken is not None:
+        found = f"byte 0x{ord(broken[0]) - 0xDC00:02x} at character {broken.start() + 1} of the cell"
+        raise BadRecord(name, Code.INVALID_UTF8, found, "UTF-8")
 
 
 def _text_lines(source: Read, limits: Limits, skipped: list[int]) -> Iterator[str]:
