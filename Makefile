@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-first-rows fuzz-uploads prove-kills states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-first-rows fuzz-uploads prove-kills prove-resume prove-checkpoints states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -64,6 +64,12 @@ bench-projections: $(VENV)/.test assets
 
 fuzz-uploads: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.fuzz_uploads --files $(or $(FILES),10000)
+
+prove-resume: $(VENV)/.test
+	$(BIN)/python -m benchmarks.prove_resume
+
+prove-checkpoints: $(VENV)/.test
+	$(BIN)/python -m benchmarks.prove_checkpoints
 
 prove-kills: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_kills

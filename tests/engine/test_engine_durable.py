@@ -1,0 +1,42 @@
+"""A part of the proofs: killed runs end bit for bit the same, spoilt checkpoints are never gone on from."""
+
+import random
+import signal
+
+import pytest
+
+from benchmarks import prove_checkpoints, prove_resume
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory):
+    return prove_resume.Proof(tmp_path_factory.mktemp("resume"), random.Random(3))
+
+
+@pytest.mark.parametrize(("name", "step"), [("sft both", 12), ("dpo accumulated", 10)])
+def test_a_run_killed_in_its_middle_ends_bit_for_bit_the_same(proof, name, step):
+    case = next(case for case in prove_resume.CASES if case.name == name)
+    spec, whole = proof.whole(case)
+    assert proof.killed(case, 1, step, spec, whole)
+
+
+def test_sigterm_within_a_step_saves_the_step_before_and_the_rest_is_the_same(proof):
+    """With several batches a step the signal comes between two of them nearly always."""
+    recipe = {"batch_size": 1, "accumulation": 6, "epochs": 1, "dropout": 0.1}
+    spec = proof.runs.spec("stopped", proof.rows["sft"][:60], **recipe)
+    whole = proof.runs.run(spec)
+    again = proof.runs.elsewhere(spec, "stopped again")
+
+    first = proof.runs.run(again, prove_resume.at_step(4, signal.SIGTERM))
+    second = proof.runs.run(again)
+
+    assert first.returncode == 143 and first.of("checkpoint")[-1]["step"] in {4, 5, 6}
+    assert first.metrics | second.metrics == whole.metrics
+    assert second.weights == whole.weights
+
+
+def test_spoilt_checkpoints_are_never_gone_on_from(tmp_path):
+    found = prove_checkpoints.try_all(prove_checkpoints.make(tmp_path), 40)
+    assert found == {"fell_back": 40}
