@@ -203,10 +203,11 @@ def work(seed: int, numbers: list[int]) -> dict[str, Any]:
     from django.test.utils import setup_test_environment
 
     from projects import supervision
-    from tools import forkserver
+    from tools import forkserver, migrated
 
     try:
         setup_test_environment()
+        migrated.fill_sqlite(Path(settings.DATABASES["default"]["NAME"]))
         call_command("migrate", verbosity=0)
         supervision.POLL_SECONDS = 0.05
         with forkserver.forking(ROOT) as server:

@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from tools import migrated
+
 ROOT = Path(__file__).resolve().parents[1]
 # Timers of a tenth of the product's, so that waiting for a lease to expire takes seconds.
 SCALED = {
@@ -40,6 +42,8 @@ def prepare(folder: Path, **environment: str) -> None:
     django.setup()
     from django.core.management import call_command
 
+    if "DATABASE_URL" not in os.environ:
+        migrated.fill_sqlite(folder / "luthier.sqlite3")
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)  # pages of a clean checkout need them
 

@@ -6,11 +6,12 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tools import forkserver
+from tools import forkserver, migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 DATABASE = {"db", "transactional_db", "live_server"}
@@ -51,3 +52,35 @@ def fork_server():
 def true_start(fork_server, monkeypatch):
     """Engines start from nothing, as they do in an installation."""
     monkeypatch.setattr("projects.child.spawn", fork_server.usual)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings, django_db_use_migrations):
+    """Where migrations count they have run once, and each worker's database begins as a copy of what they made."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if not django_db_use_migrations:
+        return
+    if database["ENGINE"].endswith("sqlite3"):
+        migrated.fill_sqlite(Path(database["TEST"]["NAME"]))
+    else:
+        database["TEST"]["TEMPLATE"] = migrated.postgres_template(os.environ["DATABASE_URL"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb, django_db_use_migrations):
+    """A SQLite file that has been put in place is used, not made again; it goes with the folder it is in."""
+    from django.conf import settings
+
+    return django_db_keepdb or (
+        django_db_use_migrations and settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    )
+
+
+def pytest_unconfigure(config):
+    """The scratch folder of these settings goes with the process that made it."""
+    from django.conf import settings
+
+    if settings.configured and settings.DATA_DIR.name.startswith("luthier-test-"):
+        shutil.rmtree(settings.DATA_DIR, ignore_errors=True)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import migrated
+
 ROOT = Path(__file__).resolve().parents[2]
 # What the tests' own settings put into the environment must not reach a real installation.
 NOT_OURS = ("DJANGO_SETTINGS_MODULE", "DEBUG", "DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "LUTHIER_MODELS")
@@ -56,6 +58,7 @@ def installed(folder: Path, base: Path) -> Iterator[Installation]:
     """Tables, static files, a base model in the models folder; then broker, web, worker and beat until the end."""
     made = Installation(folder, f"http://127.0.0.1:{free_port()}")
     shutil.copytree(base, folder / "models" / "tiny-help-desk")
+    migrated.fill_sqlite(folder / "luthier.sqlite3")
     subprocess.run([sys.executable, "-m", "config.first_run"], cwd=ROOT, env=made.environment, check=True)
     log = folder / "manager.log"
     with log.open("wb") as out:
