@@ -203,14 +203,14 @@ def work(seed: int, numbers: list[int]) -> dict[str, Any]:
     from django.test.utils import setup_test_environment
 
     from projects import supervision
-    from tools import forkserver, migrated
+    from tools import forking, migrated
 
     try:
         setup_test_environment()
         migrated.fill_sqlite(Path(settings.DATABASES["default"]["NAME"]))
         call_command("migrate", verbosity=0)
         supervision.POLL_SECONDS = 0.05
-        with forkserver.forking(ROOT) as server:
+        with forking.forking(ROOT) as server:
             return Fuzzer(Corpus(seed)).run(numbers, server)
     finally:
         shutil.rmtree(settings.DATA_DIR, ignore_errors=True)

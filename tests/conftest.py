@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import forkserver, migrated
+from tools import forking, migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 DATABASE = {"db", "transactional_db", "live_server"}
@@ -44,7 +44,7 @@ def own_folders(settings, tmp_path):
 @pytest.fixture(scope="session", autouse=True)
 def fork_server():
     """Engines that need no torch are forked from a process that has their imports behind it, started by the first."""
-    with forkserver.forking(ROOT) as server:
+    with forking.forking(ROOT) as server:
         yield server
 
 

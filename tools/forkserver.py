@@ -1,10 +1,8 @@
-"""Starts engines by fork of a process that has their imports behind it, for tests and for fuzzing.
+"""Forks engines from a process that has their imports behind it: the far side of `tools/forking.py`.
 
 A fork has what a child of `projects.child.spawn` has: the same command line, environment, folder, session, limits and
-pipes, and it runs the same `__main__`. What it saves is the start of Python and of its libraries: half a second each.
-Commands that are not known here, and those with faults armed at import, start from nothing as they always do.
-
-    with forkserver.forking(modules, environment, folder) as server: ...  # server.spawn takes the place of child.spawn
+pipes, and it runs the same `__main__`. What it saves is the start of Python and of its libraries: half a second where
+rows are read, seven where torch is at work.
 """
 
 import atexit
@@ -16,37 +14,38 @@ import pkgutil
 import resource
 import runpy
 import selectors
-import signal
 import socket
-import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-from projects import faults
 from projects.bounds import Limits, bind
 
 MOST = 1 << 18  # bytes of a request: a command line and an environment
-GONE = b'{"returncode": -9}'  # the server has died, and its children with it
-# Programs that may be forked, and what their packages import only when it is needed.
-ENGINES = {
-    "datasets_app.engine": ("datasets_app.engine", "datasets_app.domain"),
-    "training.engine.fingerprint": (),
-    "training.engine.tokens": (),
-    "training.engine.seen": (),
-    "deployments.engine": ("deployments.engine",),
-    "tests.fake_engine": (),
+LIBRARIES = (
+    *("concurrent.futures.thread", "jinja2.sandbox", "numpy.ma", "tokenizers"),
+    *(f"pyarrow.{part}" for part in ("compute", "csv", "ipc", "pandas_compat", "parquet")),
+)
+TRAINS = ("adapter", "meter", "progress", "randomness", "trainers", "fast.trainer")
+# Programs that may be forked, by kind of server, and what they import later than at their start.
+PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
+    "rows": {
+        "datasets_app.engine": (*LIBRARIES, "datasets_app.engine.*", "datasets_app.domain.*"),
+        "training.engine.fingerprint": (),
+        "training.engine.tokens": (),
+        "training.engine.seen": (),
+        "deployments.engine": ("deployments.engine.*",),
+        "tests.fake_engine": (),
+        "tests.fake_rehearsal": (),
+        "tests/factories/evaluation_engine.py": ("evaluation.engine.grading", "evaluation.engine.spec"),
+    },
+    "torch": {
+        "training.engine": ("training.engine.__main__", *(f"training.engine.{part}" for part in TRAINS)),
+        "evaluation.engine": (*LIBRARIES, "evaluation.engine.*"),
+    },
 }
-ARROW = tuple(f"pyarrow.{part}" for part in ("compute", "csv", "ipc", "pandas_compat", "parquet"))
-LIBRARIES = ("concurrent.futures.thread", "jinja2.sandbox", "numpy.ma", "tokenizers", *ARROW)
-SCRIPTS = {"tests/factories/evaluation_engine.py": ("evaluation.engine.grading", "evaluation.engine.spec")}
-
-
-# The far side
 
 
 class Kept(NamedTuple):
@@ -122,26 +121,40 @@ def _become(request: dict[str, Any], handles: list[int], parent: int) -> None:
     os.environ.update(request["environment"])
 
 
-def warm() -> None:
+def warm(kind: str) -> None:
     """Import what engines need. No thread may be started here: threads do not survive a fork."""
+    if kind == "rows":
+        _warm_rows()
+    programs = PROGRAMS[kind]
+    for name in _modules(programs):
+        importlib.import_module(name)
+    for name in (*programs, *(f"{name}.__main__" for name in programs)):
+        if not hasattr(sys.modules.get(name), "__path__"):
+            sys.modules.pop(name, None)  # a fork runs it, and runpy warns of programs that are imported
+    gc.collect()
+    gc.freeze()
+
+
+def _warm_rows() -> None:
     import pyarrow
 
     from datasets_app.engine import lean, native
 
     lean.without_pandas()
-    names = [*LIBRARIES, *ENGINES, *(name for needed in SCRIPTS.values() for name in needed)]
-    for package in (package for packages in ENGINES.values() for package in packages):
-        path = importlib.import_module(package).__path__
-        names += [f"{package}.{module.name}" for module in pkgutil.iter_modules(path)]
-    for name in names:
-        importlib.import_module(name)
     native.library()
     pyarrow.scalar(0)  # at its first value Arrow imports more
-    for name in (*ENGINES, *(f"{name}.__main__" for name in ENGINES)):
-        if not hasattr(sys.modules.get(name), "__path__"):
-            sys.modules.pop(name, None)  # a fork runs it, and runpy warns of programs that are imported
-    gc.collect()
-    gc.freeze()
+
+
+def _modules(programs: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """What a program imports at its start and later: itself, and what its row says; "x.*" is all of a package."""
+    for program, needed in programs.items():
+        yield from () if program.endswith(".py") else (program,)
+        for name in needed:
+            if name.endswith(".*"):
+                path = importlib.import_module(name[:-2]).__path__
+                yield from (f"{name[:-1]}{module.name}" for module in pkgutil.iter_modules(path))
+            else:
+                yield name
 
 
 def run(command: list[str]) -> int:
@@ -174,123 +187,10 @@ def end(status: int) -> None:
         os._exit(status)
 
 
-# The near side
-
-
-class Server:
-    """A fork server and the way to it."""
-
-    def __init__(self, environment: dict[str, str], folder: Path, usual: Callable[..., Any]) -> None:
-        self.environment, self.folder, self.usual = environment, folder, usual
-        self.channel: socket.socket | None = None
-        self.process: subprocess.Popen[bytes] | None = None
-        self.last: dict[str, Any] = {}  # how the last child ended: returncode, cpu_s, peak_mb
-
-    def start(self) -> socket.socket:
-        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.forkserver", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            cwd=self.folder,
-            env=self.environment,
-        )
-        theirs.close()
-        return self.channel
-
-    def close(self) -> None:
-        if self.channel is not None and self.process is not None:
-            self.channel.close()
-            self.process.wait(30)
-
-    def knows(self, command: list[str], environment: dict[str, str]) -> bool:
-        """Whether a fork may stand for this command."""
-        if command[:1] != [sys.executable] or len(command) < 3 or faults.FAULT in environment:
-            return False
-        if command[1] == "-m":
-            return command[2] in ENGINES
-        return any(Path(command[1]) == self.folder / name for name in SCRIPTS)
-
-    def fork(self, command: list[str], *, environment: dict[str, str], limits: Limits, log: BinaryIO) -> "Forked":
-        request = {
-            "command": command,
-            "environment": environment,
-            "folder": str(self.folder),
-            "limits": asdict(limits),
-        }
-        return Forked(self, json.dumps(request).encode(), log)
-
-
-class Forked:
-    """As much of Popen as a supervisor uses. The child is the fork server's; how it ended comes over a channel."""
-
-    def __init__(self, server: Server, request: bytes, log: BinaryIO) -> None:
-        self.server = server
-        reading, writing = os.pipe()
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            channel = server.channel or server.start()
-            socket.send_fds(channel, [request], [writing, log.fileno(), theirs.fileno()])
-        os.close(writing)
-        self.stdout = os.fdopen(reading, "rb")
-        self.pid = int(json.loads(self._channel.recv(MOST))["pid"])
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        return self._look(0)
-
-    def wait(self, timeout: float | None = None) -> int:
-        code = self._look(timeout)
-        if code is None:
-            raise subprocess.TimeoutExpired("a fork", timeout or 0)
-        return code
-
-    def send_signal(self, number: signal.Signals) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def _look(self, timeout: float | None) -> int | None:
-        if self.returncode is None:
-            self._channel.settimeout(timeout)
-            try:
-                said = self._channel.recv(MOST) or GONE
-            except (TimeoutError, BlockingIOError):
-                return None
-            self.server.last = json.loads(said)
-            self._channel.close()
-            self.returncode = int(self.server.last["returncode"])
-        return self.returncode
-
-
-@contextmanager
-def forking(folder: Path) -> Iterator[Server]:
-    """Inside, supervisors start the engines that are known here by fork."""
-    from projects import child
-
-    server = Server(child.child_environment(), folder, usual=child.spawn)
-
-    def spawn(command: list[str], *, environment: dict[str, str], limits: Limits, log: BinaryIO) -> Any:
-        start: Callable[..., Any] = server.fork if server.knows(command, environment) else server.usual
-        return start(command, environment=environment, limits=limits, log=log)
-
-    child.spawn = spawn
-    try:
-        yield server
-    finally:
-        child.spawn = server.usual
-        server.close()
-
-
 if __name__ == "__main__":
     # As the engine of data does before it imports what reads them.
     os.environ |= {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
-    warm()
+    warm(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     if asked is not None:

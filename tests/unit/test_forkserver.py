@@ -13,7 +13,7 @@ import pytest
 
 from projects import child, faults
 from projects.bounds import UNBOUND, Limits
-from tools import forkserver
+from tools import forking, forkserver
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow  # each server takes a second to warm
@@ -39,7 +39,7 @@ def program(tmp_path, monkeypatch):
     def write(text: str) -> list[str]:
         path = tmp_path / "program.py"
         path.write_text(text)
-        monkeypatch.setitem(forkserver.SCRIPTS, str(path), ())  # an absolute path stays one below any folder
+        monkeypatch.setitem(forkserver.PROGRAMS["rows"], str(path), ())  # an absolute path stays one below any folder
         return [sys.executable, str(path), "one", "two"]
 
     return write
@@ -109,7 +109,7 @@ def test_a_fork_is_waited_for_signalled_and_gone_with_its_group(program, start):
 
 def test_forks_end_with_their_server(program):
     usual = child.spawn
-    with forkserver.forking(ROOT) as server, Path(os.devnull).open("ab") as log:
+    with forking.forking(ROOT) as server, Path(os.devnull).open("ab") as log:
         fork = child.spawn(program(SLEEP), environment=child.child_environment(), limits=UNBOUND, log=log)
         with fork.stdout:
             assert fork.stdout.readline() == b"up\n"
