@@ -86,6 +86,13 @@ class Forked:
         self.pid = int(json.loads(self._channel.recv(MOST))["pid"])
         self.returncode: int | None = None
 
+    def __enter__(self) -> "Forked":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.wait()
+
     def poll(self) -> int | None:
         return self._look(0)
 

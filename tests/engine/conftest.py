@@ -7,15 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from demo import tickets
+from projects.bounds import UNBOUND
 from tests.engine.rows import write_rows
+from tools import forking
 from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, RunSpec
 from training.engine import fingerprint as describing
@@ -53,7 +56,7 @@ def tiny_adapter(tiny_base: Path, tiny_facts: dict, tmp_path_factory: pytest.Tem
         fcntl.flock(lock, fcntl.LOCK_EX)
         trained = folder / "tiny-adapter"
         if not trained.is_dir():
-            engine = Engine(folder / "tiny-adapter-run", tiny_base, tiny_facts)
+            engine = Engine(folder / "tiny-adapter-run", tiny_base, tiny_facts)  # started from nothing
             spec = engine.spec(tickets.routing_sets()[0], epochs=2, rank=32, alpha=64)
             told = engine.run(spec)
             assert told.returncode == 0, told.events[-1]
@@ -69,8 +72,8 @@ def tiny_facts(tiny_base: Path) -> dict:
 class Engine:
     """Runs the engine as the supervisor does: a child process, a spec, events on stdout."""
 
-    def __init__(self, folder: Path, base: Path, facts: dict) -> None:
-        self.folder, self.base, self.facts = folder, base, facts
+    def __init__(self, folder: Path, base: Path, facts: dict, server: forking.Server | None = None) -> None:
+        self.folder, self.base, self.facts, self.server = folder, base, facts, server
 
     def spec(self, rows: list[dict], name: str = "run", **recipe) -> RunSpec:
         home = self.folder / name
@@ -111,18 +114,19 @@ class Engine:
         spec.write(path)
         command = [sys.executable, "-m", "training.engine", str(path)]
         events = []
-        with (
-            (path.parent / "engine.log").open("a") as log,
-            subprocess.Popen(
-                command, cwd=REPO, env=child_env() | env, stdout=subprocess.PIPE, stderr=log, text=True
-            ) as process,
-        ):
+        with (path.parent / "engine.log").open("ab") as log, self._start(command, env, log) as process:
             self.pid = process.pid
             for line in process.stdout:
                 events.append(json.loads(line))
                 if number := answer(events[-1]):
                     process.send_signal(number)
         return Told(process.returncode, events)
+
+    def _start(self, command: list[str], env: dict[str, str], log: BinaryIO):
+        """From nothing where no server is at hand, or libraries might have read the environment when they loaded."""
+        if self.server is None or env:
+            return subprocess.Popen(command, cwd=REPO, env=child_env() | env, stdout=subprocess.PIPE, stderr=log)
+        return self.server.fork(command, environment=child_env(), limits=UNBOUND, log=log)
 
 
 class Told:
@@ -150,9 +154,17 @@ class Told:
         return self.one("result")["adapter"]["files"]["adapter_model.safetensors"]["sha256"]
 
 
+@pytest.fixture(scope="session")
+def torch_server() -> Iterator[forking.Server]:
+    """A process with torch and its friends, seven seconds of imports, of which engines are forked."""
+    server = forking.Server(child_env(), REPO, usual=subprocess.Popen, kind="torch")
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def engine(tmp_path: Path, tiny_base: Path, tiny_facts: dict) -> Engine:
-    return Engine(tmp_path, tiny_base, tiny_facts)
+def engine(tmp_path: Path, tiny_base: Path, tiny_facts: dict, torch_server: forking.Server) -> Engine:
+    return Engine(tmp_path, tiny_base, tiny_facts, torch_server)
 
 
 @pytest.fixture(scope="session")
