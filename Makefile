@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-first-rows fuzz-uploads prove-kills prove-resume prove-checkpoints states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-first-rows fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -71,8 +71,14 @@ prove-resume: $(VENV)/.test
 prove-checkpoints: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_checkpoints
 
-prove-kills: $(VENV)/.test
-	$(BIN)/python -m benchmarks.prove_kills
+chaos: $(VENV)/.test assets
+	FAULTS=$(or $(FAULTS),1000) SEED=$(or $(SEED),1) $(BIN)/python -m benchmarks.chaos
+
+prove-stops: $(VENV)/.test assets
+	RUNS=$(or $(RUNS),50) $(BIN)/python -m benchmarks.prove_stops
+
+prove-dead-worker: $(VENV)/.test assets
+	RUNS=$(or $(RUNS),5) $(BIN)/python -m benchmarks.prove_dead_worker
 
 states: $(VENV)/.web
 	$(BIN)/python manage.py states

@@ -28,10 +28,12 @@ SCALED = {
 }
 
 
-def prepare(folder: Path, **environment: str) -> None:
+def prepare(folder: Path, *, timers: dict[str, str] | None = None, **environment: str) -> None:
     """Point this process and its children at `folder` and make the tables there."""
     os.environ.update(
-        SCALED | {"LUTHIER_DATA": str(folder), "DJANGO_SETTINGS_MODULE": "config.settings.base"} | environment
+        (SCALED if timers is None else timers)
+        | {"LUTHIER_DATA": str(folder), "DJANGO_SETTINGS_MODULE": "config.settings.base"}
+        | environment
     )
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     from config import first_run

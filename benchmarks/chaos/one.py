@@ -23,6 +23,7 @@ from benchmarks.chaos.world import World, repeat
 MESSAGES = "lost=0.12,tripled=0.08,late=0.08"
 QUIET_SECONDS = 120.0
 POINT_SHARE = 0.5
+HISTORIES = 5
 REAL_RUNS = int(os.environ.get("REAL_RUNS", "2"))
 
 
@@ -35,7 +36,7 @@ def furnish(world: World, rng: random.Random) -> Any:
     from projects.domain.tokens import Scope
     from projects.services import tokens
 
-    cache = installation.ROOT / "var" / "bench"
+    cache = Path(os.environ.get("LUTHIER_BENCH_CACHE", installation.ROOT / "var" / "bench"))
     owner, project, base, version = installation.furnish(cache, 24, work_off)
     dataset = datasets.create_dataset(project, by=owner, name="Others", purpose="training")
     _, secret = tokens.create_token(project, by=owner, name="chaos", scope=Scope.WRITE)
@@ -63,7 +64,7 @@ class Siege:
     def __init__(self, world: World, work: Any, rng: random.Random, wanted: int) -> None:
         self.world, self.work, self.rng, self.wanted = world, work, rng, wanted
         self.strikes = Strikes(world, work, rng)
-        self.strikes.plan_points()
+        self.strikes.plan_points(os.environ.get("POINTS", "").split())
         self.menu = striking.menu(self.strikes)
         self.began = time.monotonic()
         self.threads: list[threading.Thread] = []
@@ -75,8 +76,8 @@ class Siege:
             if self.rng.random() < POINT_SHARE:
                 self._lay()
             else:
-                weights, choices = zip(*self.menu, strict=True)
-                self.rng.choices(choices, weights)[0]()
+                choice = self.rng.choices(self.menu, [one.weight for one in self.menu])[0]
+                choice.try_now(time.monotonic())
             self._pause()
 
     def _pause(self) -> None:
@@ -177,6 +178,16 @@ def invariants() -> list[str]:
     return [f"{broken.name}: {row}" for broken in kept.check() for row in broken.rows]
 
 
+def tell(wrong: list[Any]) -> None:
+    """Every violation, and the whole history of the first few runs that it is about."""
+    from benchmarks.chaos import history
+
+    for violation in wrong:
+        print(f"VIOLATION {violation.kind}: run {violation.run}: {violation.text}", file=sys.stderr)
+    for run in sorted({violation.run for violation in wrong if violation.run})[:HISTORIES]:
+        print(history.tell(run), file=sys.stderr)
+
+
 def besiege(name: str, wanted: int, seed: int, folder: Path) -> tuple[dict[str, Any], list[Any]]:
     rng = random.Random(f"{seed}/{name}")
     world = World(name, folder, messages=MESSAGES)
@@ -193,7 +204,9 @@ def besiege(name: str, wanted: int, seed: int, folder: Path) -> tuple[dict[str, 
             siege.run()
             siege.end()
             done.set()
-            return verdict(world, siege)
+            figures, wrong = verdict(world, siege)
+            tell(wrong)
+            return figures, wrong
     finally:
         world.close()
 
@@ -212,13 +225,6 @@ def main(name: str, wanted: str, seed: str, folder: str) -> int:
     except Missing as missing:
         print(json.dumps({"configuration": name, "skipped": f"{missing} is not on this machine"}))
         return 0
-    if wrong:
-        from benchmarks.chaos import history
-
-        for violation in wrong:
-            print(f"VIOLATION {violation.kind}: run {violation.run}: {violation.text}", file=sys.stderr)
-        for run in sorted({violation.run for violation in wrong if violation.run})[:5]:
-            print(history.tell(run), file=sys.stderr)
     print(json.dumps({"configuration": name, **figures, **used(), "seconds": round(time.monotonic() - began, 1)}))
     return int(bool(wrong))
 

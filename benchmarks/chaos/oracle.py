@@ -5,7 +5,7 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def _look_at_adapters(facts: Facts, run: Any) -> None:
     from benchmarks.chaos import trainer
     from projects import artefacts
     from training.domain import adapters
-    from training.domain.spec import RunSpec
+    from training.domain.spec import RunSpec, digest
     from training.models import Adapter
 
     for adapter in Adapter.objects.filter(run=run):
@@ -192,7 +192,7 @@ def _look_at_adapters(facts: Facts, run: Any) -> None:
             continue
         facts.stored.append(adapter.key)
         if facts.plan != "real":
-            spec = RunSpec.read(run.spec)
+            spec = replace(RunSpec.read(run.spec), identity=digest(run.spec))
             expected = hashlib.sha256(trainer.weights(spec, trainer.last_link(spec))).hexdigest()
             facts.weights_ok = artefacts.sha256_of(Path(folder) / adapters.WEIGHTS) == expected
 

@@ -16,7 +16,7 @@ from projects import faults
 
 # A zombie sleeps for longer than its lease lasts, so that its job is somebody else's when it wakes.
 SLEEP = (1.15, 2.0)
-LAID_AT_ONCE, LAID_LEASES = 4, 5.0
+LAID_AT_ONCE, LAID_LEASES = 6, 5.0
 # Points that need somebody to do something first.
 NEEDS = {
     "leases.cancel_written": "cancel", "supervision.before_stop": "cancel",
@@ -187,9 +187,9 @@ class Strikes:
 
     # Named points
 
-    def plan_points(self) -> None:
-        """Every point once with a kill, and once more with something else that can happen there."""
-        names = [name for name in faults.POINTS if name not in APART]
+    def plan_points(self, chosen: list[str]) -> None:
+        """Every point, or the chosen ones, once with a kill and once more with something else that can happen there."""
+        names = [name for name in chosen or faults.POINTS if name not in APART]
         kills = [Laid(name, "kill", 0) for name in names]
         others = [Laid(name, self._other(name), 0) for name in names]
         self.rng.shuffle(kills)
@@ -277,26 +277,42 @@ def environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-Choice = tuple[float, Callable[[], bool]]
+@dataclass
+class Choice:
+    """One kind of fault at a random moment: how often it is chosen, and how long there is rest from it afterwards.
+
+    What everything else stands on is left alone for a while, or no run would ever get far enough to be disturbed.
+    """
+
+    weight: float
+    rest: float
+    strike: Callable[[], bool]
+    rests_until: float = 0.0
+
+    def try_now(self, now: float) -> bool:
+        done = now >= self.rests_until and self.strike()
+        if done:
+            self.rests_until = now + self.rest
+        return done
 
 
 def menu(strikes: Strikes) -> list[Choice]:
-    """Faults at random moments, with how often each is chosen."""
+    """Faults at random moments."""
     world = strikes.world
-    found: list[Choice] = [
-        (22, lambda: strikes.kill("child", world.children())),
-        (16, lambda: strikes.kill("supervisor", world.supervisors())),
-        (5, lambda: strikes.kill_part(f"worker-{strikes.rng.choice(HOSTS)}")),
-        (3, lambda: strikes.kill_part("web")),
-        (3, lambda: strikes.kill_part("beat")),
-        (3, strikes.kill_host),
-        (5, strikes.term_supervisor),
-        (6, lambda: strikes.freeze("supervisor")),
-        (8, lambda: strikes.freeze("both")),
-        (4, lambda: strikes.freeze("child")),
-        (3, lambda: strikes.freeze("worker")),
-        (3 if world.name.endswith("rabbitmq") else 6, strikes.kill_broker),
+    found = [
+        Choice(24, 0, lambda: strikes.kill("child", world.children())),
+        Choice(14, 0, lambda: strikes.kill("supervisor", world.supervisors())),
+        Choice(4, 5, lambda: strikes.kill_part(f"worker-{strikes.rng.choice(HOSTS)}")),
+        Choice(3, 6, lambda: strikes.kill_part("web")),
+        Choice(3, 6, lambda: strikes.kill_part("beat")),
+        Choice(3, 8, strikes.kill_host),
+        Choice(5, 1, strikes.term_supervisor),
+        Choice(6, 1, lambda: strikes.freeze("supervisor")),
+        Choice(8, 1, lambda: strikes.freeze("both")),
+        Choice(4, 1, lambda: strikes.freeze("child")),
+        Choice(3, 5, lambda: strikes.freeze("worker")),
+        Choice(4, 25 if world.name.endswith("rabbitmq") else 8, strikes.kill_broker),
     ]
     if world.database is not None:
-        found.append((6, strikes.kill_database))
+        found.append(Choice(5, 8, strikes.kill_database))
     return found

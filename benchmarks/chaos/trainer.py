@@ -26,7 +26,7 @@ from training.engine.watch import StopFlag, die_with_parent
 
 STATE, SIZE = "chain.json", 6
 FAILS_AT = 4  # of runs whose label says so
-STEP_SECONDS = float(os.environ.get("LUTHIER_ENGINE_STEP_SECONDS", "0.08"))
+STEP_SECONDS = float(os.environ.get("LUTHIER_ENGINE_STEP_SECONDS", "0.12"))
 
 
 def first_link(spec: RunSpec) -> str:
