@@ -24,7 +24,7 @@ class Presence:
 
     def __init__(self, queues: Sequence[str]) -> None:
         self.queues = list(queues)
-        self.pk: int | None = None
+        self.pk = 0  # none yet
         self.started_at: datetime | None = None
 
     def beat(self) -> datetime:
@@ -50,8 +50,9 @@ class Presence:
             "stop_grace_seconds": settings.STOP_GRACE_SECONDS,
             "beat_at": now,
         }
+        begun = self.started_at or now
         if not WorkerProcess.objects.filter(pk=self.pk).update(**told):
-            self.pk = WorkerProcess.objects.create(pid=os.getpid(), started_at=self.started_at, **told).pk
+            self.pk = WorkerProcess.objects.create(pid=os.getpid(), started_at=begun, **told).pk
 
     def leave(self) -> None:
         """Say goodbye: a process that was stopped in good order is not missed."""

@@ -174,9 +174,8 @@ def canary_ages() -> dict[str, float | None]:
     """Seconds since each queue's last canary arrived; None when none ever did. One query, for readiness."""
     now = leases.database_time()
     seen = dict(Canary.objects.values_list("queue", "seen_at"))
-    return {
-        queue: round((now - seen[queue]).total_seconds(), 1) if seen.get(queue) else None for queue in settings.SLOTS
-    }
+    found = {queue: seen.get(queue) for queue in settings.SLOTS}
+    return {queue: round((now - at).total_seconds(), 1) if at else None for queue, at in found.items()}
 
 
 def _versions(alive: Iterable[Host]) -> dict[str, set[str]]:
@@ -247,7 +246,7 @@ def _queue(standing: Standing, sees: set[int], canary: Canary | None) -> QueueVi
                 one.since,
                 waiting.queued(scene, place),
                 named.get(one.job),
-                jobs.kind(one.job[0]).model._meta.verbose_name or "",
+                str(jobs.kind(one.job[0]).model._meta.verbose_name or ""),
             )
             for place, one in enumerate(shown)
         ],

@@ -1,5 +1,6 @@
 """What operators do with hosts: drain one, let it go on, forget one that is gone."""
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -33,7 +34,7 @@ def resume_host(host: Host, *, by: User) -> Host:
         raise Refused(f"{host} is not being drained, or is gone. Reload the page.", code="not_draining")
     _record(host, "host.resumed", by)
     for queue in sorted({queue for process in host.processes.all() for queue in process.queues}):
-        transaction.on_commit(lambda queue=queue: waking.wake(queue))
+        transaction.on_commit(partial(waking.wake, queue))
     return _read(host)
 
 

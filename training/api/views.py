@@ -97,7 +97,7 @@ class RunViewSet(Durable, Idempotent, ListModelMixin, RetrieveModelMixin, Projec
         """Runs of the project, the newest first."""
         return super().list(request, **kwargs)
 
-    def paginate_queryset(self, queryset: QuerySet[Run]) -> Any:
+    def paginate_queryset(self, queryset: Any) -> Any:
         page = super().paginate_queryset(queryset)
         pages.tell_reasons(page or [])
         return page
