@@ -1,6 +1,6 @@
 """Runs that rest, go on, and keep checkpoints: the part of the API that is about lasting."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -21,7 +21,7 @@ def checked(serializer_class: Any, request: Any) -> dict[str, Any]:
 class Durable:
     """Mixed into the view set of runs."""
 
-    services: Any
+    services: ClassVar[Any]
     get_object: Any
     shown: Any
 

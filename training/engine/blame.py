@@ -36,9 +36,9 @@ def rows_of(batch: Mapping[str, Any], prepared: Prepared) -> list[tuple[int, int
             known.setdefault(tuple(ids), row)
     lengths: dict[int, int] = {}
     for ids in sequences(batch):
-        row = known.get(tuple(ids))
-        if row is not None:
-            lengths[row] = max(lengths.get(row, 0), len(ids))
+        found = known.get(tuple(ids))
+        if found is not None:
+            lengths[found] = max(lengths.get(found, 0), len(ids))
     return sorted(lengths.items(), key=lambda item: -item[1])
 
 

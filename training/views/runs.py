@@ -46,7 +46,8 @@ class RunCreate(ProjectPage):
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         initial = forms.initial_run(self.project)
-        model, changes = self.model(request), []
+        changes: list[str] = []
+        model = self.model(request)
         if model is not None:
             values, changes = pages.like(model, request.GET.get("fix", ""))
             initial |= values
