@@ -56,6 +56,7 @@ def main() -> None:
     ask.add_argument("--gpu", action="store_true", help="without Django, each run rehearsed first")
     ask.add_argument("--tiny", action="store_true", help="with --gpu: shapes for a dry run on a CPU")
     ask.add_argument("--only", type=int, default=0, help="so many runs from the head of the list")
+    ask.add_argument("--cases", type=int, nargs="*", default=[], help="with --gpu: places in the list, in their order")
     ask.add_argument("--seconds", type=float, default=3600, help="begin no run after so long")
     ask.add_argument("--out", type=Path, help="a folder for the records")
     given = ask.parse_args()
@@ -63,7 +64,7 @@ def main() -> None:
     if given.gpu:
         from benchmarks.projecting import card
 
-        found = card.measure(tiny=given.tiny, only=given.only, seconds=given.seconds)
+        found = card.measure(tiny=given.tiny, chosen=given.cases, seconds=given.seconds)
     else:
         from benchmarks.projecting import installed
 

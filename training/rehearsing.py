@@ -15,8 +15,8 @@ from training.models import Rehearsal
 Event = dict[str, Any]
 MISFIT = ("row", "tokens", "rows", "fits_rows", "fits_tokens", "limit")
 KEPT = (
-    "points", "measured_steps", "widest", "saves", "save_seconds", "save_bytes", "peak_disk", "stages", "memory_bytes",
-    "capacity", "limit", "adapter_bytes", "epoch_tokens", "longest",
+    "points", "measured_steps", "widest", "peaks", "saves", "save_seconds", "save_bytes", "peak_disk", "stages",
+    "memory_bytes", "capacity", "limit", "adapter_bytes", "epoch_tokens", "longest",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from benchmarks.training_speed.shapes import Shape, make
 
+KEPT = ("points", "peaks", "stages", "measured_steps", "widest", "memory_bytes", "code", "message")
 ROOT = Path(__file__).resolve().parents[2]
 PRICE = Decimal("3.50")
 TEMPLATE = "{% for m in messages %}{{ m['content'] }} </s> {% endfor %}"
@@ -73,6 +75,7 @@ class Bench:
         self.models: dict[str, dict[str, Any]] = {}
         self.measured: list[Any] = []
         self.past: list[Any] = []
+        self.told: list[dict[str, Any]] = []
 
     def model(self, name: str) -> dict[str, Any]:
         if name not in self.models:
@@ -220,6 +223,7 @@ class Bench:
         last = events[-1] if events else {}
         if done.returncode and not may_fail:
             raise SystemExit(f"{module}: {last}\n{path.with_suffix('.log').read_text()[-3000:]}")
+        self.told.append({"module": module, "wall": wall} | {name: last.get(name) for name in KEPT})
         pace = next((event for event in events if event["event"] == "pace"), None)
         return last | ({"pace": pace} if pace else {}), wall
 
@@ -287,22 +291,25 @@ def _write(rows: list[dict[str, Any]], path: Path) -> Path:
     return path
 
 
-def measure(*, tiny: bool, only: int, seconds: float) -> dict[str, Any]:
+def measure(*, tiny: bool, chosen: Sequence[int], seconds: float) -> dict[str, Any]:
+    """`chosen` are places in CASES, in the order they are to be run; the one behind them is what does not fit."""
     began, runs, guessed = time.monotonic(), [], []
     found: dict[str, Any] = {"runs": runs, "guessed": guessed}
     with tempfile.TemporaryDirectory(prefix="luthier-projections-") as folder:
         bench = Bench(Path(folder), TINY if tiny else SHAPES, tiny)
-        for number, case in enumerate(CASES[: only or None]):
+        found["told"] = bench.told
+        for number in chosen or range(len(CASES) + 1):
             if time.monotonic() - began > seconds:
                 break
-            guess, projection = bench.take(number, case)
+            if number == len(CASES):
+                found["misfit"] = bench.misfit()
+                print(json.dumps(found["misfit"]), flush=True)
+                continue
+            guess, projection = bench.take(number, CASES[number])
             guessed.append(guess)
             runs.append(projection)
             print(
                 json.dumps({"guess": guess, "projection": projection, "at": round(time.monotonic() - began)}),
                 flush=True,
             )
-        if time.monotonic() - began < seconds and not tiny:
-            found["misfit"] = bench.misfit()
-            print(json.dumps(found["misfit"]), flush=True)
     return found

@@ -26,7 +26,7 @@ def test_without_a_past_the_band_is_that_of_the_guess():
 
 def test_few_scores_change_little_and_many_decide():
     usual = percentile([], 0.9)
-    assert usual == pytest.approx(1.2816, abs=1e-3)
+    assert usual == pytest.approx(1.367, abs=0.01), "a little beyond 1.28, for the next one counts, too"
     assert percentile([0.1] * 2, 0.9) > 0.9
     assert percentile([0.1] * 200, 0.9) < 0.6
     assert percentile([3.0] * 5, 0.9) > usual

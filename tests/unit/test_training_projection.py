@@ -223,6 +223,25 @@ def test_a_rehearsal_replaces_the_guess():
     assert found.seconds.p90 / found.seconds.p10 < 1.4
 
 
+def test_peaks_of_single_steps_say_what_the_widest_batch_will_need():
+    """1 GB and 1 MB a token; the rehearsal's own longest batch is wider than one of the run will be."""
+    of = plan(lengths=[50] * 400 + [100] * 100)
+    peaks = tuple((tokens, 1e9 + 1e6 * tokens) for tokens in (400, 800, 1600))
+    found = project(of, rehearsal=measured(of, rehearsal=True, peaks=peaks, memory_bytes=2.6e9))
+    widest = of.work.widest_rows * of.work.widest_length
+    assert found.memory_bytes.p50 == pytest.approx(1e9 + 1e6 * widest)
+    flat = measured(of, rehearsal=True, peaks=((400, 2e9), (800, 1.9e9)), memory_bytes=2e9)
+    assert project(of, rehearsal=flat).memory_bytes.p50 == 2e9
+
+
+def test_which_rows_meet_is_chance_and_widens_the_band_of_memory():
+    rng = np.random.default_rng(2)
+    uneven = np.clip(rng.lognormal(5, 1.2, 60), 8, 4000).astype(int)
+    even, mixed = plan(lengths=[200] * 60, device="cuda", shape=QWEN), plan(lengths=uneven, device="cuda", shape=QWEN)
+    assert even.work.widest_spread == 0 < mixed.work.widest_spread
+    assert project(mixed).guesses["memory_bytes"][1] > project(even).guesses["memory_bytes"][1]
+
+
 def test_parts_add_up_like_independent_ones():
     found = total([Guess(10, 0.3), Guess(10, 0.3)])
     assert found.middle == 20

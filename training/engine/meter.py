@@ -42,7 +42,7 @@ class Meter(TrainerCallback):
     def __init__(self, *, by_step: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.by_step, self.clock = by_step, clock
         self.points: list[Point] = []
-        self.peaks: list[int] = []  # of each step, when asked for
+        self.peaks: list[tuple[int, int]] = []  # of each step, when asked for: tokens of its widest pass, bytes
         self.steps = self.saves = self.peak_disk = self.save_bytes = 0
         self.save_seconds = 0.0
         self.widest = Batch(0, 0, 0)
@@ -107,7 +107,8 @@ class Meter(TrainerCallback):
         batches, self._batches = self._batches, []
         self.widest = max([self.widest, *batches], key=lambda batch: batch.padded)
         if self.by_step:
-            self.peaks.append(memory.peak(self.device))
+            widest = max((batch.padded for batch in batches), default=0)
+            self.peaks.append((min(widest, self.tokens or widest), memory.peak(self.device)))
         if self.steps > WARM_UP and self.steps % self._every == 0:
             self._keep(batches, took)
 
@@ -124,6 +125,7 @@ class Meter(TrainerCallback):
             "points": [point.as_list() for point in condense(self.points)],
             "measured_steps": self.steps,
             "widest": [self.widest.rows, self.widest.length],
+            "peaks": [list(peak) for peak in self.peaks[WARM_UP:]],
             "saves": self.saves,
             "save_seconds": round(self.save_seconds, 4),
             "save_bytes": self.save_bytes,

@@ -80,7 +80,7 @@ def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopF
         "result",
         **meter.told(),
         stages=stages.close(),
-        memory_bytes=max([loaded, *meter.peaks]),
+        memory_bytes=max([loaded, *(peak for _, peak in meter.peaks)]),
         capacity=memory.capacity(device.kind),
         limit=limit,
         adapter_bytes=made["size_bytes"],

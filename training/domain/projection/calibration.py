@@ -31,7 +31,8 @@ TIMED = frozenset({"seconds", "money"})  # say nothing of a run that was interru
 SOURCES = ("rehearsed", "measured", "scaled", "formula")
 TARGET = 0.8
 PRIOR = 6.0  # scores that the normal weighs as
-PRIOR_MEAN, PRIOR_SPREAD = 2.0, 4.0  # runs that the prior's mean and spread count as
+PRIOR_MEAN, PRIOR_SPREAD = 8.0, 5.0  # runs that the prior's mean and spread count as
+FARTHEST = 6.0  # a score counts as no farther out, so that one run that went wrong does not move the rest
 NEWEST = 60  # scores; older ones are of other code and other machines
 NARROWEST = 0.004  # of the logarithm: no band is narrower, for nothing repeats itself exactly
 NORMAL = NormalDist()
@@ -81,7 +82,8 @@ def refit(past: Sequence[Past]) -> Calibration:
     scores: dict[Key, list[float]] = {}
     for one in past:
         if one.quantity in FITTED and one.score is not None:
-            scores.setdefault((one.device, one.source, one.quantity), []).append(one.score)
+            score = max(-FARTHEST, min(FARTHEST, one.score))
+            scores.setdefault((one.device, one.source, one.quantity), []).append(score)
     return Calibration(
         {key: tuple(percentile(found[:NEWEST], share) for share in (0.1, 0.5, 0.9)) for key, found in scores.items()}  # type: ignore[misc]
     )
@@ -90,11 +92,14 @@ def refit(past: Sequence[Past]) -> Calibration:
 def percentile(scores: Sequence[float], share: float) -> float:
     """Of the scores, each a narrow normal so that a band does not jump with each run, mixed with the normal of all."""
     model, narrow = normal(scores)
+    weight = PRIOR + len(scores)
+    tail = min(share, 1 - share) * weight / (weight + 1)  # the next one counts, too: the correction of conformal bounds
+    wanted = share if share == 0.5 else tail if share < 0.5 else 1 - tail
     low, high = min([*scores, model.mean]) - 9 * model.stdev, max([*scores, model.mean]) + 9 * model.stdev
     for _ in range(60):
         middle = (low + high) / 2
         seen = sum(NORMAL.cdf((middle - score) / narrow) for score in scores)
-        if (PRIOR * model.cdf(middle) + seen) / (PRIOR + len(scores)) < share:
+        if (PRIOR * model.cdf(middle) + seen) / weight < wanted:
             low = middle
         else:
             high = middle

@@ -101,17 +101,40 @@ def _stage(name: str, plan: Plan, rows: Sequence[Measured]) -> Guess:
     if not chosen:
         return Guess(usual, STAGE_SIGMA[False])
     ratio = statistics.median(row.stages[name] / STAGES[name](row.plan) for row in chosen)
-    return Guess(usual * ratio, STAGE_SIGMA[bool(own)] if own else (STAGE_SIGMA[True] + STAGE_SIGMA[False]) / 2)
+    # One look at a stage says little: the first process on a machine reads every library from its disk.
+    known_sigma = STAGE_SIGMA[True] * math.sqrt(1 + 2 / len(chosen)) / math.sqrt(1.5)
+    return Guess(usual * ratio, known_sigma if own else (STAGE_SIGMA[True] + STAGE_SIGMA[False]) / 2)
 
 
 def memory(plan: Plan, near: Nearest) -> Guess:
-    """Peak bytes: the formula, times what the nearest took against it."""
+    """Peak bytes: of a rehearsal by the size of its steps; else the formula, times what the nearest took against it.
+
+    Which rows meet in the widest batch is chance, so its spread from shuffle to shuffle is part of the doubt.
+    """
+    chance = plan.work.widest_spread * footprint.growing(plan)
+    if near.level.source == "rehearsed" and len({tokens for tokens, _ in near.rows[0].peaks}) > 1:
+        middle, sigma = _by_size(near.rows[0].peaks, footprint.at_once(plan)), near.level.memory_sigma
+    else:
+        middle, sigma = _by_ratio(plan, near)
+    return Guess(middle, math.hypot(sigma, chance))
+
+
+def _by_ratio(plan: Plan, near: Nearest) -> tuple[float, float]:
     usual = footprint.memory(plan)
     ratios = [row.memory_bytes / footprint.memory(row.plan) for row in near.rows if row.memory_bytes]
     if not ratios:
-        return Guess(usual, near.level.memory_sigma)
+        return usual, near.level.memory_sigma
     middle = statistics.median(ratios)
-    return Guess(usual * middle, _spread([math.log(ratio / middle) for ratio in ratios], near.level.memory_sigma))
+    return usual * middle, _spread([math.log(ratio / middle) for ratio in ratios], near.level.memory_sigma)
+
+
+def _by_size(peaks: Sequence[tuple[float, float]], tokens: float) -> float:
+    """On the line through the peaks of single steps (least squares), and never above the highest that was seen."""
+    mean_x, mean_y = (statistics.fmean(values) for values in zip(*peaks, strict=True))
+    spread = sum((x - mean_x) ** 2 for x, _ in peaks)
+    slope = max(0.0, sum((x - mean_x) * (y - mean_y) for x, y in peaks) / spread)
+    highest = max(peak for _, peak in peaks)
+    return min(highest, mean_y + slope * (tokens - mean_x)) if slope else highest
 
 
 def disk(plan: Plan, near: Nearest, took: Time, *, cached: float = 0.0) -> Guess:

@@ -30,23 +30,36 @@ def memory(plan: "Plan") -> float:
     recomputation only the input of each layer is kept, and one layer at a time is whole; without, all are. The terms
     are those of Korthikanti et al. 2022 (arXiv:2205.05198); the factors were read off measured peaks.
     """
-    tokens, widths = plan.work.widest_rows * plan.work.widest_length, plan.shape.widths()
+    return _memory(plan, at_once(plan), plan.work.widest_length)
+
+
+def growing(plan: "Plan") -> float:
+    """The share of the peak that grows with the widest batch."""
+    return 1 - _memory(plan, 0, 0) / memory(plan)
+
+
+def at_once(plan: "Plan") -> int:
+    """Tokens in the widest pass: of a batch, or of as much of a step as is taken at once."""
+    tokens = plan.work.widest_rows * plan.work.widest_length
+    return min(tokens, max(plan.pace.tokens, plan.work.longest)) if plan.pace.tokens else tokens
+
+
+def _memory(plan: "Plan", tokens: int, width: int) -> float:
+    shape, widths = plan.shape, plan.shape.widths()
     if plan.pace.path == "fast" and plan.device == "cuda":
         layer, layers = widths.kept_bytes(), widths.layers
         each = 2 * widths.hidden * layers + 2 * layer if plan.pace.recompute else layer * (layers + 1)
-        at_once = min(tokens, max(plan.pace.tokens, plan.work.longest))
-        return LIBRARIES["cuda"] + widths.fixed_bytes(plan.recipe) + at_once * each
-    shape = plan.shape
+        return LIBRARIES["cuda"] + widths.fixed_bytes(plan.recipe) + tokens * each
     weights = shape.parameters * (0.6 if plan.recipe.four_bit else 2 if plan.device == "cuda" else 4)
     trained = adapter_parameters(shape, plan.recipe) * TRAINED_WEIGHT
     tile = min(tokens, TILE_TOKENS) * min(shape.vocab, TILE_WORDS) * TILE_BYTES
     rows = 0 if plan.device == "cuda" else plan.work.epoch_tokens * ROW_TOKEN
-    return LIBRARIES[plan.device] + weights + trained + _activations(plan, tokens) + tile + rows
+    return LIBRARIES[plan.device] + weights + trained + _activations(plan, tokens, width) + tile + rows
 
 
-def _activations(plan: "Plan", tokens: int) -> float:
-    shape, width = plan.shape, plan.work.widest_length
-    mask = plan.work.widest_rows * width * width * 2
+def _activations(plan: "Plan", tokens: int, width: int) -> float:
+    shape = plan.shape
+    mask = tokens * width * 2
     bits = 1 if plan.device == "cuda" else 2
     layer = (50 * shape.hidden + 14 * shape.inner) * bits
     if plan.pace.recompute:

@@ -23,6 +23,7 @@ class Measured:
     adapter_bytes: float = 0
     capacity: float = 0
     rehearsal: bool = False
+    peaks: tuple[tuple[float, float], ...] = ()  # of single steps: tokens of the widest pass, bytes
 
     @classmethod
     def read(cls, plan: Mapping[str, Any], told: Mapping[str, Any], *, rehearsal: bool = False) -> "Measured":
@@ -37,6 +38,7 @@ class Measured:
             adapter_bytes=float(told.get("adapter_bytes") or 0),
             capacity=float(told.get("capacity") or 0),
             rehearsal=rehearsal,
+            peaks=tuple((float(tokens), float(peak)) for tokens, peak in told.get("peaks") or []),
         )
 
 
@@ -109,7 +111,7 @@ LEVELS = (
     Level("card", "scaled", 0.4, 0.2, _card, "with other models or methods"),
     Level("kind", "scaled", 0.6, 0.25, lambda plan, other: plan.device == other.device, "on other devices"),
 )
-REHEARSED = Level("rehearsed", "rehearsed", 0.07, 0.03, _base, "", True)
+REHEARSED = Level("rehearsed", "rehearsed", 0.1, 0.03, _base, "", True)
 FORMULA = Level("formula", "formula", 0.9, 0.35, lambda plan, other: False, "")
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 PACKED_TOGETHER = 1000  # rows that the packer sees at a time
 PACKED_SAMPLES = 8
 GROUPED = 50  # batches in a group of rows that the trainer sorts by length
-SHUFFLES = 3  # drawn to see how long the longest batch of a run will be
+DRAWN_RUNS, DRAWN_EPOCHS = 9, 3  # shuffled to see how wide the widest batch of a run will be
+RANGE = 2.97  # of nine normal draws in standard deviations (Tippett 1925)
+LARGE = 20_000  # rows beyond which one shuffle says enough
 MOST_ROWS = 200_000  # drawn from; a larger set has the same mean
 
 
@@ -35,6 +37,7 @@ class Workload:
     square: float
     widest_rows: int  # the batch that takes most memory
     widest_length: int
+    widest_spread: float  # of its logarithm, from run to run
     longest: int
 
     @property
@@ -58,17 +61,15 @@ def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: 
 
     rows = len(lengths)
     if not rows:
-        return Workload(0, 0, 1, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, 0)
+        return Workload(0, 0, 1, 0, 0, 0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0)
     pool, sequences = pack(lengths, recipe.max_length) if recipe.packing else (lengths, rows)
     rng = np.random.default_rng(0)
     if len(pool) > MOST_ROWS:
         pool = rng.choice(pool, MOST_ROWS, replace=False)
-    draws = min(SHUFFLES, math.ceil(recipe.epochs))
-    shuffled = [_in_order(rng.permutation(pool), pace) for _ in range(draws)]
-    counts, widths = (
-        np.concatenate(parts) for parts in zip(*(_batches(one, recipe, pace) for one in shuffled), strict=True)
-    )
+    runs = [_drawn(pool, recipe, pace, rng) for _ in range(1 if len(pool) > LARGE else DRAWN_RUNS)]
+    counts, widths = (np.concatenate(parts) for parts in zip(*runs, strict=True))
     padded = counts * widths
+    widest = sorted((_widest(*one) for one in runs), key=math.prod)
     square = padded * (_square_share(lengths) if pace.path == "fast" else widths)
     batches = math.ceil(sequences / pace.rows)
     epoch = math.ceil(batches / pace.accumulation)
@@ -83,10 +84,26 @@ def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: 
         batches=float(np.ceil(padded / pace.tokens).mean()) if pace.tokens else each,
         padded=float(padded.mean()) * each,
         square=float(square.mean()) * each,
-        widest_rows=int(counts[padded.argmax()]),
-        widest_length=int(widths[padded.argmax()]),
+        widest_rows=widest[len(widest) // 2][0],
+        widest_length=widest[len(widest) // 2][1],
+        widest_spread=math.log(math.prod(widest[-1]) / math.prod(widest[0])) / RANGE,
         longest=int(lengths.max()),
     )
+
+
+def _drawn(pool: "Lengths", recipe: Recipe, pace: Pace, rng: Any) -> tuple["Lengths", "Lengths"]:
+    """Rows and lengths of the batches of a run of so many epochs, drawn as the trainer draws them."""
+    import numpy as np
+
+    epochs = range(min(DRAWN_EPOCHS, math.ceil(recipe.epochs)))
+    parts = [_batches(_in_order(rng.permutation(pool), pace), recipe, pace) for _ in epochs]
+    counts, widths = zip(*parts, strict=True)
+    return np.concatenate(counts), np.concatenate(widths)
+
+
+def _widest(counts: "Lengths", widths: "Lengths") -> tuple[int, int]:
+    at = int((counts * widths).argmax())
+    return int(counts[at]), int(widths[at])
 
 
 def _square_share(lengths: "Lengths") -> float:
