@@ -120,7 +120,7 @@ def apart(one: dict[int, float], other: dict[int, float]) -> dict[str, float]:
 
 def curves(bench: Bench, steps: int, rows: int) -> dict[str, Any]:
     """Fast and library on the same rows in the same order; the library twice, to see what noise is."""
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "fast": {"pace": "auto" if SHAPES["tiny"] is not bench.shape else "fast", "batch_size": rows},
         "library": {"pace": "library", "recompute": "never", "batch_size": rows},
         "library_again": {"pace": "library", "recompute": "never", "batch_size": rows // 2, "accumulation": 2},

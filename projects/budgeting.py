@@ -44,7 +44,7 @@ def _ask(
         came_from=job.state,
         amount=amount,
         over_by=month.over_by(amount),
-        budget=month.budget,
+        budget=month.budget or Decimal(0),
         asked_by=by,
         reason=reason[:2000],
     )

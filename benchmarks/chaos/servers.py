@@ -136,7 +136,7 @@ class Postgres(Server):
         self.bin = self._binaries()
         self.data = folder / "data"
         if os.geteuid() == 0:
-            shutil.chown(folder, self.user())
+            shutil.chown(folder, self.user() or "postgres")
         if not self.data.exists():
             words = [str(self.bin / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust", "--no-sync"]
             subprocess.run(

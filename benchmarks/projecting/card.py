@@ -293,7 +293,9 @@ def _write(rows: list[dict[str, Any]], path: Path) -> Path:
 
 def measure(*, tiny: bool, chosen: Sequence[int], seconds: float) -> dict[str, Any]:
     """`chosen` are places in CASES, in the order they are to be run; the one behind them is what does not fit."""
-    began, runs, guessed = time.monotonic(), [], []
+    began = time.monotonic()
+    runs: list[dict[str, Any]] = []
+    guessed: list[dict[str, Any]] = []
     found: dict[str, Any] = {"runs": runs, "guessed": guessed}
     with tempfile.TemporaryDirectory(prefix="luthier-projections-") as folder:
         bench = Bench(Path(folder), TINY if tiny else SHAPES, tiny)

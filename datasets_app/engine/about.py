@@ -70,7 +70,7 @@ def holding(folder: Path, wanted: Sequence[frozenset[bytes]]) -> list[NDArray[np
     if not (folder / ENDS).exists():
         return None
     ends = np.load(folder / ENDS, allow_pickle=False)
-    found = [np.zeros(len(ends), dtype=bool) for _ in wanted]
+    found: list[Any] = [np.zeros(len(ends), dtype=bool) for _ in wanted]
     with (folder / TEXT).open("rb") as file:
         for first, inside in _blocks(ends):
             block = file.read(int(inside[-1]))

@@ -121,6 +121,7 @@ class ChatTemplate:
     def _written(self, given: dict[str, Any]) -> str:
         """Piece by piece, so that one that writes without end is stopped long before memory is."""
         pieces, length = [], 0
+        assert self.compiled is not None  # whoever has no template has been told so before
         most = min(RENDERED_LIMIT, OWN_CHARACTERS + TIMES * _characters(given))
         for piece in self.compiled.generate(**given):
             length += len(piece)

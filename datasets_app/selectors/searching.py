@@ -49,7 +49,7 @@ def holds(table: Any, given: list[Term], names: tuple[str, ...], as_json: tuple[
     left, table = np.arange(table.num_rows), table.select(names)
     hit = np.zeros(table.num_rows, dtype=bool)
     for term in sorted(given, key=lambda term: -len(term.text)):  # a long one leaves fewer rows to the others
-        one = np.zeros(len(left), dtype=bool)
+        one: Any = np.zeros(len(left), dtype=bool)
         for name in names:
             column = table.column(name).combine_chunks()
             if column.null_count < len(column):

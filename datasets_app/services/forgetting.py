@@ -32,6 +32,11 @@ def forget_file(upload: Upload, *, by: User) -> Upload:
     Upload.objects.filter(pk__in=pks).update(forgotten_at=Now(), samples=[], head={}, staged_key="", staged_manifest={})
     BadRow.objects.filter(upload__in=pks).update(found="", field="")
     record(upload, "upload.forgotten", actor=by.email, size=upload.size, sha256=upload.sha256, readings=len(pks))
-    transaction.on_commit(lambda: [artefacts.delete(key) for key in sorted(keys)])
+    transaction.on_commit(lambda: _delete(keys))
     upload.refresh_from_db()
     return upload
+
+
+def _delete(keys: set[str]) -> None:
+    for key in sorted(keys):
+        artefacts.delete(key)

@@ -67,7 +67,7 @@ class LedgerLineSerializer(LedgerSerializer):
     """One line with the seconds of its attempt by phase, and the lines that correct it."""
 
     phases = serializers.SerializerMethodField()
-    corrections = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+    corrections: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
 
     class Meta(LedgerSerializer.Meta):
         fields = [*LedgerSerializer.Meta.fields, "phases", "corrections"]

@@ -20,7 +20,7 @@ class CostList(ProjectPage):
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         now, asked = timezone.now(), request.GET.get("days", "")
         days = int(asked) if asked in {str(period) for period in PERIODS} else PERIODS[0]
-        context = {
+        context: dict[str, Any] = {
             "days": days,
             "periods": PERIODS,
             "spending": selectors.spending(self.project, now),

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -19,7 +20,7 @@ SCORED = 240  # records that the bands are fitted to, all sources together
 
 def measured(device: str, fingerprint: str) -> list[Measured]:
     """Runs and rehearsals on this kind of device, the newest first; those of the same base reach further back."""
-    rows = ProjectionRecord.objects.filter(device=device).order_by("-pk")
+    rows: Any = ProjectionRecord.objects.filter(device=device).order_by("-pk")
     rows = rows.values_list("pk", "created_at", "plan", "rates")
     runs = {row[0]: row[1:] for row in [*rows.filter(fingerprint=fingerprint)[:OF_BASE], *rows[:OF_DEVICE]]}
     found = [(at, Measured.read(plan, told)) for at, plan, told in runs.values()]
@@ -98,5 +99,5 @@ def device_rates(limit: int = 40) -> list[DeviceRate]:
             recipe.packing, one.plan.pace.path, 2**one.plan.bucket,
         )  # fmt: skip
         groups[key].append(work.tokens / max(work.steps, 1) * steps / seconds)
-    found = [DeviceRate(*key, runs=len(rates), tokens_per_second=median(rates)) for key, rates in groups.items()]
+    found = [DeviceRate(*(*key, len(rates), median(rates))) for key, rates in groups.items()]
     return sorted(found, key=lambda row: (row.device, row.card, row.architecture, row.parameters, row.length))[:limit]

@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -289,9 +289,8 @@ class Rows(Gathered):
         columns = [same_text(self._kind, rows)]
         for n, name in enumerate(NAMES):
             data, size, *rest = view[5 * n : 5 * n + 5]
-            columns.append(
-                _column(COLUMNS.field(name).type, rows, lambda n=n, at=(data, size): self._given(n, *at), *rest)
-            )
+            given = partial(self._given, n, data, size)
+            columns.append(_column(COLUMNS.field(name).type, rows, given, *rest))
         return pa.Table.from_arrays(columns, schema=COLUMNS)
 
 

@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left, insort
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from training.domain.pace import Pace
 from training.domain.recipe import Method, Recipe
@@ -11,7 +11,7 @@ from training.domain.recipe import Method, Recipe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Lengths = NDArray[Any]
+    Lengths: TypeAlias = NDArray[Any]
 
 PACKED_TOGETHER = 1000  # rows that the packer sees at a time
 PACKED_SAMPLES = 8
@@ -130,7 +130,7 @@ def _batches(order: "Lengths", recipe: Recipe, pace: Pace) -> tuple["Lengths", "
     table = np.pad(order.astype(np.int64), (0, missing)).reshape(-1, pace.rows)
     if recipe.packing or pace.path == "fast":
         return np.ones(len(table), np.int64), table.sum(axis=1)
-    counts = np.full(len(table), pace.rows, np.int64)
+    counts: Any = np.full(len(table), pace.rows, np.int64)
     counts[-1] -= missing
     return counts * (2 if recipe.method == Method.DPO else 1), table.max(axis=1)
 
