@@ -21,6 +21,7 @@ def operations(schema):
             yield f"{method} {path}", operation
 
 
+@pytest.mark.slow
 def test_the_description_is_valid_and_complains_of_nothing():
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=io.StringIO())
 

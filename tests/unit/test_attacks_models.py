@@ -151,6 +151,7 @@ JSON = st.recursive(
 KEY = st.sampled_from(sorted(adapter_config.KEYS)) | st.text(max_size=12)
 
 
+@pytest.mark.slow
 @quickly
 @given(changes=st.dictionaries(KEY, JSON, max_size=6))
 def test_a14_any_config_is_read_or_refused_and_never_falls_over(changes):

@@ -101,6 +101,7 @@ def test_any_bytes_behind_a_true_beginning_are_read_or_refused(start, content, e
     tolerated(start + content + end, "a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", PACKED)
 @quickly
 @given(drawn=MUTATED)

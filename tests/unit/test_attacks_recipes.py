@@ -132,6 +132,7 @@ ANY = SOME | st.integers(0, 9).map(lambda n: 10**4350 + n)  # a number that Pyth
 NAMES = st.sampled_from([*KNOB, *UNKNOWN]) | st.text(max_size=10)
 
 
+@pytest.mark.slow
 @quickly
 @given(raw=st.dictionaries(NAMES, ANY, max_size=8))
 def test_a17_any_recipe_is_read_or_refused_by_code_and_field(raw):
@@ -147,6 +148,7 @@ def test_a17_any_recipe_is_read_or_refused_by_code_and_field(raw):
 SPEC = make_spec().as_dict()
 
 
+@pytest.mark.slow
 @quickly
 @given(
     changes=st.dictionaries(st.sampled_from([*SPEC, "command"]), ANY, max_size=3),
@@ -289,6 +291,7 @@ def calls():
             yield path, ast.unparse(node.func), {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
 
 
+@pytest.mark.slow
 def test_a17_no_process_is_started_through_a_shell():
     started = 0
     for path, name, named in calls():

@@ -194,6 +194,7 @@ def test_a18_a_template_that_takes_too_much_again_and_again_ends_the_work(tmp_pa
     render.close()
 
 
+@pytest.mark.slow
 def test_a18_no_honest_dataset_is_too_long_for_the_limit_of_a_row(tmp_path, monkeypatch):
     """Each row has its own two seconds: here a child that has used more than that goes on."""
     spin = "{% for n in range(60000) %}{% endfor %}{{ messages[0].content }}"

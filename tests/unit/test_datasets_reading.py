@@ -79,6 +79,7 @@ def test_an_element_beyond_the_limit_is_passed_over(step):
     st.integers(1, 30),
     st.sampled_from([None, 1]),
 )
+@pytest.mark.slow
 def test_any_list_of_objects_comes_back_whole(rows, step, indent):
     data = json.dumps(rows, indent=indent, ensure_ascii=step % 2 == 0).encode("utf-8", "surrogatepass")
 
@@ -89,6 +90,7 @@ def test_any_list_of_objects_comes_back_whole(rows, step, indent):
     assert found == [row for row in rows] or any("\ud800" <= sign <= "\udfff" for sign in str(rows))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=120))
 def test_no_bytes_at_all_break_a_reader(data):

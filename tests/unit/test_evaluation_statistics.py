@@ -117,6 +117,7 @@ def test_the_interval_holds_the_truth_19_times_in_20(n, gain, loss, binary):
     assert hits / 1_000 >= 0.93
 
 
+@pytest.mark.slow
 def test_an_adapter_that_is_no_better_is_rarely_called_better():
     """500 golden sets on which nothing is gained: at most one in forty may exclude zero upwards."""
     world, wrong = rng(7), 0

@@ -186,6 +186,7 @@ def bits_of(texts: list[str]) -> list[int]:
     return scan(batch_of_rows([(1, row)])).tolist()[:-1]
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(st.lists(st.lists(PIECES, min_size=1, max_size=9).map("".join), min_size=1, max_size=4))
 def test_the_kernel_marks_whatever_the_rules_find(texts):

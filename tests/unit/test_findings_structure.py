@@ -311,6 +311,7 @@ def turns(draw, least=0, last="assistant"):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(turns(), min_size=1, max_size=4), st.lists(st.tuples(turns(1, None), TEXTS, TEXTS), max_size=3))
 def test_the_kernel_sees_what_the_reference_sees(conversations, pairs):

@@ -143,6 +143,7 @@ class TestMeter:
         assert (batch.padded, int(batch.square)) == (7, 9 + 16)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_ends_after_its_steps_or_its_time():
     pytest.importorskip("transformers")
     from training.domain.rehearsal import FEWEST, SECONDS
