@@ -1,6 +1,7 @@
 """Sweeps through all background work and mends what no living worker will."""
 
 import logging
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,13 @@ from projects.models import Host
 
 HOSTS_KEPT = timedelta(days=30)  # where hosts get a new name with every start, the old ones would pile up
 logger = logging.getLogger(__name__)
+PATIENCE = 3  # sweeps that may be missed until a worker process sweeps by itself
+_swept_at = time.monotonic()  # by this process; at first, when it began
+
+
+def is_overdue() -> bool:
+    """No sweep has reached this process for long: beat or the broker may be dead, or others get them all."""
+    return time.monotonic() - _swept_at > PATIENCE * settings.RECONCILE_SECONDS
 
 
 def _give_back(kind: JobKind, row: Any) -> bool:
@@ -31,6 +39,8 @@ def _give_back(kind: JobKind, row: Any) -> bool:
 
 def sweep() -> dict[str, int]:
     """Give back expired leases and wake the queues that have work. Any number of replicas may do this at once."""
+    global _swept_at  # noqa: PLW0603 - of this process, and two that meet here do no harm
+    _swept_at = time.monotonic()
     faults.point("reconciler.begun")
     now = leases.database_time()
     given_back, waiting = 0, set()

@@ -29,11 +29,18 @@ def shares(faults: int, names: list[str]) -> dict[str, int]:
     return {name: each + (nth < left) for nth, name in enumerate(names)}
 
 
-def besiege(name: str, faults: int, seed: int, folder: Path) -> dict[str, Any]:
+# After the three: one where nothing that is sent ever arrives, and one where everything comes three times or late.
+STORMS = {"all messages lost": "lost=1.0", "all messages tripled or late": "tripled=0.5,late=0.5"}
+STORM_FAULTS = 30
+ALL_OF_IT = 300  # with fewer faults the storms are left out
+
+
+def besiege(name: str, faults: int, seed: int, folder: Path, **environment: str) -> dict[str, Any]:
     """One configuration in a process of its own, since Django is set up once per process."""
+    folder.mkdir()
     words = [sys.executable, "-m", "benchmarks.chaos.one", name, str(faults), str(seed), str(folder)]
     print(f"== {name}: {faults} faults, seed {seed}", flush=True)
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(words, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     last = "{}"
     for line in process.stdout:
@@ -62,11 +69,14 @@ def main() -> int:
     names = os.environ.get("CONFIGURATIONS", " ".join(CONFIGURATIONS)).split()
     began, found = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="luthier-chaos-", ignore_cleanup_errors=True) as temporary:
-        for name, share in shares(faults, names).items():
-            folder = Path(temporary) / name
-            folder.mkdir()
-            Path(temporary).chmod(0o755)
-            found.append(besiege(name, share, seed, folder))
+        Path(temporary).chmod(0o755)  # PostgreSQL runs as somebody else
+        storms = len(STORMS) * STORM_FAULTS if faults >= ALL_OF_IT else 0
+        for name, share in shares(faults - storms, names).items():
+            found.append(besiege(name, share, seed, Path(temporary) / name))
+        for storm, messages in STORMS.items() if storms else ():
+            print(f"== {storm}", flush=True)
+            folder = Path(temporary) / storm.replace(" ", "-")
+            found.append(besiege("embedded", STORM_FAULTS, seed, folder, MESSAGES=messages, REAL_RUNS="0"))
         found.append(release_alone(Path(temporary) / "release"))
     kinds: Counter[str] = sum((Counter(one.get("kinds", {})) for one in found), Counter())
     print(json.dumps({"kinds": dict(sorted(kinds.items()))}))

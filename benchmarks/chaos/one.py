@@ -20,7 +20,7 @@ from benchmarks.chaos.servers import Missing
 from benchmarks.chaos.strikes import NEEDS, Strikes
 from benchmarks.chaos.world import World, repeat
 
-MESSAGES = "lost=0.12,tripled=0.08,late=0.08"
+MESSAGES = os.environ.get("MESSAGES", "lost=0.12,tripled=0.08,late=0.08")
 QUIET_SECONDS = 120.0
 POINT_SHARE = 0.5
 HISTORIES = 5

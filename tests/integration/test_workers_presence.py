@@ -1,5 +1,6 @@
 """How worker processes announce themselves, what canaries tell, and when a process starts afresh."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -177,6 +178,25 @@ def test_a_beat_takes_waiting_work_that_nobody_was_woken_for(toys, tmp_path, sen
 
     toy.refresh_from_db()
     assert (toy.state, toy.place) == ("succeeded", "cpu:0")
+
+
+def test_a_process_gives_back_what_others_lost_when_no_sweep_comes(toys, tmp_path, sent, monkeypatch):
+    """Beat is dead, or the broker, or every message is lost."""
+    make_kind(tmp_path)
+    toy = queued_toy(make_project())
+    leases.claim([type(toy)], owner="gone/cpu/1")
+    type(toy).objects.update(lease_until=leases.database_time() - timedelta(seconds=1))
+    monkeypatch.setattr(reconciler, "_swept_at", time.monotonic())
+
+    Pulse(["cpu"]).beat()
+    toy.refresh_from_db()
+    assert (toy.state, toy.fence) == ("running", 1)
+
+    monkeypatch.setattr(reconciler, "_swept_at", time.monotonic() - 1000)
+    Pulse(["cpu"]).beat()
+    toy.refresh_from_db()
+    assert (toy.state, toy.fence) == ("succeeded", 2)
+    assert not reconciler.is_overdue()
 
 
 def stalled_pulse():

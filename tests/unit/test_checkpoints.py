@@ -362,3 +362,18 @@ def test_a_save_that_failed_counts_as_no_save():
         now[0] += 30
         raise OSError("full")
     assert clock.longest_save == 0
+
+
+def test_an_attempt_that_was_given_up_for_dead_sweeps_nothing_away(tmp_path):
+    """It slept before it began, and wakes while its successor is in the middle of a save."""
+    old, new = (Checkpoints(tmp_path, ORIGIN, fence=fence) for fence in (3, 4))
+    new.sweep()
+    new.take_over()
+    half = source(new, 10)
+
+    with pytest.raises(EngineError) as refused:
+        old.sweep()
+
+    assert refused.value.code == "superseded"
+    new.commit(half, 10)
+    assert new.steps() == [10]

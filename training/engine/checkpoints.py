@@ -172,6 +172,8 @@ class Checkpoints:
 
     def sweep(self) -> None:
         """Remove what killed attempts left half-written, and make our own staging place anew."""
+        if self.fence:
+            self._check_fence()  # one that was given up for dead must not sweep away what its successor is writing
         faults.point("checkpoints.before_sweep")
         for left in self.folder.glob(".aside-ckpt-*"):  # killed between two renames: the old one still counts
             place = self.folder / left.name.removeprefix(".aside-")
