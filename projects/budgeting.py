@@ -36,6 +36,7 @@ def queue_or_ask(
 def _ask(
     job: Any, *, by: User, amount: Decimal | None, reason: str, month: Month, changes: dict[str, Any]
 ) -> BudgetRequest:
+    assert month.budget is not None  # without one, everything fits
     request = BudgetRequest.objects.create(
         project=job.project,
         job_label=job.job_label,
