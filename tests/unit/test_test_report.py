@@ -52,6 +52,25 @@ def test_the_closing_line_has_one_form(lane, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed, 0 skipped"
 
 
+def test_the_lane_that_waits_runs_beside_the_others_and_speaks_after_them(monkeypatch, capsys):
+    def waits(lane):
+        report.call(lane, python("import time; time.sleep(0.3); print('1 passed in 0.3s')"))
+
+    def works(lane):
+        report.call(lane, python("print('2 passed in 0.1s')"))
+
+    monkeypatch.setattr(report, "LANES", {"broker": waits, "first": works, "last": works})
+    done = report.run_all(["first", "broker", "last"])
+
+    assert [(lane.name, lane.passed, lane.ok) for lane in done] == [
+        ("first", 2, True),
+        ("broker", 1, True),
+        ("last", 2, True),
+    ]
+    assert re.findall(r"== (\w+)", capsys.readouterr().out) == ["first", "last", "broker"]
+    assert done[1].seconds >= 0.3 > done[1].cpu_seconds
+
+
 def test_every_lane_but_the_fast_one_is_part_of_make_test():
     assert set(report.ALL) == set(report.LANES) - {"fast"}
     assert {name for names in report.SETS.values() for name in names} <= set(report.LANES)
