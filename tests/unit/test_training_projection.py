@@ -234,6 +234,29 @@ def test_peaks_of_single_steps_say_what_the_widest_batch_will_need():
     assert project(of, rehearsal=flat).memory_bytes.p50 == 2e9
 
 
+def test_what_a_rehearsal_compiled_the_run_finds_ready():
+    rehearsed = measured(plan(), rehearsal=True, stages={"warm_up": 10.0})
+    assert project(plan(), rehearsal=rehearsed).stages["warm_up"] == pytest.approx(4.0)
+    assert project(plan(), [measured(plan(), stages={"warm_up": 10.0})]).stages["warm_up"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "length", "peak"),
+    [("dpo", 4, 1055, 5.687e9), ("sft", 1, 22_665, 47.26e9)],
+    ids=["pairs, the library's pass", "the fast pass"],
+)
+def test_the_memory_formula_is_near_what_an_h200_measured(method, rows, length, peak):
+    """LoRA of rank 16 on the shape of Qwen2-1.5B; see docs/benchmarks.md."""
+    of = plan(
+        Recipe(method=method, batch_size=rows, max_length=32_768), [length] * rows, device="cuda", capacity=150 * 10**9,
+        architecture="Qwen2ForCausalLM", shape=QWEN,
+    )  # fmt: skip
+    assert of.work.widest_rows * of.work.widest_length == rows * length * (2 if method == "dpo" else 1)
+    band = project(of).memory_bytes
+    assert band.p10 < peak < band.p90
+    assert band.p50 == pytest.approx(peak, rel=0.15)
+
+
 def test_which_rows_meet_is_chance_and_widens_the_band_of_memory():
     rng = np.random.default_rng(2)
     uneven = np.clip(rng.lognormal(5, 1.2, 60), 8, 4000).astype(int)

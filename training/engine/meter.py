@@ -125,7 +125,7 @@ class Meter(TrainerCallback):
             "points": [point.as_list() for point in condense(self.points)],
             "measured_steps": self.steps,
             "widest": [self.widest.rows, self.widest.length],
-            "peaks": [list(peak) for peak in self.peaks[WARM_UP:]],
+            "peaks": [list(peak) for peak in self.peaks[1:]],  # in the first step the optimiser has no moments yet
             "saves": self.saves,
             "save_seconds": round(self.save_seconds, 4),
             "save_bytes": self.save_bytes,

@@ -16,9 +16,10 @@ STAGE_SIGMA = {True: 0.25, False: 0.7}  # measured or not
 BEYOND = 0.15  # more doubt for each doubling beyond the sizes that were measured
 
 # Stages besides the steps, by formula: seconds of an empty one, and how they grow.
-START = {"cpu": 1.0, "cuda": 2.0}
+START = {"cpu": 1.0, "cuda": 0.7}
 LOAD = {"cpu": (6.0, 1e9), "cuda": (12.0, 2e9)}
 WARM_UP = {"cpu": 0.2, "cuda": 2.0}
+READY = 0.4  # of a rehearsal's warm-up is left for the run after it, where both were measured
 DISK_BYTES_A_SECOND = 2e8
 TOKENS_A_SECOND = 2.5e5
 
@@ -100,10 +101,15 @@ def _stage(name: str, plan: Plan, rows: Sequence[Measured]) -> Guess:
     chosen = (own or known)[:10]
     if not chosen:
         return Guess(usual, STAGE_SIGMA[False])
-    ratio = statistics.median(row.stages[name] / STAGES[name](row.plan) for row in chosen)
+    ratio = statistics.median(_took(row, name) / STAGES[name](row.plan) for row in chosen)
     # One look at a stage says little: the first process on a machine reads every library from its disk.
     known_sigma = STAGE_SIGMA[True] * math.sqrt(1 + 2 / len(chosen)) / math.sqrt(1.5)
     return Guess(usual * ratio, known_sigma if own else (STAGE_SIGMA[True] + STAGE_SIGMA[False]) / 2)
+
+
+def _took(row: Measured, name: str) -> float:
+    """What a rehearsal compiles in its first steps, the run finds ready."""
+    return row.stages[name] * (READY if row.rehearsal and name == "warm_up" else 1.0)
 
 
 def memory(plan: Plan, near: Nearest) -> Guess:
@@ -129,12 +135,11 @@ def _by_ratio(plan: Plan, near: Nearest) -> tuple[float, float]:
 
 
 def _by_size(peaks: Sequence[tuple[float, float]], tokens: float) -> float:
-    """On the line through the peaks of single steps (least squares), and never above the highest that was seen."""
+    """On the line through the peaks of single steps (least squares); memory does not fall with size."""
     mean_x, mean_y = (statistics.fmean(values) for values in zip(*peaks, strict=True))
     spread = sum((x - mean_x) ** 2 for x, _ in peaks)
-    slope = max(0.0, sum((x - mean_x) * (y - mean_y) for x, y in peaks) / spread)
-    highest = max(peak for _, peak in peaks)
-    return min(highest, mean_y + slope * (tokens - mean_x)) if slope else highest
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in peaks) / spread
+    return mean_y + slope * (tokens - mean_x) if slope > 0 else max(peak for _, peak in peaks)
 
 
 def disk(plan: Plan, near: Nearest, took: Time, *, cached: float = 0.0) -> Guess:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 LIBRARIES = {"cpu": 0.62e9, "cuda": 0.1e9}
 # A weight of the adapter with its gradient and Adam's two moments, all in 32 bit.
 TRAINED_WEIGHT = 16
-# The head is computed in tiles of so many tokens and words (TRL's fused head): a product, its 32-bit copy and gradient.
-TILE_TOKENS, TILE_WORDS, TILE_BYTES = 4096, 32_768, 12
+# The head is computed in tiles of so many tokens and words (TRL's fused head).
+TILE_TOKENS, TILE_WORDS, TILE_BYTES = 4096, 32_768, 4
 # Rows as lists of numbers while they wait to be trained on, in main memory.
 ROW_TOKEN = 56
 CHECKPOINTS_HELD = 3  # two are kept, and the third is there before the oldest goes
@@ -52,9 +52,8 @@ def _memory(plan: "Plan", tokens: int, width: int) -> float:
         return LIBRARIES["cuda"] + widths.fixed_bytes(plan.recipe) + tokens * each
     weights = shape.parameters * (0.6 if plan.recipe.four_bit else 2 if plan.device == "cuda" else 4)
     trained = adapter_parameters(shape, plan.recipe) * TRAINED_WEIGHT
-    tile = min(tokens, TILE_TOKENS) * min(shape.vocab, TILE_WORDS) * TILE_BYTES
     rows = 0 if plan.device == "cuda" else plan.work.epoch_tokens * ROW_TOKEN
-    return LIBRARIES[plan.device] + weights + trained + _activations(plan, tokens, width) + tile + rows
+    return LIBRARIES[plan.device] + weights + trained + _activations(plan, tokens, width) + rows
 
 
 def _activations(plan: "Plan", tokens: int, width: int) -> float:
@@ -62,9 +61,10 @@ def _activations(plan: "Plan", tokens: int, width: int) -> float:
     mask = tokens * width * 2
     bits = 1 if plan.device == "cuda" else 2
     layer = (50 * shape.hidden + 14 * shape.inner) * bits
-    if plan.pace.recompute:
-        return tokens * (2 * bits * shape.hidden * shape.layers + layer) + mask
-    return tokens * shape.layers * layer + mask
+    tile = min(tokens, TILE_TOKENS) * min(shape.vocab, TILE_WORDS) * TILE_BYTES
+    if plan.pace.recompute:  # the head and one whole layer are not there at the same time
+        return tokens * 2 * bits * shape.hidden * shape.layers + max(tokens * layer, tile) + mask
+    return tokens * shape.layers * layer + tile + mask
 
 
 def checkpoint(shape: Shape, recipe: Recipe) -> float:
