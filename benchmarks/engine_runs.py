@@ -91,7 +91,7 @@ class Runs:
             base=BaseRef("random", "f" * 64, self.parts, path=str(self.base)),
             data=DataRef("tickets v1", "0" * 64, len(rows), kind, path=str(data)),
             recipe=Recipe.read({"max_length": 128, "learning_rate": 3e-3, "rank": 4, "alpha": 8} | recipe),
-            parent=ParentRef("parent", "0" * 64, parent) if parent else None,
+            parent=ParentRef("parent", hashing.folder_digest(Path(parent)), parent) if parent else None,
             packages=packages(),
             output_dir=str(home / "out"),
             checkpoint_dir=str(home / "ckpt"),

@@ -66,9 +66,10 @@ class DeploymentRequest(models.Model):
         "evaluation.Evaluation", models.PROTECT, null=True, related_name="deployment_requests"
     )
     requested_by = _person()
-    # Copied from the run, so that the database itself can refuse their decision.
+    # Copied from the run or the import, so that the database itself can refuse their decision.
     run_started_by = _person(null=True)
     run_created_by = _person(null=True)
+    imported_by = _person(null=True)
     message = models.TextField(blank=True, max_length=5000)
     state = models.CharField(max_length=20, choices=REQUEST_STATES, default=RequestState.SUBMITTED.value)
     evidence = models.JSONField(default=dict)
@@ -99,6 +100,9 @@ class DeploymentRequest(models.Model):
             ),
             models.CheckConstraint(
                 name="nobody_decides_a_run_they_created", condition=~Q(decided_by=F("run_created_by"))
+            ),
+            models.CheckConstraint(
+                name="nobody_decides_an_adapter_they_imported", condition=~Q(decided_by=F("imported_by"))
             ),
             models.CheckConstraint(
                 name="decided_by_and_at_together",

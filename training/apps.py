@@ -75,9 +75,10 @@ class TrainingConfig(AppConfig):
 
     def _register_training(self) -> None:
         from projects.jobs import JobKind, Limits, register
-        from training import notes, recording, selectors, supervisor
+        from training import importing, notes, recording, selectors, supervisor
         from training.models import BaseModelVersion, Run
 
+        register(importing.KIND)
         register(
             JobKind(
                 label="training.base",

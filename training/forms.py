@@ -1,4 +1,4 @@
-"""Forms of bases and runs. Ranges are checked in the domain, so that page and API say the same."""
+"""Forms of bases, imports and runs. Ranges are checked in the domain, so that page and API say the same."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +42,55 @@ class RegisterBaseForm(forms.Form):
         found = [(name, name) for name in selectors.local_folders()]
         self.fields["path"].choices = found or [("", "No model in the models folder yet")]  # type: ignore[attr-defined]
         self.fields["repo_id"].widget.attrs["pattern"] = REPO_ID.pattern
+
+
+class SeveralFiles(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Several files of one control, as a list."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        files = data if isinstance(data, list | tuple) else [data]
+        return [super(FilesField, self).clean(file, initial) for file in files]
+
+
+class ImportAdapterForm(forms.Form):
+    """An adapter that was trained elsewhere: its files, and what is known of where it comes from."""
+
+    files = FilesField(
+        max_length=255,
+        help_text="One ZIP archive, or adapter_config.json and adapter_model.safetensors together.",
+        widget=SeveralFiles(attrs={"accept": ".zip,.json,.safetensors,.md,.jinja"}),
+    )
+    name = forms.CharField(max_length=120, help_text="How it will be called here.")
+    source = forms.CharField(
+        max_length=500,
+        label="Where does it come from?",
+        help_text="For example “trained by Ana on cluster B, ticket 214” or the address of its repository.",
+    )
+    base: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        label="Base model",
+        required=False,
+        empty_label="The one that its config names",
+        help_text="Choose one only when the config does not say it: such a base stays unproven.",
+    )
+    dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        label="Trained on",
+        required=False,
+        empty_label="Unknown",
+        help_text="If its training data are a dataset here. Otherwise leaks of golden rows cannot be excluded.",
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["base"].queryset = selectors.ready_bases(project)  # type: ignore[attr-defined]
+        self.fields["dataset_version"].queryset = selectors.trainable_versions(project)  # type: ignore[attr-defined]
 
 
 class RunForm(forms.Form):

@@ -1,4 +1,7 @@
-"""Training in the lineage of a project: base → version → run → adapter, and adapter → run when one goes on."""
+"""Training in the lineage of a project.
+
+base → version → run → adapter; adapter → run when one goes on; base → adapter for one that was imported.
+"""
 
 from projects.contributions import Edge, Node
 from projects.models import Project
@@ -14,10 +17,21 @@ def graph(project: Project) -> tuple[list[Node], list[Edge]]:
         edges.append(Edge(f"version:{run.dataset_version_id}", f"run:{run.pk}", "trained on"))
         if run.parent_adapter_id:
             edges.append(Edge(f"adapter:{run.parent_adapter_id}", f"run:{run.pk}", "goes on from"))
-    for adapter in Adapter.objects.filter(project=project).select_related("project").order_by("pk"):
+    for adapter in Adapter.objects.filter(project=project).select_related("project", "imported").order_by("pk"):
         nodes.append(_adapter(adapter))
-        edges.append(Edge(f"run:{adapter.run_id}", f"adapter:{adapter.pk}", "made"))
+        edges += _origins(adapter)
     return nodes, edges
+
+
+def _origins(adapter: Adapter) -> list[Edge]:
+    """The run that made it; of an imported one the base, and the data if they were declared."""
+    here = f"adapter:{adapter.pk}"
+    if adapter.run_id:
+        return [Edge(f"run:{adapter.run_id}", here, "made")]
+    edges = [Edge(f"base:{adapter.base_id}", here, "imported for" if adapter.is_unproven else "base")]
+    if adapter.dataset_version_id:
+        edges.append(Edge(f"version:{adapter.dataset_version_id}", here, "declared as trained on"))
+    return edges
 
 
 def _base(row: BaseModelVersion) -> Node:
@@ -30,5 +44,5 @@ def _run(row: Run) -> Node:
 
 
 def _adapter(row: Adapter) -> Node:
-    detail = {"digest": row.digest, "rank": row.rank}
+    detail = {"digest": row.digest, "rank": row.rank, "origin": row.origin}
     return Node(f"adapter:{row.pk}", "adapter", str(row), row.get_absolute_url(), "succeeded", detail)

@@ -13,6 +13,7 @@ from datasets_app import selectors as datasets
 from projects import artefacts, faults, leases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
+from projects.models import Project
 from training import selectors
 from training.domain.spec import RunSpec, digest
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run, SeenRow, TokenProfile
@@ -108,7 +109,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
     Adapter.objects.create(
         project=run.project,
         run=run,
-        name=_free_name(run),
+        name=free_name(run.project, run.name, f"run {run.pk}"),
         base=run.base,
         dataset_version=run.dataset_version,
         key=key,
@@ -117,6 +118,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
         rank=made["rank"],
         alpha=made["alpha"],
         size_bytes=made["size_bytes"],
+        findings=made.get("findings", []),
     )
     faults.point("run.adapter_written")
     leases.fenced_update(
@@ -127,9 +129,10 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
     )
 
 
-def _free_name(run: Run) -> str:
-    taken = Adapter.objects.filter(project=run.project, name=run.name).exists()
-    return f"{run.name[:100]} (run {run.pk})" if taken else run.name
+def free_name(project: Project, name: str, origin: str) -> str:
+    """The name for a new adapter; where there is one of that name already, with what made this one."""
+    taken = Adapter.objects.filter(project=project, name=name).exists()
+    return f"{name[:100]} ({origin})" if taken else name
 
 
 def tidy_run(run: Run) -> None:

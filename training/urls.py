@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import adapters, bases, pauses, rehearsals, runs, seen, tokens
+from training.views import adapters, bases, imports, pauses, rehearsals, runs, seen, tokens
 
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
@@ -30,6 +30,11 @@ urlpatterns = [
     path("runs/<int:pk>/priority/", runs.RunPriority.as_view(), name="run-priority"),
     path("runs/<int:pk>/delete/", runs.RunDelete.as_view(), name="run-delete"),
     path("adapters/", adapters.AdapterList.as_view(), name="adapter-list"),
+    path("adapters/import/", imports.AdapterImportForm.as_view(), name="adapter-import"),
+    path("adapters/imports/<int:pk>/", imports.AdapterImportDetail.as_view(), name="adapter-import-detail"),
+    path("adapters/imports/<int:pk>/status/", imports.AdapterImportStatus.as_view(), name="adapter-import-status"),
+    path("adapters/imports/<int:pk>/retry/", imports.AdapterImportRetry.as_view(), name="adapter-import-retry"),
+    path("adapters/imports/<int:pk>/delete/", imports.AdapterImportDelete.as_view(), name="adapter-import-delete"),
     path("adapters/<int:pk>/", adapters.AdapterDetail.as_view(), name="adapter-detail"),
     path("adapters/<int:pk>/download/", adapters.AdapterDownload.as_view(), name="adapter-download"),
     path("adapters/<int:pk>/delete/", adapters.AdapterDelete.as_view(), name="adapter-delete"),

@@ -180,6 +180,7 @@ ENGINES = {
     "training.base": [sys.executable, "-m", "training.engine.fingerprint"],
     "training.tokens": [sys.executable, "-m", "training.engine.tokens"],
     "training.seen": [sys.executable, "-m", "training.engine.seen"],
+    "training.adapter_import": [sys.executable, "-m", "training.engine.adapter_import"],
     "training.run": [sys.executable, "-m", "training.engine"],
     "training.rehearsal": [sys.executable, "-m", "training.engine.rehearsal"],
     "evaluation.evaluation": [sys.executable, "-m", "evaluation.engine"],

@@ -49,7 +49,7 @@ class Archive:
     def _look_through(self, members: list[zipfile.ZipInfo]) -> None:
         if len(members) > self._limits.members:
             raise FileRefused(Code.ARCHIVE_TOO_MANY, f"{len(members)} entries")
-        self._members = [one for one in _checked(members) if not one.is_dir()]
+        self._members = [one for one in checked(members) if not one.is_dir()]
         self._info = self._read_info()
         self._tables = self._chosen()
 
@@ -163,7 +163,7 @@ class Archive:
         return {name: entry for name, entry in listed.items() if name in names}
 
 
-def _checked(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+def checked(members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """No paths that lead out, no links, no two entries over the same bytes."""
     seen: set[str] = set()
     for one in members:

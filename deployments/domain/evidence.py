@@ -79,6 +79,7 @@ def _words(value: Any) -> str:
 LABELS = {
     "adapter/files": "Recorded adapter file",
     "adapter/found": "Adapter file on disk",
+    "adapter/findings": "Finding about the adapter",
     "evaluation/graders": "Evaluation score",
     "evaluation/golden": "Golden set",
     "evaluation/retention_set": "Retention set",
@@ -91,6 +92,7 @@ LABELS = {
     "adapter": "Adapter",
     "base": "Base model",
     "run": "Run",
+    "import": "Import",
     "slot": "Slot",
 }
 

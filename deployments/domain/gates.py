@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from evaluation.domain.graders import GRADERS
+from training.domain.findings import TITLES
 
 RETENTION_LIMIT_PERCENT = 5.0
 RETENTION_RULE = f"loss up {RETENTION_LIMIT_PERCENT:g} % at most"
@@ -138,12 +139,29 @@ def files_intact(facts: Facts) -> Finding:
     return _passed(f"{len(recorded)} of {len(recorded)}", "Every file has the SHA-256 recorded by training.")
 
 
+def sound(facts: Facts) -> Finding:
+    """What the adapter's own weights, config and base say against it."""
+    found = [finding.partition(" ") for finding in facts["adapter"]["findings"]]
+    if not found:
+        return _passed("no findings", "Names, shapes, rank and weights fit the base and what servers take.")
+    codes = sorted({code for code, _, _ in found})
+    text = ". ".join(f"{TITLES.get(code, code)}{_places(code, found)}" for code in codes)
+    value = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+    if codes == ["base_unproven"]:
+        return _unknown("base unproven", f"{text}. Import it again with the exact version of its base.")
+    return _failed(value, f"{text}. The adapter's page says more.")
+
+
+def _places(code: str, found: Sequence[tuple[str, str, str]]) -> str:
+    places = [place for other, _, place in found if other == code and place]
+    return f" ({', '.join(places[:3])})" if places else ""
+
+
 def base_equal(facts: Facts) -> Finding:
-    seen = {
-        "adapter": facts["base"]["fingerprint"],
-        "run": facts["run"]["base_fingerprint"],
-        "evaluation": (facts["evaluation"] or {}).get("base_fingerprint"),
-    }
+    seen = {"adapter": facts["base"]["fingerprint"]}
+    if facts["run"] is not None:
+        seen["run"] = facts["run"]["base_fingerprint"]
+    seen["evaluation"] = (facts["evaluation"] or {}).get("base_fingerprint")
     missing = [where for where, fingerprint in seen.items() if not fingerprint]
     if missing:
         return _unknown("unknown", f"No base fingerprint is known for the {' and the '.join(missing)}.")
@@ -155,6 +173,11 @@ def base_equal(facts: Facts) -> Finding:
 
 def uncontaminated(facts: Facts) -> Finding:
     overlap = facts["contamination"]
+    if facts["training_data"] is None:
+        return _unknown(
+            "unknown data", "Nobody has said what it was trained on, so golden rows may have been in it. "
+            "Import it again with its dataset version, or train it further on known data."
+        )  # fmt: skip
     if overlap is None:
         return _unknown("not compared", "Training data and golden set have not been compared.")
     exact, normalised = int(overlap["exact"]), int(overlap["normalised"])
@@ -170,6 +193,8 @@ def uncontaminated(facts: Facts) -> Finding:
 
 def lineage_complete(facts: Facts) -> Finding:
     run = facts["run"]
+    if run is None:
+        return _imported(facts["import"])
     missing = [words for key, words in NEEDED_OF_A_RUN.items() if run.get(key) in (None, "")]
     if not run["ledger_lines"]:
         missing.append("its cost")
@@ -178,6 +203,14 @@ def lineage_complete(facts: Facts) -> Finding:
     if missing:
         return _failed(f"{len(missing)} missing", f"The run does not record {', '.join(missing)}.")
     return _passed("complete", "Data, base, recipe, seed, packages and cost of the run are all on record.")
+
+
+def _imported(brought: Mapping[str, Any]) -> Finding:
+    """Of an adapter that was trained elsewhere: where it comes from, who brought it, and its bytes as they came."""
+    if not (brought["source"] and brought["files"] and brought["by"]):
+        return _failed("source missing", "The import does not record where the adapter comes from.")
+    return _passed("imported", f"Imported from “{brought['source']}”; the bytes that came and who brought them are "
+                   "on record. Its training is not.")  # fmt: skip
 
 
 def _points(share: Any) -> str:
@@ -193,6 +226,7 @@ CHECKS: Sequence[tuple[str, str, str, Callable[[Facts], Finding]]] = (
     ("better_than_base", "Better than its base", "95 % interval above 0 points", better_than_base),
     ("retention", "General ability kept", RETENTION_RULE, keeps_general_ability),
     ("integrity", "Files intact", "every SHA-256 equal", files_intact),
+    ("adapter_integrity", "Sound adapter", "no findings", sound),
     ("base_fingerprint", "Same base everywhere", "one fingerprint", base_equal),
     ("contamination", "No leaked golden rows", "0 rows shared", uncontaminated),
     ("lineage", "Lineage complete", "nothing missing", lineage_complete),

@@ -36,6 +36,7 @@ TIES = {
     "requested_by": "you asked for this deployment",
     "run_started_by": "you started the run that trained this adapter",
     "run_created_by": "you set up the run that trained this adapter",
+    "imported_by": "you imported this adapter",
 }
 
 

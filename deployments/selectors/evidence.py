@@ -13,7 +13,7 @@ from projects import artefacts
 from projects.domain.states import JobState
 from projects.models import LedgerEntry
 
-SCHEMA = 1
+SCHEMA = 2
 MISSING = "missing"
 
 
@@ -28,8 +28,9 @@ def collect(slot: Slot, adapter: Any, evaluation: Any | None, *, trusting_files:
         "live": _live(slot),
         "adapter": _adapter(adapter, trusting_files),
         "base": _base(adapter.base),
-        "run": _run(adapter.run),
-        "training_data": _version(adapter.dataset_version),
+        "run": _run(adapter.run) if adapter.run else None,
+        "import": _import(adapter.imported) if adapter.imported else None,
+        "training_data": _version(adapter.dataset_version) if adapter.dataset_version else None,
         "evaluation": _evaluation(evaluation) if evaluation else None,
         "contamination": _contamination(adapter, evaluation),
         "measurements": sorted({_measurement(done) for done in _finished_evaluations(adapter)}),
@@ -40,7 +41,12 @@ def collect(slot: Slot, adapter: Any, evaluation: Any | None, *, trusting_files:
 def collect_again(request: DeploymentRequest, *, trusting_files: bool = False) -> dict[str, Any]:
     """The evidence of a request, gathered anew from rows and files."""
     fresh = DeploymentRequest.objects.select_related(
-        "slot", "adapter__base", "adapter__run__base", "adapter__dataset_version__dataset", "evaluation__base"
+        "slot",
+        "adapter__base",
+        "adapter__run__base",
+        "adapter__imported",
+        "adapter__dataset_version__dataset",
+        "evaluation__base",
     ).get(pk=request.pk)
     return collect(fresh.slot, fresh.adapter, fresh.evaluation, trusting_files=trusting_files)
 
@@ -65,6 +71,7 @@ def _adapter(adapter: Any, trusting_files: bool) -> dict[str, Any]:
         "digest": adapter.digest,
         "rank": adapter.rank,
         "alpha": adapter.alpha,
+        "findings": sorted(f"{found.code} {found.where}".strip() for found in adapter.found),
         "files": {name: entry["sha256"] for name, entry in files.items()},
         "found": dict(_found(adapter.key, files, trusting_files)),
     }
@@ -116,6 +123,18 @@ def _run(run: Any) -> dict[str, Any]:
     }
 
 
+def _import(brought: Any) -> dict[str, Any]:
+    """How an adapter that was not trained here came in; whoever declared something, it is they who are bound to it."""
+    return {
+        "id": brought.pk,
+        "source": brought.source,
+        "files": {entry["name"]: entry["sha256"] for entry in brought.files},
+        "declared": brought.declared,
+        "proof": brought.proof,
+        "by": brought.imported_by_id,
+    }
+
+
 def lines_of(job: Any) -> Any:
     return LedgerEntry.objects.filter(project=job.project, subject_kind=job.job_label, subject_id=job.pk).order_by(
         "ended_at", "pk"
@@ -147,12 +166,12 @@ def _outputs(evaluation: Any) -> str:
 
 
 def trained_on(adapter: Any) -> list[Any]:
-    """The dataset versions of an adapter and of the adapters it goes on from."""
+    """The dataset versions of an adapter and of the adapters it goes on from; None for one that nobody knows."""
     versions, seen = [], set()
     while adapter is not None and adapter.pk not in seen:
         seen.add(adapter.pk)
         versions.append(adapter.dataset_version)
-        adapter = adapter.run.parent_adapter
+        adapter = adapter.parent
     return versions
 
 
@@ -161,6 +180,8 @@ def _contamination(adapter: Any, evaluation: Any | None) -> dict[str, int] | Non
     if evaluation is None:
         return None
     versions = trained_on(adapter)
+    if None in versions:
+        return None
     overlaps = Overlap.objects.filter(golden_version=evaluation.golden, version__in=versions)
     if overlaps.count() < len({version.pk for version in versions}):
         return None

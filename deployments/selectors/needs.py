@@ -30,7 +30,16 @@ def needs(project: Project, user: User) -> list[Need]:
 def _requests(project: Project, state: RequestState) -> list[DeploymentRequest]:
     return list(
         project.deployment_requests.filter(state=state)
-        .select_related("project", "slot", "adapter", "requested_by", "run_started_by", "run_created_by", "decided_by")
+        .select_related(
+            "project",
+            "slot",
+            "adapter",
+            "requested_by",
+            "run_started_by",
+            "run_created_by",
+            "imported_by",
+            "decided_by",
+        )
         .order_by("submitted_at")[:AT_MOST]
     )
 

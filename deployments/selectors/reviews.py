@@ -82,8 +82,9 @@ def requests(project: Project) -> Any:
     return (
         DeploymentRequest.objects.filter(project=project)
         .select_related(
-            "project", "slot", "adapter__run", "adapter__base", "adapter__dataset_version__dataset",
-            "evaluation__golden__dataset", "requested_by", "run_started_by", "run_created_by", "decided_by",
+            "project", "slot", "adapter__run", "adapter__imported__imported_by", "adapter__base",
+            "adapter__dataset_version__dataset", "evaluation__golden__dataset", "requested_by", "run_started_by",
+            "run_created_by", "imported_by", "decided_by",
         )
         .order_by("-submitted_at", "-pk")
     )  # fmt: skip
@@ -154,12 +155,13 @@ def differences(request: DeploymentRequest, live: Deployment | None) -> list[Dif
 
 
 def _traits(adapter: Any, golden: Any) -> list[tuple[str, str]]:
-    recipe = (adapter.run.spec or {}).get("recipe") or adapter.run.recipe
+    run, data = adapter.run, adapter.dataset_version
+    recipe = ((run.spec or {}).get("recipe") or run.recipe) if run else {}
     return [
         ("Adapter", adapter.name),
         ("Base model", f"{adapter.base.name} ({adapter.base.fingerprint[:8]})"),
-        ("Training data", f"{adapter.dataset_version} ({adapter.dataset_version.rows} rows)"),
-        ("Method", f"{adapter.run.get_method_display()}, rank {adapter.rank}, alpha {adapter.alpha:g}"),
+        ("Training data", f"{data} ({data.rows} rows)" if data else "unknown"),
+        ("Method", f"{adapter.method}, rank {adapter.rank}, alpha {adapter.alpha:g}"),
         ("Learning rate", f"{recipe.get('learning_rate', '–')}"),
         ("Score on this golden set", _score_on(adapter, golden)),
     ]
@@ -181,7 +183,7 @@ def _score_on(adapter: Any, golden: Any) -> str:
 
 
 def _costs(request: DeploymentRequest) -> list[LedgerEntry]:
-    lines = list(gathering.lines_of(request.adapter.run))
+    lines = list(gathering.lines_of(request.adapter.run or request.adapter.imported))
     if request.evaluation:
         lines += gathering.lines_of(request.evaluation)
     return lines
@@ -190,10 +192,14 @@ def _costs(request: DeploymentRequest) -> list[LedgerEntry]:
 def _people(request: DeploymentRequest) -> list[tuple[str, User]]:
     """Who trained and who touched the data; tied people cannot decide, the others are named all the same."""
     run, version = request.adapter.run, request.adapter.dataset_version
-    found = [("Asked for it", request.requested_by), ("Set up the run", run.created_by)]
-    if run.started_by:
-        found.append(("Started the run", run.started_by))
-    found.append((f"Made {version}", version.created_by))
+    found = [("Asked for it", request.requested_by)]
+    if run is None:
+        found.append(("Imported the adapter", request.adapter.imported.imported_by))
+    else:
+        found.append(("Set up the run", run.created_by))
+        found += [("Started the run", run.started_by)] if run.started_by else []
+    if version is not None:
+        found.append((f"Made {version}", version.created_by))
     if request.evaluation:
         golden = request.evaluation.golden
         found += [(f"Made {golden}", golden.created_by), ("Ran the evaluation", request.evaluation.created_by)]

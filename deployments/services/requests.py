@@ -39,8 +39,7 @@ def request_deployment(
                 adapter=adapter,
                 evaluation=evaluation,
                 requested_by=by,
-                run_started_by=adapter.run.started_by,
-                run_created_by=adapter.run.created_by,
+                **_authors(adapter),
                 message=message,
                 evidence=facts,
                 digest=evidence.digest(facts),
@@ -49,6 +48,13 @@ def request_deployment(
     except IntegrityError as twice:
         raise _already_open(adapter, slot) from twice
     return request
+
+
+def _authors(adapter: Any) -> dict[str, User | None]:
+    """Whose own work the adapter is: they may ask for it, and not decide."""
+    if adapter.run is None:
+        return {"imported_by": adapter.imported.imported_by}
+    return {"run_started_by": adapter.run.started_by, "run_created_by": adapter.run.created_by}
 
 
 @requires(Permission.DEPLOYMENT_REQUEST)
@@ -114,7 +120,7 @@ def _check_at_rest(request: DeploymentRequest) -> None:
 
 def _evidence(slot: Slot, adapter: Any, evaluation: Any | None) -> dict[str, Any]:
     if evaluation is not None:
-        for version in gathering.trained_on(adapter):
+        for version in filter(None, gathering.trained_on(adapter)):
             dataset_services.ensure_overlaps(version)
     return gathering.collect(slot, adapter, evaluation)
 

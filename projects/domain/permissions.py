@@ -16,6 +16,7 @@ class Permission(StrEnum):
     BASE_REGISTER = "base.register"
     RUN_START = "run.start"
     RUN_CANCEL = "run.cancel"
+    ADAPTER_IMPORT = "adapter.import"
     ADAPTER_DELETE = "adapter.delete"
     EVALUATION_START = "evaluation.start"
     DEPLOYMENT_REQUEST = "deployment.request"
@@ -53,6 +54,7 @@ ENGINEER = VIEWER | {
     P.BASE_REGISTER,
     P.RUN_START,
     P.RUN_CANCEL,
+    P.ADAPTER_IMPORT,
     P.ADAPTER_DELETE,
     P.EVALUATION_START,
     P.DEPLOYMENT_REQUEST,

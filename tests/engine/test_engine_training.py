@@ -154,9 +154,11 @@ def test_dpo_learns_the_preference(engine):
 def test_dpo_goes_on_from_an_sft_adapter(engine, routing):
     parent = engine.run(engine.spec(routing[0][:40], "parent", epochs=1, rank=8))
     from training.domain.spec import ParentRef
+    from training.engine.hashing import folder_digest
 
+    path = parent.one("result")["path"]
     spec = engine.spec(tickets.preference_rows(16), "child", method="dpo", epochs=1, rank=8, learning_rate=5e-4)
-    told = engine.run(replace(spec, parent=ParentRef("parent", "0" * 64, parent.one("result")["path"])))
+    told = engine.run(replace(spec, parent=ParentRef("parent", folder_digest(Path(path)), path)))
 
     assert told.returncode == 0
     assert told.of("metrics")[0]["values"]["loss"] == pytest.approx(0.6931, abs=1e-3)  # the parent is the reference

@@ -165,7 +165,7 @@ def make_evaluation(
     rows: int = 6,
 ) -> Evaluation:
     """A finished evaluation with items, compared with the adapter's training data."""
-    project, by = adapter.project, adapter.run.created_by
+    project, by = adapter.project, adapter.author
     golden = golden or make_version(project, by, "golden", rows=rows)
     retention = make_version(project, by, "retention") if retention_percent is not None else None
     evaluation = Evaluation.objects.create(
@@ -207,11 +207,12 @@ def make_evaluation(
             place=index,
         )
     book_line(evaluation, "evaluation", Decimal("0.05"))
-    Overlap.objects.update_or_create(
-        version=adapter.dataset_version,
-        golden_version=golden,
-        defaults={"exact": leaked, "normalised": 0, "rows": []},
-    )
+    if adapter.dataset_version is not None:
+        Overlap.objects.update_or_create(
+            version=adapter.dataset_version,
+            golden_version=golden,
+            defaults={"exact": leaked, "normalised": 0, "rows": []},
+        )
     return evaluation
 
 

@@ -16,6 +16,7 @@ FACTS = {
         "name": "router 2",
         "digest": "ee",
         "rank": 16,
+        "findings": [],
         "files": {"adapter_model.safetensors": "aa", "adapter_config.json": "bb"},
         "found": {"adapter_model.safetensors": "aa", "adapter_config.json": "bb"},
     },

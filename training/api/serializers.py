@@ -15,6 +15,7 @@ from training import selectors
 from training.api.durable_shapes import DegradedSerializer, FailureSerializer
 from training.domain import recipe as recipes
 from training.domain.failures import shorten
+from training.domain.matching import PROOFS
 from training.domain.recipe import KNOBS, Knob
 from training.models import Adapter, BaseModelVersion, Run
 
@@ -270,14 +271,26 @@ class ManifestSerializer(serializers.Serializer):
     digest = serializers.CharField()
 
 
+class FindingSerializer(serializers.Serializer):
+    """Something about an adapter's files that people should know."""
+
+    code = serializers.CharField()
+    text = serializers.CharField()
+    where = serializers.CharField(allow_blank=True)
+    refuses = serializers.BooleanField()
+
+
 class AdapterSerializer(serializers.ModelSerializer):
     manifest = ManifestSerializer()
     base_fingerprint = serializers.CharField(source="base.fingerprint")
+    origin = serializers.ChoiceField(["run", "import"])
+    proof = serializers.ChoiceField(PROOFS)
+    findings = FindingSerializer(many=True)
 
     class Meta:
         model = Adapter
         fields = [
-            "id", "name", "run", "base", "base_fingerprint", "dataset_version", "rank", "alpha", "size_bytes",
-            "digest", "manifest", "created_at",
+            "id", "name", "origin", "run", "imported", "base", "base_fingerprint", "proof", "dataset_version", "rank",
+            "alpha", "size_bytes", "digest", "manifest", "findings", "created_at",
         ]  # fmt: skip
         read_only_fields = fields

@@ -3,13 +3,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from training.api import projections, seen, views
+from training.api import imports, projections, seen, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("bases", views.BaseViewSet, basename="api-base")
 router.register("runs", views.RunViewSet, basename="api-run")
 router.register("rehearsals", projections.RehearsalViewSet, basename="api-rehearsal")
 router.register("projections", projections.ProjectionRecordViewSet, basename="api-projection")
+router.register("adapter-imports", imports.AdapterImportViewSet, basename="api-adapter-import")
 router.register("adapters", views.AdapterViewSet, basename="api-adapter")
 
 urlpatterns = [

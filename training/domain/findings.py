@@ -7,6 +7,18 @@ from typing import Any
 NAMED = 5
 
 
+# What each code of a finding that does not keep an adapter out means, in a few words.
+TITLES = {
+    "base_unproven": "Its base is unproven",
+    "revision_differs": "Trained on another version of its base",
+    "tokenizer_differs": "It brings another tokenizer than its base has",
+    "template_differs": "It brings another chat template than its base has",
+    "rank_beyond_servers": "Its rank is beyond what servers take",
+    "no_effect": "It changes nothing",
+    "norm_outlier": "Some layers are changed far more than the others",
+}
+
+
 @dataclass(frozen=True)
 class Finding:
     """A code for programs, a sentence for people, and the place: a file, a key or a tensor.
@@ -21,6 +33,10 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.code, self.code.replace("_", " ").capitalize())
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "Finding":

@@ -79,12 +79,17 @@ def target_modules(shapes: Shapes) -> list[str]:
 
 
 def about_base(shapes: Shapes, base: Shapes, *, transposed: bool = False) -> list[Finding]:
-    """Every adapted module must be one of the base's, of the same shape. `transposed` is PEFT's fan_in_fan_out."""
+    """Every adapted module must be one of the base's, of the same shape. `transposed` is PEFT's fan_in_fan_out.
+
+    An empty shape is of weights that are packed, and fits everything.
+    """
     find = _finder(base)
     missing, other = [], []
     for pair in pairs(shapes):
         there = find(pair.module)
         wanted = tuple(reversed(pair.sides)) if transposed else pair.sides
+        if there == ():
+            continue
         if there is None:
             missing.append(pair.module)
         elif there != wanted:
@@ -109,6 +114,8 @@ def _finder(base: Shapes) -> Callable[[str], tuple[int, ...] | None]:
         name = f"{module}.weight"
         if name in base:
             return base[name]
+        if f"{module}.qweight" in base:
+            return ()
         if module.rpartition(".")[2] == "lm_head":  # tied: it is the embedding's matrix
             tied = [shape for other, shape in base.items() if other.endswith("embed_tokens.weight")]
             return tied[0] if len(tied) == 1 else None

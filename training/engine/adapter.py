@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from projects import faults
-from training.domain import adapters, safetensors
+from training.domain import adapter_config, adapters, safetensors
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
@@ -71,6 +71,22 @@ def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
     adapters.check_config(config, base=spec.base.name, revision=revision_of(spec))
     header = weights.header_of(folder / adapters.WEIGHTS, most=weights.ADAPTER_HEADER)
     adapters.check_tensors(header, config["r"])
+    findings = weights.adapter_findings(folder / adapters.WEIGHTS, config, None)
+    findings += adapter_config.about_serving(config["r"])
+    files = manifest_of(folder)
+    faults.point("engine.adapter_written")
+    return {
+        "files": files,
+        "rank": config["r"],
+        "alpha": config["lora_alpha"],
+        "parameters": safetensors.parameters(header),
+        "size_bytes": sum(entry["size"] for entry in files.values()),
+        "findings": [found.as_dict() for found in findings],
+    }
+
+
+def manifest_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and sha256 of each file, also written beside them; all of it is on the disk when this returns."""
     files = {
         path.name: {"sha256": sha256_file(path), "size": path.stat().st_size}
         for path in sorted(folder.iterdir())
@@ -79,14 +95,7 @@ def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
     (folder / adapters.MANIFEST).write_text(json.dumps({"files": files}, indent=1, sort_keys=True))
     for path in [*folder.iterdir(), folder]:
         flush(path)
-    faults.point("engine.adapter_written")
-    return {
-        "files": files,
-        "rank": config["r"],
-        "alpha": config["lora_alpha"],
-        "parameters": safetensors.parameters(header),
-        "size_bytes": sum(entry["size"] for entry in files.values()),
-    }
+    return files
 
 
 def card(spec: RunSpec, outcome: dict[str, Any]) -> str:

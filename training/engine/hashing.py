@@ -7,6 +7,7 @@ from typing import Any
 
 from datasets_app.engine.chat_template import template_text
 from training.domain import fingerprint
+from training.domain.adapters import MANIFEST
 from training.engine import weights
 
 CHUNK = 4 * 1024 * 1024
@@ -20,6 +21,16 @@ def sha256_file(path: Path, tell: Tell = lambda _: None) -> str:
             digest.update(chunk)
             tell(len(chunk))
     return digest.hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """One sha256 over all files of a stored directory, as the store itself makes it."""
+    files = {
+        path.relative_to(folder).as_posix(): {"sha256": sha256_file(path), "size": path.stat().st_size}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() != MANIFEST
+    }
+    return fingerprint.combine(files)
 
 
 def base_parts(folder: Path, *, whole: bool = True, tell: Tell = lambda _: None) -> dict[str, Any]:

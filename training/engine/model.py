@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets_app.engine.chat_template import template_text
-from training.domain import bounds, fingerprint, integrity
+from training.domain import adapter_config, adapters, bounds, fingerprint, integrity
+from training.domain.findings import refusing, told
 from training.domain.recipe import ALL_LINEAR, Recipe
 from training.domain.spec import RunSpec
 from training.engine import hashing, weights
@@ -65,6 +66,23 @@ def check_recipe(spec: RunSpec) -> None:
         context_length=fingerprint.context_length(weights.read_config(folder / "config.json")),
         linear=integrity.linear_sides(weights.base_shapes(folder)),
     )
+
+
+def check_parent(spec: RunSpec) -> None:
+    """The adapter to go on from must be, byte for byte, the one that was chosen, and sound."""
+    if spec.parent is None:
+        return
+    folder = Path(spec.parent.path)
+    if not folder.is_dir() or hashing.folder_digest(folder) != spec.parent.digest:
+        raise EngineError(
+            f"The files of {spec.parent.label} are not those that were stored. Restore them from a backup.",
+            code="artefact_damaged",
+        )
+    adapters.check_names(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    config, wrong = adapter_config.read((folder / adapters.CONFIG).read_bytes())
+    wrong = wrong or weights.adapter_findings(folder / adapters.WEIGHTS, config, None)
+    if wrong := refusing(wrong):
+        raise EngineError(f"{spec.parent.label}: {told(wrong)}", code=wrong[0].code)
 
 
 def load_tokenizer(folder: Path) -> Any:

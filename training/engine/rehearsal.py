@@ -47,6 +47,8 @@ def main(spec_path: str) -> None:
     stop = StopFlag().install()
     die_with_parent()
     model.check_base(spec)
+    model.check_recipe(spec)
+    model.check_parent(spec)
     store = Checkpoints(Path(spec.checkpoint_dir), spec.digest)
     try:
         rehearse(spec, raw, store, stop)

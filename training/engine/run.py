@@ -33,6 +33,7 @@ def main(spec_path: str) -> None:
     try:
         model.check_base(spec)
         model.check_recipe(spec)
+        model.check_parent(spec)
         known = {int(step): sha256 for step, sha256 in spec.checkpoints.items()}
         store = Checkpoints(Path(spec.checkpoint_dir), Origin.of(spec), fence=spec.fence, known=known)
         store.sweep()

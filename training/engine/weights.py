@@ -15,6 +15,7 @@ from training.domain.safetensors import Header
 
 ADAPTER_HEADER = 16_000_000  # a pair for every layer of the largest models takes less than one
 INDEX_BYTES = 64_000_000
+PACKED = frozenset({"U8", "I8", "I32", "U32", "F4", "F6_E2M3", "F6_E3M2"})
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
@@ -53,8 +54,11 @@ def read_config(path: Path, most_bytes: int = fingerprint.MOST_CONFIG) -> dict[s
 
 
 def base_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by name; an empty one where weights are packed, for those say nothing of their layer."""
     return {
-        name: shape for header in base_headers(folder).values() for name, shape in safetensors.shapes(header).items()
+        name: tuple(entry["shape"]) if entry["dtype"] not in PACKED else ()
+        for header in base_headers(folder).values()
+        for name, entry in header.items()
     }
 
 

@@ -1,13 +1,15 @@
 """How we train: base-model versions, runs and their metrics, adapters, and datasets as bases see them."""
 
+from training.models.adapter import Adapter, AdapterImport
 from training.models.projections import ProjectionRecord, Rehearsal
-from training.models.run import METHODS, SOURCES, Adapter, BaseModelVersion, MetricPoint, Run
+from training.models.run import METHODS, SOURCES, BaseModelVersion, MetricPoint, Run
 from training.models.tokens import SeenRow, TokenProfile
 
 __all__ = [
     "METHODS",
     "SOURCES",
     "Adapter",
+    "AdapterImport",
     "BaseModelVersion",
     "MetricPoint",
     "ProjectionRecord",

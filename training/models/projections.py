@@ -11,7 +11,8 @@ from datasets_app.models import DatasetVersion
 from projects.domain.states import JobState
 from projects.models import LeasedJob, Project
 from training.domain.recipe import Recipe
-from training.models.run import METHODS, Adapter, BaseModelVersion, Run
+from training.models.adapter import Adapter
+from training.models.run import METHODS, BaseModelVersion, Run
 
 
 class Rehearsal(LeasedJob):

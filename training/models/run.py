@@ -158,32 +158,3 @@ class MetricPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}@{self.step} = {self.value:g}"
-
-
-class Adapter(models.Model):
-    """What came out of a run, tied to the exact base and data it stands on."""
-
-    project = models.ForeignKey(Project, models.CASCADE, related_name="adapters")
-    run = models.OneToOneField(Run, models.PROTECT, related_name="adapter")
-    name = models.CharField(max_length=120)
-    base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="adapters")
-    dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="adapters")
-    key = models.CharField(max_length=300, unique=True)
-    manifest = models.JSONField()
-    digest = models.CharField(max_length=64)
-    rank = models.PositiveIntegerField()
-    alpha = models.PositiveIntegerField()
-    size_bytes = models.BigIntegerField()
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="one_adapter_per_name"),
-            models.CheckConstraint(name="an_adapter_has_weights", condition=Q(size_bytes__gt=0, rank__gt=0)),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def get_absolute_url(self) -> str:
-        return reverse("adapter-detail", args=[self.project.slug, self.pk])

@@ -3,11 +3,13 @@
 from training.selectors.adapters import (
     adapter_path,
     adapters,
+    cost_of,
     rank_summary,
 )
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.failing import Spent, Trouble, spent, trouble
+from training.selectors.imports import imports
 from training.selectors.live import Live, live, log_tail, remaining
 from training.selectors.needs import needs
 from training.selectors.products import products
@@ -54,12 +56,14 @@ __all__ = [
     "base_path",
     "bases",
     "checkpoints",
+    "cost_of",
     "cost_so_far",
     "coverages",
     "curve",
     "curves",
     "device_rates",
     "fits_method",
+    "imports",
     "kept_rows",
     "likely_device",
     "likely_place",

@@ -1,5 +1,7 @@
 """Reads of adapters."""
 
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,12 @@ from django.db.models import QuerySet
 from projects import artefacts
 from projects.models import Project
 from training.models import Adapter
+from training.selectors.runs import cost_so_far
 
 
 def adapters(project: Project) -> QuerySet[Adapter]:
-    joined = ("project", "run__started_by", "run__parent_adapter__project", "base", "dataset_version__dataset")
+    made = ("run__started_by", "run__parent_adapter__project", "imported__imported_by")
+    joined = ("project", *made, "base", "dataset_version__dataset")
     return project.adapters.select_related(*joined).order_by("-pk")
 
 
@@ -24,5 +28,13 @@ def adapter_path(adapter: Adapter) -> Path:
 
 def rank_summary(adapter: Adapter) -> dict[str, Any]:
     """What a server needs to know before it loads the adapter."""
-    measured = adapter.run.measured
-    return {"parameters": measured.get("parameters", 0), "rank": adapter.rank, "alpha": adapter.alpha}
+    known = adapter.run.measured if adapter.run else adapter.imported.declared  # type: ignore[union-attr]
+    return {"parameters": known.get("parameters", 0), "rank": adapter.rank, "alpha": adapter.alpha}
+
+
+def cost_of(adapter: Adapter, now: datetime) -> Decimal:
+    """What making it has cost here: all attempts of its run, or of its import."""
+    if adapter.run is not None:
+        return cost_so_far(adapter.run, now)
+    lines = adapter.project.ledger.filter(subject_kind="training.adapter_import", subject_id=adapter.imported_id)
+    return sum((line.amount for line in lines), Decimal(0))

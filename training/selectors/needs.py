@@ -16,7 +16,7 @@ SHOWN = 10
 
 
 def needs(project: Project, user: User) -> list[Need]:
-    """Failed runs and base models of the last two weeks, for those who can do something about them."""
+    """Failed runs, base models and imports of the last two weeks, for those who can do something about them."""
     if not access.may(user, Permission.RUN_START, project):
         return []
     since = timezone.now() - RECENT
@@ -24,9 +24,9 @@ def needs(project: Project, user: User) -> list[Need]:
     runs = project.runs.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
     bases = project.bases.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
     found = [_need(row, f"Run {row} failed: {explain(row.error_code).title}", "run") for row in runs]
-    return found + [
-        _need(row, f"The base model {row} could not be registered: {row.error_message}", "base") for row in bases
-    ]
+    found += [_need(row, f"The base model {row} could not be registered: {row.error_message}", "base") for row in bases]
+    imports = project.adapter_imports.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
+    return found + [_need(row, f"The adapter {row} was refused: {row.error_message}", "import") for row in imports]
 
 
 def _need(row, text: str, kind: str) -> Need:

@@ -27,7 +27,8 @@ def products(project: Project) -> list[Product]:
 
     What was tried after the newest adapter is on its way to one that does not exist yet.
     """
-    adapters = {row.run_id: row for row in Adapter.objects.filter(project=project).select_related("project")}
+    made = Adapter.objects.filter(project=project, run__isnull=False).select_related("project")
+    adapters = {row.run_id: row for row in made}
     waiting: dict[tuple[Any, ...], list[tuple[str, int]]] = {}
     found = []
     for one in sorted(_tries(project)) if adapters else ():

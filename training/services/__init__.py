@@ -2,6 +2,7 @@
 
 from training.services.adapters import delete_adapter
 from training.services.bases import delete_base, register_base, retry_base
+from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
@@ -13,9 +14,11 @@ __all__ = [
     "create_run",
     "delete_adapter",
     "delete_base",
+    "delete_import",
     "delete_run",
     "drop_lost",
     "ensure_profile",
+    "import_adapter",
     "launch_run",
     "measure_tokens",
     "pause_run",
@@ -24,6 +27,7 @@ __all__ = [
     "rehearse_run",
     "resume_run",
     "retry_base",
+    "retry_import",
     "retry_run",
     "set_priority",
     "show_row",

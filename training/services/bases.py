@@ -12,6 +12,7 @@ from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
 from projects.models import Project, User
+from training.domain.adapter_config import is_plain_name
 from training.engine import places
 from training.models import BaseModelVersion
 
@@ -111,6 +112,6 @@ def _local_path(path: str) -> str:
 def _name(name: str, fallback: str) -> str:
     """How the base is called in adapters' configs: a plain name, never a path of this machine."""
     chosen = name.strip() or fallback
-    if not chosen.isprintable() or len(chosen) > 200 or chosen.startswith(("/", ".")) or "://" in chosen:
+    if not is_plain_name(chosen):
         raise Invalid("Choose a plain name of up to 200 characters.", code="bad_name", field="name")
     return chosen

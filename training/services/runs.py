@@ -271,6 +271,7 @@ def _known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[
         "cut": recipe.cut,
         "rows_cut": stats["cut"],
         "answers_cut": stats["answers_cut"],
+        "parent_findings": run.parent_adapter.findings if run.parent_adapter else [],
         "rows_left_out": tokens.rows_lost(stats, recipe.cut),
         "unshowable": stats["unshowable"],
         "overlaps": [

@@ -37,7 +37,7 @@ class AdapterDetail(AdapterPage):
             "files": sorted(adapter.manifest["files"].items()),
             "server": selectors.rank_summary(adapter),
             "descendants": pages.descendants(adapter),
-            "cost": selectors.cost_so_far(adapter.run, timezone.now()),
+            "cost": selectors.cost_of(adapter, timezone.now()),
         }
         return self.render("training/adapter.html", context)
 
