@@ -1,7 +1,7 @@
 """A training engine without torch: obeys the protocol, keeps real checkpoints, and writes a tiny but valid adapter.
 
 `python -m tests.fake_engine SPEC [behaviour]`: ok (default), fail, oom, crash, kill, slow (until SIGTERM), hang,
-degraded (a full disk, then slow), silent, wrong-files.
+degraded (a full disk, then slow), silent, wrong-files, pickle:NAME.
 """
 
 import json
@@ -149,6 +149,8 @@ def main() -> None:
     behaviour, spec = (sys.argv[1:-1] or ["ok"])[0], RunSpec.load(Path(sys.argv[-1]))
     Fake(spec, behaviour).train()
     made = write_adapter(spec)
+    if behaviour.startswith("pickle:"):
+        (Path(spec.output_dir) / behaviour.partition(":")[2]).write_bytes(b"\x80\x04.")
     if behaviour == "wrong-files":
         (Path(spec.output_dir) / adapters.WEIGHTS).write_bytes(b"something else")
     say(

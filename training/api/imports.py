@@ -15,7 +15,7 @@ from projects.api.parsers import StrictJSONParser
 from projects.api.serializers import EmptySerializer, StrictSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from training import selectors, services
-from training.api.serializers import JOB_FIELDS, FindingSerializer, TrainingProgressSerializer
+from training.api.serializers import JOB_FIELDS, AdapterFindingSerializer, TrainingProgressSerializer
 from training.api.views import checked, one_of
 from training.domain.matching import PROOFS
 from training.models import AdapterImport
@@ -33,7 +33,7 @@ class AdapterImportSerializer(serializers.ModelSerializer):
     imported_by = serializers.EmailField(source="imported_by.email")
     adapter = serializers.IntegerField(source="adapter.pk", allow_null=True, default=None)
     files = ImportedFileSerializer(many=True)
-    findings = FindingSerializer(many=True)
+    findings = AdapterFindingSerializer(many=True)
     proof = serializers.ChoiceField(PROOFS, allow_blank=True)
     declared = serializers.DictField()
     progress = TrainingProgressSerializer()

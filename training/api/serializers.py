@@ -271,7 +271,7 @@ class ManifestSerializer(serializers.Serializer):
     digest = serializers.CharField()
 
 
-class FindingSerializer(serializers.Serializer):
+class AdapterFindingSerializer(serializers.Serializer):
     """Something about an adapter's files that people should know."""
 
     code = serializers.CharField()
@@ -285,7 +285,7 @@ class AdapterSerializer(serializers.ModelSerializer):
     base_fingerprint = serializers.CharField(source="base.fingerprint")
     origin = serializers.ChoiceField(["run", "import"])
     proof = serializers.ChoiceField(PROOFS)
-    findings = FindingSerializer(many=True)
+    findings = AdapterFindingSerializer(many=True)
 
     class Meta:
         model = Adapter
