@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
         ('deployments', '0003_held_and_paused'),
         ('evaluation', '0002_held_and_paused'),
         ('projects', '0010_invariant_checks'),
-        ('training', '0006_imported_adapters'),
+        ('training', '0007_imported_adapters'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

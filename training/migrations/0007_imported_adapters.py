@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('datasets', '0008_held_and_paused'),
         ('projects', '0010_invariant_checks'),
-        ('training', '0005_rehearsals_and_records'),
+        ('training', '0006_durable'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
