@@ -17,8 +17,10 @@ from typing import Any
 
 from benchmarks.chaos import release
 from benchmarks.chaos.oracle import DUPLICATE, LOST, OTHER, STUCK, ZOMBIE
+from benchmarks.chaos.strikes import APART
 from benchmarks.chaos.world import CONFIGURATIONS
 from benchmarks.installation import ROOT
+from projects.faults import POINTS
 
 WRONG = (LOST, DUPLICATE, ZOMBIE, STUCK, OTHER)
 
@@ -58,7 +60,8 @@ def release_alone(folder: Path) -> dict[str, Any]:
     for violation in wrong:
         print(f"VIOLATION {violation.kind}: {violation.text}", file=sys.stderr)
     kinds = Counter(violation.kind for violation in wrong)
-    figures = {"configuration": "release", "faults": delivered.total(), "kinds": dict(delivered)}
+    figures: dict[str, Any] = {"configuration": "release", "faults": delivered.total(), "kinds": dict(delivered)}
+    figures |= {"points": sorted(APART)}
     figures |= {kind: kinds[kind] for kind in WRONG}
     print(json.dumps(figures), flush=True)
     return figures
@@ -83,7 +86,19 @@ def main() -> int:
     total = {"faults": sum(one.get("faults", 0) for one in found)}
     total |= {kind: sum(one.get(kind, 0) for one in found) for kind in WRONG}
     skipped = [one["configuration"] for one in found if "skipped" in one]
-    print(json.dumps({**total, "skipped": skipped, "seconds": round(time.monotonic() - began, 1)}))
+    struck = {point for one in found for point in one.get("points", [])}
+    print(json.dumps({"points_never_struck": sorted(set(POINTS) - struck)}))
+    print(
+        json.dumps(
+            {
+                **total,
+                "points": len(struck),
+                "points_known": len(POINTS),
+                "skipped": skipped,
+                "seconds": round(time.monotonic() - began, 1),
+            }
+        )
+    )
     return int(any(total[kind] for kind in WRONG))
 
 

@@ -22,7 +22,7 @@ from benchmarks.chaos.world import World, repeat
 
 MESSAGES = os.environ.get("MESSAGES", "lost=0.12,tripled=0.08,late=0.08")
 QUIET_SECONDS = 120.0
-POINT_SHARE = 0.5
+POINT_SHARE = 0.65
 HISTORIES = 5
 REAL_RUNS = int(os.environ.get("REAL_RUNS", "2"))
 
@@ -149,7 +149,7 @@ def verdict(world: World, siege: Siege) -> tuple[dict[str, Any], list[Any]]:
     return {
         "faults": siege.strikes.total(),
         "kinds": dict(sorted((siege.strikes.delivered + siege.strikes.messages()).items())),
-        "points": len(siege.strikes.points),
+        "points": sorted(siege.strikes.points),
         "runs": len(found),
         "states": dict(Counter(facts.state for facts in found)),
         "claims": sum(facts.fence for facts in found),
