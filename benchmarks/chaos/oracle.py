@@ -152,6 +152,7 @@ def gather(promises: dict[int, Any]) -> list[Facts]:
             fence=run.fence,
             error_code=run.error_code,
             plan=promise.plan if promise else run.name.split()[0],
+            # The row counts, too: an answer may have been lost. A retry clears it.
             cancel_accepted=bool(promise and promise.cancel_accepted) or run.cancel_requested_at is not None,
             owner_of_lease=run.lease_until is not None,
             total_steps=run.total_steps,

@@ -22,6 +22,7 @@ NEEDS = {
     "leases.cancel_written": "cancel", "supervision.before_stop": "cancel",
     "pausing.wish_written": "pause", "pausing.rested": "pause", "pausing.resumed": "pause",
     "supervision.before_pause": "pause",
+    "checkpoints.before_restart": "again",
     "leases.handed_back": "term", "supervision.before_fail": "fail",
     "leases.before_give_back": "lose", "leases.loss_written": "lose", "leases.lost_requeued": "lose",
     "reconciler.given_back": "lose",

@@ -97,7 +97,7 @@ class Workload:
     def _promise(self) -> Promise:
         with self.lock:
             number = len(self.promises) + 1
-            plan = self.rng.choices(["plain", "cancel", "pause", "fail"], [76, 9, 12, 3])[0]
+            plan = self.rng.choices(["plain", "cancel", "pause", "again", "fail"], [72, 8, 12, 5, 3])[0]
             if self.real_left:
                 self.real_left, plan = self.real_left - 1, "real"
             promise = Promise(f"{plan} {number}", plan)
@@ -107,8 +107,11 @@ class Workload:
     def fulfil(self, promise: Promise) -> None:
         self.begin(promise)
         time.sleep(self.rng.uniform(0.3, 2.5))
-        if promise.plan == "cancel":
+        if promise.plan in {"cancel", "again"}:
             self.cancel(promise)
+        if promise.plan == "again":
+            self.wait(promise)
+            self.begin_anew(promise)
         if promise.plan == "pause":
             self.pause(promise)
             time.sleep(self.rng.uniform(0, 2))
@@ -134,6 +137,15 @@ class Workload:
         answer = self.client.post(f"{self.project}/runs/{promise.run}/cancel/", {"reason": "chaos"})
         promise.cancel_accepted = answer.status == 202
         self.did[f"cancel {answer.status}"] += 1
+
+    def begin_anew(self, promise: Promise) -> None:
+        """A cancelled run is retried from its first step; from then on it must succeed."""
+        if self.state(promise) != "cancelled":
+            return
+        answer = self.client.post(f"{self.project}/runs/{promise.run}/retry/", {"start_at": 0})
+        self.did[f"retry {answer.status}"] += 1
+        if answer.status == 202:
+            promise.cancel_accepted = False
 
     def pause(self, promise: Promise) -> None:
         answer = self.client.post(f"{self.project}/runs/{promise.run}/pause/", {"reason": "chaos"})

@@ -21,6 +21,7 @@ WAY = [
     "projects/artefacts.py",
     "training/supervisor.py",
     "training/notes.py",
+    "training/notes.py",
     "training/engine/checkpoints.py",
     "training/engine/adapter.py",
     "datasets_app/services/incoming.py",

@@ -46,7 +46,14 @@ def found(facts: Facts) -> set[str]:
     return {violation.kind for violation in judge(facts)}
 
 
-@pytest.mark.parametrize("facts", [HONEST, CANCELLED, dataclasses.replace(HONEST, cancel_accepted=True)])
+BEGUN_ANEW = dataclasses.replace(
+    HONEST, attempts=[attempt(1, "lost"), attempt(2, "cancelled"), attempt(3, "succeeded")], audit=[
+        *HONEST.audit, "run.cancelled", "run.queued",
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("facts", [HONEST, CANCELLED, BEGUN_ANEW, dataclasses.replace(HONEST, cancel_accepted=True)])
 def test_an_honest_run_breaks_nothing(facts):
     assert judge(facts) == []
 
