@@ -114,7 +114,7 @@ def test_the_page_of_a_rehearsal_says_what_it_measured(client, draft, settings):
     done = services.rehearse_run(draft, by=draft.created_by)
     run_jobs()
     page = client.get(url("rehearsal-detail", draft, done.pk)).content.decode()
-    for words in ("Does it fit?", "Yes", "A step takes", "Loading libraries and base", "one checkpoint"):
+    for words in ("Does it fit?", "Yes", "A step takes", "Loading libraries and base", "One checkpoint"):
         assert words in page
     fail_to_fit(settings)
     draft.recipe |= {"batch_size": 4}

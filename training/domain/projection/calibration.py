@@ -30,6 +30,7 @@ FITTED = ("seconds", "memory_bytes", "disk_bytes", "tokens")  # money is time at
 TIMED = frozenset({"seconds", "money"})  # say nothing of a run that was interrupted
 SOURCES = ("rehearsed", "measured", "scaled", "formula")
 TARGET = 0.8
+FEW = 5  # projections that prove nothing
 PRIOR = 6.0  # scores that the normal weighs as
 PRIOR_MEAN, PRIOR_SPREAD = 8.0, 5.0  # runs that the prior's mean and spread count as
 FARTHEST = 6.0  # a score counts as no farther out, so that one run that went wrong does not move the rest
@@ -133,6 +134,8 @@ class Coverage:
     @property
     def verdict(self) -> str:
         """Is it off by more than so few runs can be by chance?"""
+        if self.of < FEW:
+            return "fair"
         if self.high < TARGET:
             return "narrow"
         return "wide" if self.low > TARGET else "fair"
