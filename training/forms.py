@@ -61,7 +61,7 @@ class FilesField(forms.FileField):
 class ImportAdapterForm(forms.Form):
     """An adapter that was trained elsewhere: its files, and what is known of where it comes from."""
 
-    files = FilesField(
+    files = FilesField(  # type: ignore[assignment]
         max_length=255,
         help_text="One ZIP archive, or adapter_config.json and adapter_model.safetensors together.",
         widget=SeveralFiles(attrs={"accept": ".zip,.json,.safetensors,.md,.jinja"}),

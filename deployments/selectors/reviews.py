@@ -194,6 +194,7 @@ def _people(request: DeploymentRequest) -> list[tuple[str, User]]:
     run, version = request.adapter.run, request.adapter.dataset_version
     found = [("Asked for it", request.requested_by)]
     if run is None:
+        assert request.adapter.imported is not None  # an adapter comes from a run or from an import
         found.append(("Imported the adapter", request.adapter.imported.imported_by))
     else:
         found.append(("Set up the run", run.created_by))

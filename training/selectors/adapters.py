@@ -36,5 +36,6 @@ def cost_of(adapter: Adapter, now: datetime) -> Decimal:
     """What making it has cost here: all attempts of its run, or of its import."""
     if adapter.run is not None:
         return cost_so_far(adapter.run, now)
-    lines = adapter.project.ledger.filter(subject_kind="training.adapter_import", subject_id=adapter.imported_id)
+    came_by = adapter.imported_id or 0  # a constraint sees to it that there is one where there is no run
+    lines = adapter.project.ledger.filter(subject_kind="training.adapter_import", subject_id=came_by)
     return sum((line.amount for line in lines), Decimal(0))
