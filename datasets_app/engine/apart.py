@@ -66,7 +66,8 @@ def _answer(body: Callable[[], Any], write: int, cpu_seconds: int, memory_bytes:
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        bound = _address_space() + memory_bytes  # what the fork has of its parent is not the body's doing
+        resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
         try:
             said = {"value": body()}
         except Refused as refused:
@@ -74,3 +75,9 @@ def _answer(body: Callable[[], Any], write: int, cpu_seconds: int, memory_bytes:
         os.write(write, json.dumps(said).encode())
     finally:
         os._exit(0)
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped already."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()

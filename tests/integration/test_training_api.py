@@ -59,7 +59,9 @@ def test_a_run_from_draft_to_adapter(client, ready):
     adapter = client.get(api(project, f"adapters/{done['adapter']}/")).json()
     assert adapter["base_fingerprint"] == base.fingerprint
     assert set(adapter["manifest"]["files"]) >= {"adapter_model.safetensors"}
-    assert client.get(api(project, f"adapters/{done['adapter']}/download/"))["Content-Type"] == "application/zip"
+    archive = client.get(api(project, f"adapters/{done['adapter']}/download/"))
+    assert archive["Content-Type"] == "application/zip"
+    assert b"".join(archive.streaming_content).startswith(b"PK")
 
 
 def test_metrics_and_log_of_a_run(client):

@@ -118,8 +118,8 @@ def test_every_state_of_a_job_is_draft_active_over_or_waits_for_people():
     assert not ACTIVE & OVER
 
 
-def test_only_success_is_a_result():
-    assert set(Outcome) - WITHOUT_RESULT == {Outcome.SUCCEEDED}
+def test_only_success_and_what_a_pause_keeps_are_results():
+    assert set(Outcome) - WITHOUT_RESULT == {Outcome.SUCCEEDED, Outcome.PAUSED}
 
 
 def test_a_machine_draws_itself():

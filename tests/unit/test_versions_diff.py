@@ -138,6 +138,7 @@ def test_a_text_with_quotes_and_line_breaks_is_found(tmp_path):
 
 def test_versions_without_the_text_are_not_named(tmp_path):
     one, two = store(tmp_path / "a", [chat_row(NAME)]), store(tmp_path / "b", [chat_row("none")])
-    spec = {"text": NAME, "versions": [{"id": 1, "path": str(one)}, {"id": 2, "path": str(two)}]}
+    versions = [{"id": 1, "path": str(one)}, {"id": 2, "path": str(two)}]
+    spec = {"text": NAME, "versions": versions, "files": [], "out_dir": str(tmp_path / "out")}
 
-    assert search.search(spec) == {"matches": [{"version": 1, "rows": 1, "first": [0]}]}
+    assert search.search(spec)["matches"] == [{"version": 1, "rows": 1, "first": [0]}]
