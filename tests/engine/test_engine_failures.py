@@ -13,6 +13,7 @@ import pytest
 from demo import tickets
 from training.domain.spec import BaseRef, ParentRef
 from training.engine import hashing
+from training.engine.hashing import folder_digest
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 SPOIL = """
@@ -43,6 +44,10 @@ def test_a_loss_that_is_no_number_names_its_step_and_rows(engine, routing, tmp_p
     assert failed["where"]["longest_tokens"] > 10
 
 
+def stored(label: str, folder: str) -> ParentRef:
+    return ParentRef(label, folder_digest(Path(folder)), folder)
+
+
 def test_an_adapter_that_does_not_fit_is_refused(engine, routing):
     parent = engine.spec(routing[0][:8], "parent", epochs=1, rank=4, alpha=8)
     assert engine.run(parent).returncode == 0
@@ -50,7 +55,7 @@ def test_an_adapter_that_does_not_fit_is_refused(engine, routing):
     config.write_text(config.read_text().replace('"r": 4', '"r": 8'))
     spec = engine.spec(routing[0][:8], "child", epochs=1, rank=8, alpha=8)
 
-    told = engine.run(replace(spec, parent=ParentRef("parent", "0" * 64, parent.output_dir)))
+    told = engine.run(replace(spec, parent=stored("parent", parent.output_dir)))
 
     assert told.returncode == 1
     assert told.one("failed")["code"] == "parent_mismatch"
@@ -61,7 +66,7 @@ def test_an_adapter_is_trained_further_and_ends_elsewhere(engine, routing):
     before = engine.run(first)
     spec = engine.spec(routing[0][64:128], "second", epochs=1, rank=8, alpha=16)
 
-    after = engine.run(replace(spec, parent=ParentRef("first", "0" * 64, first.output_dir)))
+    after = engine.run(replace(spec, parent=stored("first", first.output_dir)))
 
     assert after.returncode == 0
     assert after.weights != before.weights

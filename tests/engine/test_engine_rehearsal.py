@@ -1,6 +1,7 @@
 """Real rehearsals of a tiny model: what they measure is what a run takes, and what does not fit is named."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from demo import tickets
-from tests.engine.conftest import REPO, Told, child_env
+from tests.engine.conftest import REPO, Engine, Told, child_env
 from training.domain import rehearsal
-from training.engine import data
+from training.engine import data, fingerprint
 from training.engine.data import Preparer
 from training.engine.rehearsal import cut, example_length
 
@@ -64,11 +65,21 @@ def test_the_longest_rows_are_the_first_steps(engine, routing):
     assert (rows, length) == (4, result["longest"]["tokens"])
 
 
-def test_a_row_that_is_too_long_is_named_with_what_would_fit(engine, routing):
+@pytest.fixture
+def far_seeing(tmp_path, tiny_base):
+    """The tiny base, said to see 8,192 tokens."""
+    folder = tmp_path / "far-seeing"
+    shutil.copytree(tiny_base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 8192}))
+    return Engine(tmp_path, folder, fingerprint.describe(folder))
+
+
+def test_a_row_that_is_too_long_is_named_with_what_would_fit(far_seeing, routing):
     rows = [dict(row) for row in routing[0][:60]]
     question = {"role": "user", "content": "ticket please " * 3000}
     rows[41] = {"messages": [question, {"role": "assistant", "content": "yes"}]}
-    spec = engine.spec(rows, batch_size=4, max_length=8192)
+    spec = far_seeing.spec(rows, batch_size=4, max_length=8192)
 
     told = rehearse(spec, limit=900 * 10**6)
 

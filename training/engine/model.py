@@ -82,7 +82,9 @@ def check_parent(spec: RunSpec) -> None:
     config, wrong = adapter_config.read((folder / adapters.CONFIG).read_bytes())
     wrong = wrong or weights.adapter_findings(folder / adapters.WEIGHTS, config, None)
     if wrong := refusing(wrong):
-        raise EngineError(f"{spec.parent.label}: {told(wrong)}", code=wrong[0].code)
+        # Matrices of another size say that it is another adapter than it was taken for, not that it is harmful.
+        code = "parent_mismatch" if wrong[0].code == "wrong_shape" else wrong[0].code
+        raise EngineError(f"{spec.parent.label}: {told(wrong)}", code=code)
 
 
 def load_tokenizer(folder: Path) -> Any:
