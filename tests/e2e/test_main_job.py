@@ -330,6 +330,8 @@ def deploy(engineer: Visitor, request: str) -> None:
 
 def read_costs(owner: Visitor) -> None:
     owner.enter("Costs")
+    owner.sees("What an adapter has cost")
+    owner.follow("Open ledger")
     for cause in ("Training", "Evaluation"):
         owner.page.locator(
             "#ledger tbody tr", has=owner.page.get_by_role("cell", name=cause, exact=True)
