@@ -222,10 +222,16 @@ def test_a_refused_import_can_be_read_again_once_its_base_is_there_or_be_removed
     ],
 )
 def test_what_is_said_of_an_import_has_to_be_said(client, people, base, fields, field):
-    assert by_page(client, people[0], brought(base), **fields).status_code == 400
+    answer = by_page(client, people[0], brought(base), **fields)
+    assert (answer.status_code, set(answer.context["form"].errors)) == (400, {field})
     answer = by_api(client, people[0], brought(base), **fields)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
     assert not AdapterImport.objects.exists()
+
+
+def test_a_form_without_files_says_so_beside_them(client, people, base):
+    answer = by_page(client, people[0], {}, name="")
+    assert (answer.status_code, set(answer.context["form"].errors)) == (400, {"files", "name"})
 
 
 @pytest.mark.parametrize(

@@ -530,7 +530,7 @@ def test_a16_wrong_ranks_halves_and_names_are_listed(tmp_path):
 def test_a16_an_adapter_of_another_base_is_named_by_layer(tmp_path):
     (wrong,) = about(tmp_path, files.pair_weights(sides=(6, 10)))
     assert wrong.code == "shape_mismatch"
-    assert "is [6, 8], the adapter is for [6, 10] and 1 more" in wrong.text
+    assert "is [6, 8], the adapter is for [6, 10] and 4 more" in wrong.text
     (wrong,) = about(tmp_path, files.pair_weights(layers=8))
     assert (wrong.code, wrong.where) == ("module_missing", "model.layers.6.self_attn.q_proj")
 

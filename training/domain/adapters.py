@@ -54,7 +54,7 @@ def about_names(names: Iterable[str], needed: Iterable[str] = (WEIGHTS, CONFIG, 
             for name in pickled
         ),
         *(
-            Finding("unknown_file", f"{name[:120]} does not belong into an adapter directory.", name[:120])
+            Finding("unknown_file", f"{name[:120]} does not belong in an adapter directory.", name[:120])
             for name in strange
         ),
         *(Finding("incomplete_adapter", f"The adapter has no {name}.", name) for name in needed if name not in files),

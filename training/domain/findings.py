@@ -43,10 +43,10 @@ class Finding:
         return cls(str(raw["code"]), str(raw["text"]), str(raw.get("where", "")), bool(raw.get("refuses", True)))
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], few: int = NAMED) -> str:
     """The first few of many: a, b and 7 more."""
-    shown = ", ".join(name[:120] for name in names[:NAMED])
-    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+    shown = ", ".join(name[:120] for name in names[:few])
+    return f"{shown} and {len(names) - few} more" if len(names) > few else shown
 
 
 def refusing(findings: Iterable[Finding]) -> list[Finding]:

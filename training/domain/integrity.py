@@ -99,7 +99,7 @@ def about_base(shapes: Shapes, base: Shapes, *, transposed: bool = False) -> lis
         found.append(Finding("module_missing", f"The base has no layer {some(missing)}.", missing[0][:200]))
     if other:
         place = other[0].partition(" ")[0][:200]
-        found.append(Finding("shape_mismatch", f"Layers of another size: {some(other)}.", place))
+        found.append(Finding("shape_mismatch", f"Layers of another size: {some(other, 2)}.", place))
     return found
 
 

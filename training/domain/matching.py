@@ -22,7 +22,7 @@ class Proof(StrEnum):
 
 WORDS = {
     Proof.EXACT: "Its config names exactly this version",
-    Proof.NAME: "Same name, but no version: unproven",
+    Proof.NAME: "Same name, but not this version: unproven",
     Proof.DECLARED: "Declared by whoever imported it: unproven",
 }
 PROOFS = [(proof.value, words) for proof, words in WORDS.items()]

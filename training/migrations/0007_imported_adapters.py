@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ('source', models.CharField(help_text='Where it comes from, in the words of whoever brought it.', max_length=500)),
                 ('key', models.CharField(blank=True, help_text='Where the files as they came lie until they are read.', max_length=300)),
                 ('files', models.JSONField(help_text='Name, size and sha256 of each file as it came.')),
-                ('proof', models.CharField(blank=True, choices=[('exact', 'Its config names exactly this version'), ('name', 'Same name, but no version: unproven'), ('declared', 'Declared by whoever imported it: unproven')], max_length=10)),
+                ('proof', models.CharField(blank=True, choices=[('exact', 'Its config names exactly this version'), ('name', 'Same name, but not this version: unproven'), ('declared', 'Declared by whoever imported it: unproven')], max_length=10)),
                 ('declared', models.JSONField(default=dict, help_text='What its config says of its base and its making.')),
                 ('findings', models.JSONField(default=list)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
