@@ -16,6 +16,7 @@
   let since = 0; /* rows decided here since the server was asked how many are left */
   let asking = false;
   let dry = false; /* the server had nothing more when it was last asked */
+  let unheard = ""; /* said before the next row was here; a screen reader may have lost it to what came after */
 
   const announce = (text) => {
     const place = document.getElementById("announcer");
@@ -117,7 +118,7 @@
       release();
     }
     asking = false;
-    if (undecided() && (!rows[at] || (rows[at].verdict && !again && at === rows.length - 1))) forward();
+    if (undecided() && (!rows[at] || (rows[at].verdict && !again && at === rows.length - 1))) forward(unheard);
     draw();
     if (!dry && undecided() < Number(ahead)) return bring();
     if (!end.hidden) { end.focus({ preventScroll: true }); announce("Nothing is left for you."); }
@@ -174,11 +175,13 @@
     const row = rows[at];
     draw();
     if (!row) {
+      unheard = before;
       bring();
       announce(`${before} ${end.hidden ? "The next row is on its way." : "Nothing is left for you."}`);
       if (!end.hidden) end.focus({ preventScroll: true });
       return;
     }
+    unheard = "";
     row.node.hidden = false;
     mark(row);
     window.scrollTo({ top: Math.max(0, root.getBoundingClientRect().top + scrollY - 12) });
