@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the test's thread
@@ -84,3 +85,9 @@ def pytest_unconfigure(config):
 
     if settings.configured and settings.DATA_DIR.name.startswith("luthier-test-"):
         shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
+
+
+def pytest_collection_finish(session):
+    """What was imported and collected stays to the end: the collector of garbage need not walk through it again."""
+    gc.collect()
+    gc.freeze()

@@ -1,6 +1,7 @@
 """Templates and scripts keep the house rules: they compile, fit a strict CSP, stay short and use known icons."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +27,6 @@ FORBIDDEN = {
     "something from another host": re.compile(r"(?:src|href)=\"(?:https?:)?//", re.IGNORECASE),
     "htmx code to be evaluated": re.compile(r"hx-vals=.js:|hx-headers=.js:|hx-trigger=\"[^\"]*\[", re.IGNORECASE),
 }
-EACH = pytest.mark.parametrize("name", SOURCES)
 
 
 def markup(name: str) -> str:
@@ -34,44 +34,47 @@ def markup(name: str) -> str:
     return COMMENT.sub("", SOURCES[name])
 
 
-@EACH
-def test_a_template_compiles(name):
-    assert get_template(name).template.nodelist is not None
+def offenders(holds: Callable[[str], object]) -> list[str]:
+    """Names of templates for which a rule does not hold."""
+    return [name for name in SOURCES if not holds(name)]
 
 
-@EACH
+def test_templates_compile():
+    for name in SOURCES:
+        assert get_template(name).template.nodelist is not None, name
+
+
 @pytest.mark.parametrize("fault", FORBIDDEN)
-def test_a_template_holds_under_a_strict_csp(name, fault):
-    found = FORBIDDEN[fault].search(markup(name))
-    assert not found, f"{name} has {fault}: {found.group(0)}"
+def test_templates_hold_under_a_strict_csp(fault):
+    found = {name: match.group(0) for name in SOURCES if (match := FORBIDDEN[fault].search(markup(name)))}
+    assert found == {}
 
 
-@EACH
-def test_a_template_stays_short(name):
-    assert len(SOURCES[name].splitlines()) <= 130
-
-
-def test_templates_are_short_as_a_rule():
+def test_templates_stay_short():
+    assert offenders(lambda name: len(SOURCES[name].splitlines()) <= 130) == []
     assert median(len(source.splitlines()) for source in SOURCES.values()) <= 40
 
 
-@EACH
-def test_comments_end_on_their_line(name):
+def test_comments_end_on_their_line():
     """Django shows a {# comment #} that runs over two lines as text."""
-    assert all("#}" in line.partition("{#")[2] for line in SOURCES[name].splitlines() if "{#" in line)
+
+    def holds(name: str) -> bool:
+        return all("#}" in line.partition("{#")[2] for line in SOURCES[name].splitlines() if "{#" in line)
+
+    assert offenders(holds) == []
 
 
-@EACH
-def test_what_a_template_includes_exists(name):
-    wanted = re.findall(r"\{% (?:include|extends) \"([^\"]+)\"", SOURCES[name])
-    assert [other for other in wanted if other not in SOURCES] == []
+def test_what_a_template_includes_exists():
+    wanted = {name: re.findall(r"\{% (?:include|extends) \"([^\"]+)\"", source) for name, source in SOURCES.items()}
+    assert {name: other for name, others in wanted.items() for other in others if other not in SOURCES} == {}
 
 
-@EACH
-def test_icons_are_in_the_sprite(name):
-    named = re.findall(r"\{% icon \"([\w-]+)\"|\b(?:icon|glyph)=\"([\w-]+)\"", markup(name))
-    wanted = {first or second for first, second in named} - {"none"}
-    assert wanted <= set(ICONS), f"add to static/icons.txt: {wanted - set(ICONS)}"
+def test_icons_are_in_the_sprite():
+    wanted = {}
+    for name in SOURCES:
+        named = re.findall(r"\{% icon \"([\w-]+)\"|\b(?:icon|glyph)=\"([\w-]+)\"", markup(name))
+        wanted[name] = {first or second for first, second in named} - {"none"} - set(ICONS)
+    assert {name: icons for name, icons in wanted.items() if icons} == {}, "add these to static/icons.txt"
 
 
 def test_the_icons_of_states_are_in_the_sprite():
@@ -83,28 +86,26 @@ def test_the_list_of_icons_is_sorted_and_without_doubles():
     assert sorted(set(ICONS)) == ICONS
 
 
-@EACH
-def test_a_form_that_posts_carries_the_token(name):
-    for form in re.findall(r"<form\b.*?</form>", markup(name), re.DOTALL):
-        if re.search(r"method=\"post\"", form.partition(">")[0], re.IGNORECASE):
-            assert "csrf_token" in form or "csrf_field" in form
+def test_forms_that_post_carry_the_token():
+    def holds(name: str) -> bool:
+        forms = re.findall(r"<form\b.*?</form>", markup(name), re.DOTALL)
+        posts = [form for form in forms if re.search(r"method=\"post\"", form.partition(">")[0], re.IGNORECASE)]
+        return all("csrf_token" in form or "csrf_field" in form for form in posts)
+
+    assert offenders(holds) == []
 
 
-@EACH
-def test_buttons_say_what_they_do_and_images_what_they_show(name):
-    source = markup(name)
-    assert all("type=" in tag for tag in re.findall(r"<button\b[^>]*>", source))
-    assert all("alt=" in tag for tag in re.findall(r"<img\b[^>]*>", source))
+def test_buttons_say_what_they_do_and_images_what_they_show():
+    assert offenders(lambda name: all("type=" in tag for tag in re.findall(r"<button\b[^>]*>", markup(name)))) == []
+    assert offenders(lambda name: all("alt=" in tag for tag in re.findall(r"<img\b[^>]*>", markup(name)))) == []
 
 
-@pytest.mark.parametrize("name", FRAGMENTS)
-def test_a_fragment_is_whole_by_itself(name):
-    assert "{% extends" not in SOURCES[name]
+def test_fragments_are_whole_by_themselves():
+    assert [name for name in FRAGMENTS if "{% extends" in SOURCES[name]] == []
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
-def test_a_component_says_what_it_is(name):
-    assert COMMENT.search(SOURCES[name])
+def test_components_say_what_they_are():
+    assert [name for name in COMPONENTS if not COMMENT.search(SOURCES[name])] == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -41,6 +41,8 @@ MUTATED = st.tuples(
 )
 PACKED = ("", "gz", "zst", "zip")
 
+pytestmark = pytest.mark.slow  # properties of every parser
+
 
 def read(content: bytes, name: str) -> list[Item]:
     """All items of a file; raises FileRefused and nothing else."""
@@ -101,7 +103,6 @@ def test_any_bytes_behind_a_true_beginning_are_read_or_refused(start, content, e
     tolerated(start + content + end, "a")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("container", PACKED)
 @quickly
 @given(drawn=MUTATED)

@@ -22,9 +22,12 @@ from datasets_app.engine.words_native import jaccard, words_of
 from tests.unit import words_reference as reference
 from tests.unit.words_reference import SCRIPTS, Writer, chat, looked_at
 
-pytestmark = pytest.mark.skipif(
-    unicodedata.unidata_version != "14.0.0", reason="the reference knows the characters of Python 3.11"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        unicodedata.unidata_version != "14.0.0", reason="the reference knows the characters of Python 3.11"
+    ),
+]
 signs = st.sampled_from(
     "ab Z09 -*/%\\#@&+=<>^|~$.,:;!?'\"()[]{}_\n\té߿ＡＢ２＋－日本ｱﾞあกำ٣х🙂×€\u200b\u0301\u00ad\U000e0041"
 )
