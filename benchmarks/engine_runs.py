@@ -21,6 +21,7 @@ from training.engine.versions import packages
 
 ROOT = Path(__file__).resolve().parents[1]
 HIDDEN, LAYERS = 32, 2
+TIMED = {"seconds", "tokens_per_second"}  # metrics that no training decides
 Event = dict[str, Any]
 Answer = Callable[[Event], signal.Signals | None]
 
@@ -58,8 +59,9 @@ class Told:
     def metrics(self) -> dict[int, str]:
         """By step every figure that training decides, digit for digit; how fast it went is left out."""
         return {
-            event["step"]: repr({k: v for k, v in sorted(event["values"].items()) if k != "tokens_per_second"})
+            step: repr({name: values[at] for name, values in sorted(event["each"].items()) if name not in TIMED})
             for event in self.of("metrics")
+            for at, step in enumerate(event["steps"])
         }
 
     @property

@@ -109,7 +109,11 @@ def speed(events: list[dict[str, Any]]) -> float:
 
 
 def losses(events: list[dict[str, Any]]) -> dict[int, float]:
-    return {event["step"]: event["values"]["loss"] for event in told(events, "metrics")}
+    return {
+        step: loss
+        for event in told(events, "metrics")
+        for step, loss in zip(event["steps"], event["each"]["loss"], strict=True)
+    }
 
 
 def apart(one: dict[int, float], other: dict[int, float]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What the row of a run learns from what its engine says, every write under the fence of the attempt."""
 
+import math
 from typing import Any
 
 from django.db import transaction
@@ -7,7 +8,8 @@ from django.utils import timezone
 
 from projects import faults, leases
 from training.domain import kept
-from training.models import MetricPoint, Run
+from training.domain.series import Series
+from training.models import MetricChunk, Run
 
 Event = dict[str, Any]
 WHERE = ("step", "rows", "longest_row", "longest_tokens", "batch_rows", "batch_tokens")
@@ -26,18 +28,22 @@ def _started(run: Run, event: Event) -> None:
     begun_at = int(event.get("resumed_from") or 0)
     refused = event.get("refused") or {}
     left = [one for one in run.checkpoints if one["step"] <= begun_at or str(one["step"]) in refused]
-    leases.fenced_update(
-        run,
-        device=str(event.get("device", ""))[:40],
-        device_name=str(event.get("device_name", ""))[:120],
-        total_steps=int(event.get("total") or 0),
-        checkpoint_step=begun_at,
-        checkpoints=[one | {"problem": str(refused.get(str(one["step"]), ""))[:300]} for one in left],
-        saves=kept.resumed(run.saves, begun_at),
-        start_at=None,
-        degraded={},
-        failure={},
-    )
+    with transaction.atomic():
+        leases.fenced_update(
+            run,
+            device=str(event.get("device", ""))[:40],
+            device_name=str(event.get("device_name", ""))[:120],
+            total_steps=int(event.get("total") or 0),
+            step=begun_at,
+            checkpoint_step=begun_at,
+            checkpoints=[one | {"problem": str(refused.get(str(one["step"]), ""))[:300]} for one in left],
+            saves=kept.resumed(run.saves, begun_at),
+            start_at=None,
+            degraded={},
+            failure={},
+        )
+        # What the lost attempt did beyond its checkpoint is done again, so its curves end there.
+        MetricChunk.objects.cut(run, begun_at)
     faults.point("run.start_noted")
 
 
@@ -78,18 +84,36 @@ def _metrics(run: Run, event: Event) -> None:
 
 @transaction.atomic
 def _note_metrics(run: Run, event: Event) -> None:
-    step, seconds = int(event["step"]), _seconds(run)
-    leases.fenced_update(run, step=step, tokens_seen=int(event.get("tokens") or run.tokens_seen))
+    step, said = int(event["step"]), _said(run, event)
+    changes: dict[str, Any] = {"step": step, "tokens_seen": int(event.get("tokens") or run.tokens_seen)}
+    if "loss" in said:
+        changes["last_loss"] = _finite(said["loss"].values[-1])
+    leases.fenced_update(run, **changes)
     faults.point("run.metrics_fenced")
-    points = [
-        MetricPoint(run=run, name=str(name)[:40], step=step, value=value, seconds=seconds)
-        for name, value in event["values"].items()
-        if isinstance(value, int | float)
-    ]
     # A resumed attempt says again what the lost one said after its last checkpoint.
-    MetricPoint.objects.bulk_create(
-        points, update_conflicts=True, unique_fields=["run", "name", "step"], update_fields=["value", "seconds"]
-    )
+    MetricChunk.objects.append(run, said)
+
+
+def _said(run: Run, event: Event) -> dict[str, Series]:
+    """Each step's own values where the engine tells them, else the means of its window as those of the last step.
+
+    Curves are drawn over time and tokens too, so both are kept as curves; of an engine that tells no time it is the
+    time since the attempt began.
+    """
+    step = int(event["step"])
+    if "each" in event:
+        return {str(name): Series.of(event["steps"], _numbers(values)) for name, values in event["each"].items()}
+    values = {"seconds": _seconds(run), "tokens": event.get("tokens")} | event["values"]
+    return {str(name): Series.of([step], [value]) for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _numbers(values: list[float | None]) -> list[float]:
+    """JSON knows no NaN: what was none is said as null."""
+    return [math.nan if value is None else value for value in values]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _checkpoint(run: Run, event: Event) -> None:

@@ -140,6 +140,7 @@ def _about_metrics(facts: Facts) -> Wrong:
 def gather(promises: dict[int, Any]) -> list[Facts]:
     """The facts of every run that is there; `promises` are what its owner was told, by run."""
     from projects.models import Attempt, AuditEvent
+    from training import selectors
     from training.models import Run
 
     found = []
@@ -156,7 +157,7 @@ def gather(promises: dict[int, Any]) -> list[Facts]:
             cancel_accepted=bool(promise and promise.cancel_accepted) or run.cancel_requested_at is not None,
             owner_of_lease=run.lease_until is not None,
             total_steps=run.total_steps,
-            metric_steps=sorted(set(run.metrics.filter(name="loss").values_list("step", flat=True))),
+            metric_steps=selectors.curve(run, "loss")[0],
             attempts=[_attempt(attempt) for attempt in attempts],
             audit=list(AuditEvent.objects.filter(target=f"training.run:{run.pk}").values_list("action", flat=True)),
         )

@@ -40,8 +40,8 @@ def offence(write: Write) -> str | None:
 # what, table, moment, job, fence of the run, state of the run, fence of the row itself
 WATCHED = [
     ("run", "training_run", "UPDATE", "OLD.id", "OLD.fence", "OLD.state", "NULL"),
-    ("metric", "training_metricpoint", "INSERT", "NEW.run_id", "{run_fence}", "{run_state}", "NULL"),
-    ("metric", "training_metricpoint", "UPDATE", "NEW.run_id", "{run_fence}", "{run_state}", "NULL"),
+    ("metric", "training_metricchunk", "INSERT", "NEW.run_id", "{run_fence}", "{run_state}", "NULL"),
+    ("metric", "training_metricchunk", "UPDATE", "NEW.run_id", "{run_fence}", "{run_state}", "NULL"),
     ("adapter", "training_adapter", "INSERT", "NEW.run_id", "{run_fence}", "{run_state}", "NULL"),
     ("attempt", "projects_attempt", "UPDATE", "NEW.job_id", "{attempt_fence}", "OLD.outcome", "NEW.fence"),
     ("ledger", "projects_ledgerentry", "INSERT", "NEW.subject_id", "{ledger_fence}", "''", "{entry_fence}"),

@@ -11,7 +11,8 @@ from benchmarks.chaos import history, oracle, witness
 from benchmarks.chaos.workload import Promise
 from projects.models import Attempt, AuditEvent
 from tests.factories.training import make_run
-from training.models import Adapter, MetricPoint, Run
+from training.domain.series import Series
+from training.models import Adapter, MetricChunk, Run
 
 pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True)]
 
@@ -116,7 +117,7 @@ def test_the_witness_sees_a_write_under_an_old_fence(run, watched):
     write_as(f"supervise|training.run|{run.pk}|1")
 
     Run.objects.filter(pk=run.pk).update(step=99)
-    MetricPoint.objects.create(run=run, name="loss", step=99, value=1.0)
+    MetricChunk.objects.append(run, {"loss": Series.of([99], [1.0])})
 
     offences = [text for one in witness.writes() if (text := witness.offence(one))]
     assert len(offences) == 2
@@ -129,7 +130,7 @@ def test_the_witness_has_nothing_against_the_holder_of_the_lease(run, watched):
     write_as(f"supervise|training.run|{run.pk}|2")
 
     Run.objects.filter(pk=run.pk).update(step=99)
-    MetricPoint.objects.create(run=run, name="loss", step=99, value=1.0)
+    MetricChunk.objects.append(run, {"loss": Series.of([99], [1.0])})
 
     assert len(witness.writes()) == 3
     assert [one for one in witness.writes() if witness.offence(one)] == []

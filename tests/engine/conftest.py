@@ -147,7 +147,11 @@ class Told:
 
     @property
     def losses(self) -> dict[int, float]:
-        return {event["step"]: event["values"]["loss"] for event in self.of("metrics")}
+        return {
+            step: loss
+            for event in self.of("metrics")
+            for step, loss in zip(event["steps"], event["each"]["loss"], strict=True)
+        }
 
     @property
     def weights(self) -> str:

@@ -16,7 +16,7 @@ from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project, run_jobs
 from training import selectors, services
 from training.domain.failures import explain
-from training.models import Adapter, MetricPoint, Run, TokenProfile
+from training.models import Adapter, Run, TokenProfile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 
@@ -34,7 +34,7 @@ def test_a_started_run_becomes_an_adapter_with_its_files_and_its_price():
     assert (adapter.base, adapter.dataset_version, adapter.rank) == (run.base, run.dataset_version, 2)
     assert adapter.key == f"adapters/{run.pk}/run-{run.pk}-f{run.fence}"
     assert {path.name for path in selectors.adapter_path(adapter).iterdir()} >= {"adapter_model.safetensors"}
-    assert list(run.metrics.filter(name="loss").values_list("step", flat=True)) == [1, 2, 3, 4, 5]
+    assert selectors.curve(run, "loss")[0] == [1, 2, 3, 4, 5]
     assert (run.step, run.tokens_seen, run.device_name) == (5, 100, "fake")
     line = LedgerEntry.objects.get(subject_kind="training.run", subject_id=run.pk)
     assert (line.cause, line.outcome) == ("training", "succeeded")
@@ -96,7 +96,7 @@ def test_a_failed_run_can_be_retried_as_a_new_attempt_of_the_same_spec(settings)
     assert (run.state, run.attempt, run.spec) == (JobState.SUCCEEDED, 2, spec)
     assert Attempt.objects.filter(job_label="training.run", job_id=run.pk).count() == 2
     assert LedgerEntry.objects.filter(subject_kind="training.run", subject_id=run.pk).count() == 2
-    assert run.metrics.filter(name="loss").count() == 5  # what both attempts said is kept once
+    assert selectors.curve(run, "loss")[0] == [1, 2, 3, 4, 5]  # what both attempts said is kept once
 
 
 def test_a_run_that_succeeded_is_a_record_and_is_not_retried():
@@ -277,5 +277,4 @@ def test_a_swapped_directory_with_its_own_manifest_is_found_too():
 
 def test_a_metric_that_is_said_twice_is_kept_once():
     run = factory.make_run()
-    again = MetricPoint.objects.filter(run=run, name="loss").values("step").distinct().count()
-    assert again == MetricPoint.objects.filter(run=run, name="loss").count() == 5
+    assert selectors.curve(run, "loss")[0] == [1, 2, 3, 4, 5]

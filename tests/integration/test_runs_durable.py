@@ -90,7 +90,7 @@ def test_a_paused_run_keeps_its_work_costs_nothing_and_goes_on_from_there(settin
     first, second = LedgerEntry.objects.filter(subject_kind="training.run").order_by("pk")
     assert (first.outcome, second.outcome) == ("paused", "succeeded")
     assert second.started_at >= run.queued_at > first.ended_at, "nothing is booked between the two"
-    assert list(run.metrics.filter(name="loss").values_list("step", flat=True)) == [1, 2, 3, 4, 5]
+    assert selectors.curve(run, "loss")[0] == [1, 2, 3, 4, 5]
     assert Adapter.objects.filter(run=run).count() == 1
     told = AuditEvent.objects.filter(target=f"training.run:{run.pk}").order_by("pk").values_list("action", flat=True)
     life = ["created", "queued", "running", "pause_requested", "paused", "queued", "running", "succeeded"]
@@ -238,7 +238,7 @@ def test_a_person_chooses_where_to_go_on(client, settings, chosen, first_step):
 
     run.refresh_from_db()
     assert (run.state, run.start_at) == (JobState.SUCCEEDED, None), "the choice holds for one start"
-    assert run.metrics.filter(name="loss").order_by("step").first().step == first_step
+    assert selectors.curve(run, "loss")[0][0] == first_step
 
 
 def flip(run, step):

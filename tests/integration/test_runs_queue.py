@@ -17,7 +17,8 @@ from tests.factories import training
 from tests.factories.hosts import make_host
 from tests.factories.projects import make_member, make_project
 from training import selectors, services
-from training.models import MetricPoint, Run
+from training.domain.series import Series
+from training.models import MetricChunk, Run
 
 pytestmark = pytest.mark.django_db
 
@@ -158,8 +159,9 @@ def test_taken_slots_are_named_with_when_the_first_is_free(draft, owner):
     start(draft, owner, "busy")
     busy = claim()
     Run.objects.filter(pk=busy.pk).update(started_at=leases.database_time() - timedelta(minutes=10), total_steps=40)
-    points = [MetricPoint(run=busy, name="tokens_per_second", step=n, value=9, seconds=30.0 * n) for n in range(1, 21)]
-    MetricPoint.objects.bulk_create(points)
+    steps = range(1, 21)
+    clock = Series.of(steps, [30.0 * step for step in steps])
+    MetricChunk.objects.append(busy, {"tokens_per_second": Series.of(steps, [9.0] * 20), "seconds": clock})
     first, second = start(draft, owner, "first"), start(draft, owner, "second")
 
     why = queue.reason(second)

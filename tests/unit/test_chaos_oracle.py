@@ -141,7 +141,7 @@ def test_the_witness_watches_every_table_that_a_worker_writes(vendor):
     text = "\n".join(witness.statements(vendor))
 
     assert set(re.findall(r"ON (\w+) FOR EACH ROW", text)) == {
-        "training_run", "training_metricpoint", "training_adapter", "projects_attempt", "projects_ledgerentry",
+        "training_run", "training_metricchunk", "training_adapter", "projects_attempt", "projects_ledgerentry",
     }  # fmt: skip
 
 

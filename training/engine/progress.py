@@ -16,7 +16,9 @@ from training.engine.stopping import StopTime
 from training.engine.watch import StopFlag
 
 STATE = "luthier.json"
-SHOWN_POINTS = 300
+TELLINGS = 300  # of a run that nobody can follow step by step anyway
+TELL_SECONDS = 1.0  # of a longer one, whose steps come together
+TELL_STEPS = 500  # in one telling, which is one line
 CHECKPOINT_SECONDS = 300
 RETRY_SECONDS = 60  # after a save that failed
 ALIVE_SECONDS = 10  # a step may take minutes; somebody who watches must see that it works
@@ -33,6 +35,7 @@ METRICS = {
     "rewards/accuracies": "reward_accuracy",
 }
 LATEST = {"learning_rate"}  # everything else is the mean of its window
+CLOCKS = {"seconds", "tokens"}  # what curves are drawn over, besides steps
 
 
 class Progress(TrainerCallback):
@@ -47,11 +50,12 @@ class Progress(TrainerCallback):
         self.window: list[dict[str, float]] = []
         self.tokens_before = 0  # of earlier attempts, whose trainer counted from zero
         self.tokens = 0
-        self.told_tokens = 0
+        self.seconds_before = self.seconds = 0.0  # of training, without what was lost
+        self.told = (0, 0.0)  # tokens and seconds when steps were last told
         self.every = 1
         self.final_loss: float | None = None
         self.step = self.total = self.saved_step = 0
-        self.saved_at = self.told_at = self.alive_at = time.monotonic()
+        self.began = self.saved_at = self.told_at = self.alive_at = time.monotonic()
         self.batches: list[tuple[Mapping[str, Any], Any]] = []  # of the step that is being taken, each with its loss
         self.after_step: randomness.State | None = None  # what a checkpoint of the last whole step must hold
 
@@ -60,11 +64,14 @@ class Progress(TrainerCallback):
     def load(self, checkpoint: Path, step: int) -> None:
         state = json.loads((checkpoint / STATE).read_text())
         self.window, self.tokens_before, self.final_loss = state["window"], state["tokens"], state["final_loss"]
-        self.tokens = self.told_tokens = self.tokens_before
+        self.tokens = self.tokens_before
+        self.seconds = self.seconds_before = float(state.get("seconds", 0))
+        self.told = tuple(state.get("told", (self.tokens, self.seconds)))
         self.step = self.saved_step = step
 
     def save(self, checkpoint: Path) -> None:
         state = {"window": self.window, "tokens": self.tokens, "final_loss": self.final_loss}
+        state |= {"seconds": self.seconds, "told": self.told}
         (checkpoint / STATE).write_text(json.dumps(state))
 
     def saved(self, step: int) -> None:
@@ -79,9 +86,9 @@ class Progress(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.stop.look()
         self.stop.defer()  # from here on there is something to save
-        self.every = math.ceil(state.max_steps / SHOWN_POINTS)
+        self.every = math.ceil(state.max_steps / TELLINGS)
         self.step, self.total = state.global_step, state.max_steps
-        self.saved_at = self.told_at = self.alive_at = time.monotonic()
+        self.began = self.saved_at = self.told_at = self.alive_at = time.monotonic()
         self.stop_time.begin()
         emit("progress", phase="training", done=state.global_step, total=state.max_steps)
 
@@ -139,10 +146,20 @@ class Progress(TrainerCallback):
         values = {ours: float(logs[theirs]) for theirs, ours in METRICS.items() if theirs in logs}
         self._check_finite(values, state.global_step)
         self.final_loss = values["loss"]
-        self.tokens = self.tokens_before + int(logs.get("num_tokens", 0))
-        self.window.append(values)
-        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+        tokens = self.tokens_before + int(logs.get("num_tokens", 0))
+        now = time.monotonic()
+        seconds = self.seconds_before + now - self.began
+        pace = (tokens - self.tokens) / max(seconds - self.seconds, 1e-6)
+        self.tokens, self.seconds = tokens, seconds
+        self.window.append(values | {"tokens_per_second": pace, "seconds": seconds, "tokens": tokens})
+        if self._is_time_to_tell(state.global_step, state.max_steps, now):
             self._tell(state.global_step, state.max_steps)
+
+    def _is_time_to_tell(self, step: int, total: int, now: float) -> bool:
+        """Step by step where there are few; of many, those of about a second together."""
+        if step % self.every == 0 or step == total or len(self.window) >= TELL_STEPS:
+            return True
+        return self.every > 1 and now - self.told_at >= TELL_SECONDS
 
     def _check_finite(self, values: dict[str, float], step: int) -> None:
         bad = [name for name in ("loss", "grad_norm") if not math.isfinite(values.get(name, 0.0))]
@@ -163,16 +180,19 @@ class Progress(TrainerCallback):
             emit("stop_time", stop_seconds=needed, **told)
 
     def _tell(self, step: int, total: int) -> None:
-        now = time.monotonic()
+        """Every step's values, and what a person reads: the means of the steps since the last telling."""
+        each = {name: [row.get(name) for row in self.window] for name in self.window[-1]}
         means = {
-            name: (
-                self.window[-1][name] if name in LATEST else sum(row[name] for row in self.window) / len(self.window)
-            )
-            for name in self.window[-1]
+            name: values[-1] if name in LATEST else sum(filter(None, values)) / len(values)
+            for name, values in each.items()
+            if name not in CLOCKS
         }
-        pace = (self.tokens - self.told_tokens) / max(now - self.told_at, 1e-6)
-        emit("metrics", step=step, total=total, values=means | {"tokens_per_second": pace}, tokens=self.tokens)
+        tokens, seconds = self.tokens - self.told[0], self.seconds - self.told[1]
+        means["tokens_per_second"] = tokens / max(seconds, 1e-6)
+        steps = list(range(step - len(self.window) + 1, step + 1))
+        emit("metrics", step=step, total=total, values=means, steps=steps, each=each, tokens=self.tokens)
         emit("progress", phase="training", done=step, total=total)
         self.tell_stop_time()
-        log(f"step {step}/{total}  loss {means['loss']:.4f}  {pace:,.0f} tokens/s")
-        self.window, self.told_at, self.told_tokens, self.alive_at = [], now, self.tokens, now
+        log(f"step {step}/{total}  loss {means['loss']:.4f}  {means['tokens_per_second']:,.0f} tokens/s")
+        self.window, self.told = [], (self.tokens, self.seconds)
+        self.told_at = self.alive_at = time.monotonic()

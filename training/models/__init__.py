@@ -1,8 +1,9 @@
 """How we train: base-model versions, runs and their metrics, adapters, and datasets as bases see them."""
 
 from training.models.adapter import Adapter, AdapterImport
+from training.models.metrics import MetricChunk
 from training.models.projections import ProjectionRecord, Rehearsal
-from training.models.run import METHODS, SOURCES, BaseModelVersion, MetricPoint, Run
+from training.models.run import METHODS, SOURCES, BaseModelVersion, Run
 from training.models.tokens import SeenRow, TokenProfile
 
 __all__ = [
@@ -11,7 +12,7 @@ __all__ = [
     "Adapter",
     "AdapterImport",
     "BaseModelVersion",
-    "MetricPoint",
+    "MetricChunk",
     "ProjectionRecord",
     "Rehearsal",
     "Run",

@@ -95,6 +95,7 @@ class Run(LeasedJob):
     total_steps = models.PositiveIntegerField(default=0)
     step = models.PositiveIntegerField(default=0)
     tokens_seen = models.BigIntegerField(default=0)
+    last_loss = models.FloatField(null=True, help_text="The newest that was reported, where lists show it.")
     checkpoint_step = models.PositiveIntegerField(default=0)
     checkpoint_sha256 = models.CharField(max_length=64, blank=True)
     checkpoints = models.JSONField(default=list, help_text="Those that exist: step, sha256, bytes, when.")
@@ -144,17 +145,3 @@ class Run(LeasedJob):
     def workdir(self) -> Path:
         """Where the newest attempt works or worked."""
         return self.home / f"f{self.fence}"
-
-
-class MetricPoint(models.Model):
-    run = models.ForeignKey(Run, models.CASCADE, related_name="metrics")
-    name = models.CharField(max_length=40)
-    step = models.PositiveIntegerField()
-    value = models.FloatField()
-    seconds = models.FloatField(default=0, help_text="Since the start of the attempt that reported it.")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["run", "name", "step"], name="one_value_per_step")]
-
-    def __str__(self) -> str:
-        return f"{self.name}@{self.step} = {self.value:g}"

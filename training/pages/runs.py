@@ -48,7 +48,7 @@ def tell_reasons(runs: Iterable[Run]) -> None:
 def run_figures(run: Run) -> list[dict[str, Any]]:
     """The loss first; then what the method is about; then the pace."""
     names = ("loss", "token_accuracy", "reward_chosen", "reward_rejected", "reward_accuracy", "tokens_per_second")
-    curves = selectors.curves(run, names)
+    curves = {name: drawn.points.lists() for name in names if (drawn := selectors.drawn(run, name)).count}
     found = []
     if "loss" in curves:
         loss = curves["loss"]
@@ -170,7 +170,7 @@ def overview(project: Project) -> list[Figure]:
     run = project.runs.filter(state=JobState.SUCCEEDED).order_by("-pk").first()
     if run is None:
         return []
-    curve = selectors.curve(run, "loss")
+    curve = selectors.drawn(run, "loss").points.lists()
     if len(curve[0]) < 2:
         return []
     title = f"{run}: {charts.loss_title(curve).lower()}"

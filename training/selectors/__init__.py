@@ -11,6 +11,7 @@ from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
 from training.selectors.live import Live, live, log_tail, remaining
+from training.selectors.metrics import AXES, Drawn, all_curves, curve, curves, drawn, names, newest, thinned
 from training.selectors.needs import needs
 from training.selectors.products import products
 from training.selectors.projections import (
@@ -29,12 +30,8 @@ from training.selectors.projections import (
 from training.selectors.rates import coverages, device_rates, past, records
 from training.selectors.runs import (
     AttemptCost,
-    all_curves,
     attempts,
     cost_so_far,
-    curve,
-    curves,
-    metric_points,
     overlaps,
     predicted_against_actual,
     runs,
@@ -43,8 +40,10 @@ from training.selectors.runs import (
 from training.selectors.tokens import lost_rows, profile_for, seen_anywhere, seen_job, telling_rows, token_stats
 
 __all__ = [
+    "AXES",
     "AttemptCost",
     "Checkpoint",
+    "Drawn",
     "Live",
     "Spent",
     "Trouble",
@@ -62,6 +61,7 @@ __all__ = [
     "curve",
     "curves",
     "device_rates",
+    "drawn",
     "fits_method",
     "imports",
     "kept_rows",
@@ -71,8 +71,9 @@ __all__ = [
     "local_folders",
     "log_tail",
     "lost_rows",
-    "metric_points",
+    "names",
     "needs",
+    "newest",
     "overlaps",
     "past",
     "plan",
@@ -92,6 +93,7 @@ __all__ = [
     "seen_job",
     "spent",
     "telling_rows",
+    "thinned",
     "token_stats",
     "trainable_versions",
     "training_costs",

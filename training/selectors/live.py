@@ -11,6 +11,7 @@ from projects.selectors import queue
 from training.domain import metrics
 from training.domain.failures import explain, shorten
 from training.models import Run
+from training.selectors import metrics as metering
 from training.selectors import runs as reading
 
 RECENT_POINTS = 50
@@ -46,7 +47,7 @@ class Live:
 
 
 def live(run: Run, now: datetime) -> Live:
-    _, losses = reading.curve(run, "loss")
+    losses = metering.drawn(run, "loss").points.values.tolist()
     waiting = queue.reason(run) if run.state in {JobState.QUEUED, *WAITS_FOR_PEOPLE} else None
     tone, verdict = ("waiting", waiting.whole) if waiting else _verdict(run, losses)
     recent = _recent(run)
@@ -77,9 +78,10 @@ def remaining(run: Run, now: datetime) -> float | None:
 
 
 def _recent(run: Run) -> list[tuple[int, float, float]]:
-    """Step, seconds since the start and pace of the newest points, the oldest of them first."""
-    points = run.metrics.filter(name="tokens_per_second", seconds__gt=0).order_by("-step")
-    return list(points.values_list("step", "seconds", "value")[:RECENT_POINTS])[::-1]
+    """Step, seconds of training and pace of the newest points, the oldest of them first."""
+    clock = dict(zip(*metering.newest(run, "seconds", RECENT_POINTS).lists(), strict=True))
+    paces = metering.newest(run, "tokens_per_second", RECENT_POINTS)
+    return [(step, clock[step], pace) for step, pace in zip(*paces.lists(), strict=True) if step in clock]
 
 
 def _eta(run: Run, steps: list[int], seconds: list[float]) -> metrics.Eta | None:

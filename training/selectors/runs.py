@@ -1,4 +1,4 @@
-"""Reads of runs: their metrics, attempts and money."""
+"""Reads of runs: their attempts and money."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from projects.domain import formatting, money
 from projects.domain.states import Outcome
 from projects.models import Attempt, LedgerEntry, Project
 from training.domain import projection as projecting
-from training.models import MetricPoint, ProjectionRecord, Run
+from training.models import ProjectionRecord, Run
 
 LABEL = "training.run"
 ZERO = Decimal(0)
@@ -40,7 +40,6 @@ class AttemptCost:
 
 def runs(project: Project) -> QuerySet[Run]:
     """All runs of a project, the newest first, each with its last loss and what has been booked for it."""
-    last = MetricPoint.objects.filter(run=OuterRef("pk"), name="loss").order_by("-step").values("value")[:1]
     booked = (
         LedgerEntry.objects.filter(subject_kind=LABEL, subject_id=OuterRef("pk"))
         .order_by()
@@ -49,35 +48,7 @@ def runs(project: Project) -> QuerySet[Run]:
         .values("sum")
     )
     joined = ("project", "base", "dataset_version__dataset", "started_by", "created_by", "adapter")
-    return (
-        project.runs.select_related(*joined).annotate(last_loss=Subquery(last), booked=Subquery(booked)).order_by("-pk")
-    )
-
-
-def metric_points(run: Run) -> QuerySet[MetricPoint]:
-    return run.metrics.order_by("name", "step")
-
-
-def curve(run: Run, name: str) -> tuple[list[int], list[float]]:
-    """Steps and values of one metric."""
-    points = run.metrics.filter(name=name).order_by("step").values_list("step", "value")
-    return [step for step, _ in points], [value for _, value in points]
-
-
-def curves(run: Run, names: tuple[str, ...]) -> dict[str, tuple[list[int], list[float]]]:
-    """Several metrics in one query; what was not reported is left out."""
-    found: dict[str, tuple[list[int], list[float]]] = defaultdict(lambda: ([], []))
-    rows = run.metrics.filter(name__in=names).order_by("step").values_list("name", "step", "value")
-    for name, step, value in rows:
-        found[name][0].append(step)
-        found[name][1].append(value)
-    return dict(found)
-
-
-def all_curves(run: Run, only: str | None = None) -> dict[str, tuple[list[int], list[float]]]:
-    """Every metric that was reported, or one."""
-    names = run.metrics.order_by("name").values_list("name", flat=True).distinct()
-    return curves(run, tuple(name for name in names if only in (None, name)))
+    return project.runs.select_related(*joined).annotate(booked=Subquery(booked)).order_by("-pk")
 
 
 def attempts(run: Run, now: datetime) -> list[AttemptCost]:
