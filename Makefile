@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-first-rows fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -58,6 +58,9 @@ bench-pages: $(VENV)/.test assets
 
 bench-first-rows: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.first_rows
+
+bench-metrics: $(VENV)/.test assets
+	$(BIN)/python -m benchmarks.metrics
 
 bench-projections: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.projections

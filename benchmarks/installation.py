@@ -74,6 +74,27 @@ def processes(address: str) -> Iterator[psutil.Process]:
         manager.wait(60)
 
 
+@contextmanager
+def web(address: str) -> Iterator[psutil.Process]:
+    """Only the web server, as an installation runs it."""
+    from config.processes import parts
+
+    server = next(part for part in parts(address) if part.name == "web")
+    log = Path(os.environ["LUTHIER_DATA"]) / "web.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(server.command, cwd=ROOT, env=os.environ | {"LUTHIER_ADDRESS": address}, stderr=out)
+    try:
+        deadline = time.monotonic() + 60
+        while not server.is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"the web server did not start: {log.read_text()}")
+            time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 def find(manager: psutil.Process, *words: str) -> list[psutil.Process]:
     """The manager's descendants whose command line has all the words."""
     found = []

@@ -251,12 +251,6 @@ class RetryRunSerializer(StrictSerializer):
     )
 
 
-class MetricSerializer(serializers.Serializer):
-    name = serializers.CharField()
-    steps = serializers.ListField(child=serializers.IntegerField())
-    values = serializers.ListField(child=serializers.FloatField())
-
-
 class LogSerializer(serializers.Serializer):
     text = serializers.CharField(allow_blank=True)
 

@@ -20,6 +20,7 @@ from projects.domain.states import JobState
 from projects.domain.turns import Priority
 from training import archives, pages, selectors, services
 from training.api import serializers as shapes
+from training.api.curves import Curves
 from training.api.durable import Durable, checked
 from training.models import Adapter, BaseModelVersion, Run
 
@@ -69,11 +70,11 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         return Response(self.get_serializer(self.get_queryset().get(pk=base.pk)).data, status=code)
 
 
-class RunViewSet(Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+class RunViewSet(Curves, Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = shapes.RunSerializer
     queryset = Run.objects.none()
-    known_filters = ("state", "name")
+    known_filters = ("state", "name", "first", "last", "points", "over")
     services = {
         "create": services.create_run,
         "start": services.start_run,
@@ -166,18 +167,6 @@ class RunViewSet(Durable, Idempotent, ListModelMixin, RetrieveModelMixin, Projec
         """Delete a run that made no adapter."""
         self.services["destroy"](self.get_object(), by=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-    @extend_schema(
-        parameters=[OpenApiParameter("name", str, description="Only this metric.")],
-        responses={200: shapes.MetricSerializer(many=True)},
-    )
-    @action(detail=True, methods=["get"], pagination_class=None)
-    def metrics(self, request: Any, **kwargs: Any) -> Response:
-        """Every metric of the run, by step."""
-        wanted = request.query_params.get("name")
-        series = selectors.all_curves(self.get_object(), wanted)
-        data = [{"name": name, "steps": steps, "values": values} for name, (steps, values) in series.items()]
-        return Response(shapes.MetricSerializer(data, many=True).data)
 
     @extend_schema(responses={200: shapes.LogSerializer})
     @action(detail=True, methods=["get"])

@@ -11,7 +11,7 @@ from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
 from training.selectors.live import Live, live, log_tail, remaining
-from training.selectors.metrics import AXES, Drawn, all_curves, curve, curves, drawn, names, newest, thinned
+from training.selectors.metrics import AXES, Drawn, across, all_curves, curve, curves, drawn, names, newest, thinned
 from training.selectors.needs import needs
 from training.selectors.products import products
 from training.selectors.projections import (
@@ -48,6 +48,7 @@ __all__ = [
     "Spent",
     "Trouble",
     "Where",
+    "across",
     "adapter_path",
     "adapters",
     "all_curves",

@@ -1,5 +1,6 @@
 """Reads of metrics: whole curves, the end of one, and curves short enough to draw that keep every peak."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,16 @@ def drawn(run: Run, name: str, *, first: int = 0, last: int = LAST_STEP, points:
     return Drawn(series.thin(whole, points), count, series.thin(average, points))
 
 
+def across(run: Run, points: Series, by: str) -> list[float]:
+    """Where the points of a curve of this run stand on another axis; between two ticks of its clock, in proportion."""
+    if by == "step":
+        return points.steps.tolist()
+    clock = _outlines([run], {by}).get((run.pk, by), series.EMPTY)
+    if not len(clock):
+        return [math.nan] * len(points)
+    return np.interp(points.steps, clock.steps, clock.values).tolist()
+
+
 def thinned(
     runs: Sequence[Run], name: str, points: int = 300, by: str = "step"
 ) -> dict[int, tuple[list[float], list[float]]]:
@@ -99,10 +110,10 @@ def thinned(
         clock = outlines.get((run.pk, by), series.EMPTY)
         if not len(shown) or (by != "step" and not len(clock)):
             continue
-        across = shown.steps.astype(np.float64)
+        x = shown.steps.astype(np.float64)
         if by != "step":
-            across = np.interp(across, clock.steps, clock.values)
-        found[run.pk] = (across.tolist(), shown.values.tolist())
+            x = np.interp(x, clock.steps, clock.values)
+        found[run.pk] = (x.tolist(), shown.values.tolist())
     return found
 
 
