@@ -79,6 +79,7 @@ POINTS = {
     "run.start_noted": "Device and steps of a started run are written.",
     "run.data_noted": "What the engine did with the rows is written.",
     "run.metrics_fenced": "The step is written under the fence; its metrics are not, and nothing is committed.",
+    "run.samples_noted": "Answers of the model to its prompts are written.",
     "run.metrics_noted": "Metrics of a step are written.",
     "run.checkpoint_noted": "The row knows of the newest checkpoint.",
     "run.before_adapter": "The adapter's files stand under their key; its row does not.",

@@ -9,10 +9,11 @@ from django.utils import timezone
 from projects import faults, leases
 from training.domain import kept
 from training.domain.series import Series
-from training.models import MetricChunk, Run
+from training.models import MetricChunk, Run, RunSample
 
 Event = dict[str, Any]
 WHERE = ("step", "rows", "longest_row", "longest_tokens", "batch_rows", "batch_tokens")
+MOST_SAMPLES, MOST_TEXT = 8, 4000
 # Trouble that the run lives with, and that is over when a checkpoint is saved.
 PASSING = {"disk_full", "disk_error"}
 
@@ -44,6 +45,7 @@ def _started(run: Run, event: Event) -> None:
         )
         # What the lost attempt did beyond its checkpoint is done again, so its curves end there.
         MetricChunk.objects.cut(run, begun_at)
+        run.samples.filter(step__gt=begun_at).delete()
     faults.point("run.start_noted")
 
 
@@ -70,6 +72,32 @@ def _warning(run: Run, event: Event) -> None:
         since = timezone.now().isoformat()
         told = {"code": code, "message": message, "since": since, "step": int(event.get("step") or 0)}
         leases.fenced_update(run, degraded=told)
+
+
+def _samples(run: Run, event: Event) -> None:
+    """Answers of one step; said again by a later attempt, they replace what was said."""
+    step = int(event["step"])
+    texts = ("prompt", "expected", "answer")
+    told = [
+        RunSample(
+            run=run,
+            step=step,
+            row=int(one["row"]),
+            whole=bool(one["whole"]),
+            **{name: _clean(one[name]) for name in texts},
+        )
+        for one in event["samples"][:MOST_SAMPLES]
+    ]
+    with transaction.atomic():
+        leases.fenced_update(run, fence=run.fence)
+        run.samples.filter(step=step).delete()
+        RunSample.objects.bulk_create(told)
+    faults.point("run.samples_noted")
+
+
+def _clean(text: Any) -> str:
+    """PostgreSQL takes no NUL, and no encoding half a character."""
+    return str(text)[:MOST_TEXT].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _failed(run: Run, event: Event) -> None:
@@ -100,10 +128,11 @@ def _said(run: Run, event: Event) -> dict[str, Series]:
     Curves are drawn over time and tokens too, so both are kept as curves; of an engine that tells no time it is the
     time since the attempt began.
     """
-    step = int(event["step"])
+    step, gauges = int(event["step"]), event.get("gauges") or {}
     if "each" in event:
-        return {str(name): Series.of(event["steps"], _numbers(values)) for name, values in event["each"].items()}
-    values = {"seconds": _seconds(run), "tokens": event.get("tokens")} | event["values"]
+        each = {str(name): Series.of(event["steps"], _numbers(values)) for name, values in event["each"].items()}
+        return each | {str(name): Series.of([step], [value]) for name, value in gauges.items()}
+    values = {"seconds": _seconds(run), "tokens": event.get("tokens")} | event["values"] | gauges
     return {str(name): Series.of([step], [value]) for name, value in values.items() if isinstance(value, int | float)}
 
 
@@ -146,6 +175,7 @@ _NOTES = {
     "stop_time": _stop_time,
     "warning": _warning,
     "failed": _failed,
+    "samples": _samples,
     "metrics": _metrics,
     "checkpoint": _checkpoint,
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import adapters, bases, imports, pauses, rehearsals, runs, seen, tokens
+from training.views import adapters, bases, imports, pauses, rehearsals, runs, seen, tokens, watching
 
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
@@ -22,6 +22,8 @@ urlpatterns = [
     path("rehearsals/<int:pk>/cancel/", rehearsals.RehearsalCancel.as_view(), name="rehearsal-cancel"),
     path("runs/<int:pk>/", runs.RunDetail.as_view(), name="run-detail"),
     path("runs/<int:pk>/status/", runs.RunStatus.as_view(), name="run-status"),
+    path("runs/<int:pk>/log/", watching.RunLog.as_view(), name="run-log"),
+    path("runs/<int:pk>/curves/<slug:name>/", watching.RunCurve.as_view(), name="run-curve"),
     path("runs/<int:pk>/start/", runs.RunStart.as_view(), name="run-start"),
     path("runs/<int:pk>/cancel/", runs.RunCancel.as_view(), name="run-cancel"),
     path("runs/<int:pk>/pause/", pauses.RunPause.as_view(), name="run-pause"),

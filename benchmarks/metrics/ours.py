@@ -61,7 +61,9 @@ def chart(run: Any, headers: dict[str, str]) -> dict[str, float]:
     host, _, port = ADDRESS.partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=60)
     path = f"/api/v1/projects/{run.project.slug}/runs/{run.pk}/metrics/?name=loss"
-    taken, size, floor = [], 0, []
+    taken: list[float] = []
+    floor: list[float] = []
+    size = 0
     for _ in range(CALLS):
         for address, times in (("/health/live", floor), (path, taken)):
             began = time.perf_counter()

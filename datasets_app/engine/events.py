@@ -10,11 +10,16 @@ def emit(event: str, **fields: Any) -> None:
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     said = {"event": event, **fields}
     try:
-        line = orjson.dumps(said, option=options)
+        line = orjson.dumps(said, default=_shown, option=options)
     except TypeError:  # halves of characters, quoted out of a damaged file
-        line = orjson.dumps(_whole(said), option=options)
+        line = orjson.dumps(_whole(said), default=_shown, option=options)
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
+
+
+def _shown(value: Any) -> str:
+    """What tables may hold and JSON does not: bytes, decimals, spans of time."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _whole(value: Any) -> Any:

@@ -91,9 +91,30 @@
     area.classList.remove("is-drawn");
     await library.react(area, traces(figure.data, colour), layout, config);
     area.classList.add("is-drawn");
+    if (before?.ranges.xaxis) refine(area);
     if (area.dataset.watched) return;
     area.dataset.watched = "yes";
-    area.on("plotly_relayout", () => remember(area));
+    area.on("plotly_relayout", () => { remember(area); refine(area); });
+  };
+
+  /* A long curve is drawn with its peaks only; whoever zooms in gets the points of that part. */
+  const asked = new Map();
+  const refine = async (area) => {
+    const source = area.closest("[data-source]")?.dataset.source; /* the area itself outlives swaps */
+    if (!source) return;
+    const range = drawn.get(area.id)?.ranges.xaxis;
+    const part = range ? `&first=${Math.max(0, range[0])}&last=${Math.max(0, range[1])}` : "";
+    if (!part && !asked.has(area.id)) return; /* never zoomed: what is drawn is the whole */
+    asked.get(area.id)?.abort();
+    const control = new AbortController();
+    asked.set(area.id, control);
+    try {
+      const answer = await fetch(`${source}${part}`, { signal: control.signal });
+      if (!answer.ok) return; /* what is drawn stays; the next zoom asks again */
+      const found = (await answer.json()).traces;
+      if (!found.length || found.length !== area.data.length || !area.isConnected) return;
+      await window.Plotly.restyle(area, { x: found.map((one) => one.x), y: found.map((one) => one.y) });
+    } catch { /* given up for a newer one, or no connection */ }
   };
 
   const axes = (layout) => Object.keys(layout).filter((key) => AXIS.test(key));

@@ -1,4 +1,4 @@
-"""Peak memory: of the card, or of this process."""
+"""Memory, now and at its peak: of the card, or of this process."""
 
 import resource
 from pathlib import Path
@@ -11,6 +11,15 @@ def peak(device: str) -> int:
 
         return int(torch.cuda.max_memory_allocated())
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def held(device: str) -> int:
+    """The bytes that are in use now."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.memory_allocated())
+    return _status("VmRSS")
 
 
 def forget_peak(device: str) -> None:

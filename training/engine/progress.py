@@ -12,6 +12,8 @@ from transformers import TrainerCallback
 from training.domain.recipe import Recipe
 from training.engine import randomness
 from training.engine.events import EngineError, emit, log
+from training.engine.gauges import Gauges
+from training.engine.samples import Samples
 from training.engine.stopping import StopTime
 from training.engine.watch import StopFlag
 
@@ -56,6 +58,8 @@ class Progress(TrainerCallback):
         self.final_loss: float | None = None
         self.step = self.total = self.saved_step = 0
         self.began = self.saved_at = self.told_at = self.alive_at = time.monotonic()
+        self.samples: Samples | None = None
+        self.gauges: Gauges | None = None
         self.batches: list[tuple[Mapping[str, Any], Any]] = []  # of the step that is being taken, each with its loss
         self.after_step: randomness.State | None = None  # what a checkpoint of the last whole step must hold
 
@@ -190,7 +194,8 @@ class Progress(TrainerCallback):
         tokens, seconds = self.tokens - self.told[0], self.seconds - self.told[1]
         means["tokens_per_second"] = tokens / max(seconds, 1e-6)
         steps = list(range(step - len(self.window) + 1, step + 1))
-        emit("metrics", step=step, total=total, values=means, steps=steps, each=each, tokens=self.tokens)
+        told = {"values": means, "steps": steps, "each": each, "gauges": self.gauges.read() if self.gauges else {}}
+        emit("metrics", step=step, total=total, tokens=self.tokens, **told)
         emit("progress", phase="training", done=step, total=total)
         self.tell_stop_time()
         log(f"step {step}/{total}  loss {means['loss']:.4f}  {means['tokens_per_second']:,.0f} tokens/s")

@@ -17,8 +17,10 @@ from training.engine import blame, data, manifest, memory, model
 from training.engine.checkpoints import Checkpoints, Found
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, emit, log
+from training.engine.gauges import Gauges
 from training.engine.manifest import Origin
 from training.engine.naming import named
+from training.engine.samples import Samples
 from training.engine.stages import Stages, process_age
 from training.engine.versions import packages
 from training.engine.watch import StopFlag, die_with_parent
@@ -49,7 +51,8 @@ def main(spec_path: str) -> None:
 def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     stages = Stages(started_before=process_age())
     stages.enter("preparing")
-    prepared = prepare(spec, stop)
+    samples = Samples(stop)
+    prepared = prepare(spec, stop, samples)
     emit("progress", phase="loading", done=0, total=1)
     stages.enter("loading")
     begin = store.begin(spec.start_at)
@@ -59,6 +62,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     from training.engine.progress import Progress
 
     progress = Progress(spec.recipe, stop, grace_seconds=spec.grace_seconds)
+    progress.samples, progress.gauges = samples, Gauges(device.kind, torch_threads())
     seed(spec.recipe.seed, device)
     trainer = trainers.build(spec, prepared, device, store, progress)
     meter = Meter().attach(trainer)
@@ -77,6 +81,8 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     )
     _warn_about_start(store, begin, spec)
     progress.tell_stop_time()
+    if not begin:
+        samples.take(trainer.model, 0)
     stages.enter("training")
     began = time.monotonic()
     _train(trainer, progress, prepared, str(begin.place) if begin else None)
@@ -85,6 +91,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, begin.step if begin else 0)
     emit("progress", phase="saving", done=0, total=1)
     stages.enter("saving")
+    samples.take(trainer.model, trainer.state.global_step)
     made = adapter.write(trainer.model, spec, outcome)
     measured = meter.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
     about = {"device": device.kind, "device_name": device.name, "data": prepared.report()}
@@ -112,7 +119,13 @@ def _warn_about_start(store: Checkpoints, begin: Found | None, spec: RunSpec) ->
         emit("warning", code="other_versions", message=text)
 
 
-def prepare(spec: RunSpec, stop: StopFlag) -> Prepared:
+def torch_threads() -> int:
+    import torch
+
+    return int(torch.get_num_threads())
+
+
+def prepare(spec: RunSpec, stop: StopFlag, samples: Samples | None = None) -> Prepared:
     """Rows to tokens; says on stdout what was left out, cut, or trained on its last turn only."""
     path = Path(spec.data.path)
     total = data.count_rows(path)
@@ -122,12 +135,15 @@ def prepare(spec: RunSpec, stop: StopFlag) -> Prepared:
         )
     preference = spec.recipe.method == Method.DPO
     with closing(Renderer(Path(spec.base.path))) as renderer:
-        preparer = Preparer(ChatTokenizer(Path(spec.base.path), renderer), spec.recipe.max_length, spec.recipe.cut)
+        chat = ChatTokenizer(Path(spec.base.path), renderer)
+        preparer = Preparer(chat, spec.recipe.max_length, spec.recipe.cut)
         for done, row in enumerate(data.read_rows(path), start=1):
             preparer.add(row, preference=preference)
             if done % TELL_EVERY == 0 or done == total:
                 emit("progress", phase="preparing", done=done, total=total)
                 stop.look()
+        if samples is not None:
+            samples.choose(chat, spec)
     prepared = preparer.finish()
     emit("data", **prepared.report())
     return prepared

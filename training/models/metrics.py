@@ -1,4 +1,4 @@
-"""Metrics of runs: chunks of a thousand points, each a row with its extremes and its mean beside the bytes."""
+"""What runs tell of themselves: metrics in chunks of a thousand points with their extremes, and answers to prompts."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -119,3 +119,23 @@ class MetricChunk(models.Model):
 
     def series(self) -> Series:
         return series.unpack(self.data, self.count)
+
+
+class RunSample(models.Model):
+    """What the model of a run answered to one prompt at one step; step 0 is before the first."""
+
+    run = models.ForeignKey("training.Run", models.CASCADE, related_name="samples")
+    step = models.PositiveIntegerField()
+    row = models.PositiveBigIntegerField(help_text="The row of the dataset version that the prompt is from.")
+    prompt = models.TextField()
+    expected = models.TextField(blank=True, help_text="What the data says is the answer.")
+    answer = models.TextField(blank=True)
+    whole = models.BooleanField(default=False, help_text="The model ended the answer by itself.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "step", "row"], name="one_answer_per_prompt_and_step"),
+        ]
+
+    def __str__(self) -> str:
+        return f"row {self.row}@{self.step}"

@@ -10,13 +10,15 @@ from training.pages.runs import (
     plan,
     projection,
     run_facts,
-    run_figures,
     run_status,
     tell_reasons,
 )
 from training.pages.seen import row_page, seen_page, tabs
+from training.pages.watching import OVER, Window, run_figures, traces, window
 
 __all__ = [
+    "OVER",
+    "Window",
     "base_facts",
     "calibration_page",
     "descendants",
@@ -33,4 +35,6 @@ __all__ = [
     "seen_page",
     "tabs",
     "tell_reasons",
+    "traces",
+    "window",
 ]

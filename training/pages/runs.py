@@ -16,20 +16,23 @@ from training.domain.recipe import KNOBS, Knob, Recipe
 from training.models import Adapter, BaseModelVersion, Run, TokenProfile
 from training.pages import projections
 from training.pages.durability import durability
+from training.pages.watching import OVER, Window, run_figures, samples
 
 OVERVIEW_RUNS = 12
 
 
-def run_status(run: Run, now: datetime) -> dict[str, Any]:
-    """Everything on a run's page that changes while it runs."""
+def run_status(run: Run, now: datetime, over: str = "step") -> dict[str, Any]:
+    """Everything on a run's page that changes while it runs; its curves over steps, time or tokens."""
     attempts = selectors.attempts(run, now)
     running = sum((one.amount for one in attempts if one.attempt.ended_at is None), Decimal(0))
     return {
         "run": run,
         "live": selectors.live(run, now),
-        "figures": run_figures(run),
+        "figures": run_figures(run, Window(over)),
+        "over": over,
+        "overs": OVER,
+        "samples": samples(run),
         "attempts": attempts,
-        "log": selectors.log_tail(run),
         "compared": selectors.predicted_against_actual(run, now),
         "adapter": getattr(run, "adapter", None),
         "money": budget.of_job(run, money.p90(run.projection), now, running=running),
@@ -43,39 +46,6 @@ def tell_reasons(runs: Iterable[Run]) -> None:
     reasons = queue.reasons(shown)
     for run in shown:
         run.waiting = reasons.get((run.job_label, run.pk))  # type: ignore[attr-defined]
-
-
-def run_figures(run: Run) -> list[dict[str, Any]]:
-    """The loss first; then what the method is about; then the pace."""
-    names = ("loss", "token_accuracy", "reward_chosen", "reward_rejected", "reward_accuracy", "tokens_per_second")
-    curves = {name: drawn.points.lists() for name in names if (drawn := selectors.drawn(run, name)).count}
-    found = []
-    if "loss" in curves:
-        loss = curves["loss"]
-        found.append(
-            _figure("loss", charts.loss_title(loss), charts.loss(loss, total=run.total_steps), charts.loss_table(loss))
-        )
-    if {"reward_chosen", "reward_rejected"} <= set(curves):
-        found.append(
-            _figure(
-                "rewards",
-                "Rewards of chosen and rejected answers",
-                charts.rewards(curves),
-                charts.rewards_table(curves),
-            )
-        )
-    right = curves.get("reward_accuracy") or curves.get("token_accuracy")
-    if right:
-        title = "Pairs in the right order" if "reward_accuracy" in curves else "Answer tokens predicted right"
-        found.append(_figure("accuracy", title, charts.accuracy(right), charts.accuracy_table(right)))
-    if "tokens_per_second" in curves:
-        pace = curves["tokens_per_second"]
-        found.append(_figure("pace", "Tokens a second", charts.pace(pace), charts.pace_table(pace)))
-    return found
-
-
-def _figure(name: str, title: str, figure: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
-    return {"id": f"run-{name}", "title": title, "figure": figure, "table": table}
 
 
 def run_facts(run: Run) -> list[tuple[str, Any]]:
@@ -170,8 +140,11 @@ def overview(project: Project) -> list[Figure]:
     run = project.runs.filter(state=JobState.SUCCEEDED).order_by("-pk").first()
     if run is None:
         return []
-    curve = selectors.drawn(run, "loss").points.lists()
-    if len(curve[0]) < 2:
+    drawn = selectors.drawn(run, "loss")
+    if drawn.count < 2:
         return []
-    title = f"{run}: {charts.loss_title(curve).lower()}"
-    return [Figure("newest-run-loss", title, charts.loss(curve, total=run.total_steps), charts.loss_table(curve))]
+    curve = drawn.points.lists()
+    average = drawn.average.lists() if drawn.average is not None else None
+    title = f"{run}: {charts.loss_title(average or curve, curve[0][-1]).lower()}"
+    figure = charts.loss(curve, average=average, total=run.total_steps)
+    return [Figure("newest-run-loss", title, figure, charts.loss_table(curve))]

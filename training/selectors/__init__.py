@@ -10,8 +10,20 @@ from training.selectors.bases import base_path, bases, local_folders, ready_base
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
-from training.selectors.live import Live, live, log_tail, remaining
-from training.selectors.metrics import AXES, Drawn, across, all_curves, curve, curves, drawn, names, newest, thinned
+from training.selectors.live import Found, Live, live, log_search, log_tail, remaining
+from training.selectors.metrics import (
+    AXES,
+    Drawn,
+    across,
+    all_curves,
+    curve,
+    curves,
+    drawn,
+    names,
+    newest,
+    step_at,
+    thinned,
+)
 from training.selectors.needs import needs
 from training.selectors.products import products
 from training.selectors.projections import (
@@ -44,6 +56,7 @@ __all__ = [
     "AttemptCost",
     "Checkpoint",
     "Drawn",
+    "Found",
     "Live",
     "Spent",
     "Trouble",
@@ -70,6 +83,7 @@ __all__ = [
     "likely_place",
     "live",
     "local_folders",
+    "log_search",
     "log_tail",
     "lost_rows",
     "names",
@@ -93,6 +107,7 @@ __all__ = [
     "seen_anywhere",
     "seen_job",
     "spent",
+    "step_at",
     "telling_rows",
     "thinned",
     "token_stats",

@@ -16,6 +16,8 @@ from training.selectors import runs as reading
 
 RECENT_POINTS = 50
 LOG_BYTES = 16_000
+SEARCHED_BYTES = 8_000_000
+MOST_LINES = 300
 
 
 # Tone and verdict of states that say all there is to say.
@@ -117,6 +119,30 @@ def log_tail(run: Run) -> str:
         file.seek(max(0, path.stat().st_size - LOG_BYTES))
         text = file.read().decode("utf-8", "replace").replace("\x00", "")
     return _last_of_each_line(shorten(text))
+
+
+@dataclass(frozen=True)
+class Found:
+    """Lines of a log by their number, the newest `MOST_LINES` of `count` that hold what was looked for."""
+
+    lines: list[tuple[int, str]]
+    count: int
+    read_from: int  # bytes at the start that were not looked at, since the log is longer than is read at once
+
+
+def log_search(run: Run, wanted: str) -> Found:
+    """Lines of the newest attempt's log that hold a text, in any case of letters."""
+    path = run.workdir / "engine.log"
+    if not path.is_file():
+        return Found([], 0, 0)
+    with path.open("rb") as file:
+        start = max(0, path.stat().st_size - SEARCHED_BYTES)
+        file.seek(start)
+        text = file.read(SEARCHED_BYTES).decode("utf-8", "replace").replace("\x00", "")
+    lines = _last_of_each_line(shorten(text)).split("\n")
+    needle = wanted.casefold()
+    hits = [(number, line) for number, line in enumerate(lines, start=1) if needle in line.casefold()]
+    return Found(hits[-MOST_LINES:], len(hits), start)
 
 
 def _last_of_each_line(text: str) -> str:

@@ -96,6 +96,16 @@ def across(run: Run, points: Series, by: str) -> list[float]:
     return np.interp(points.steps, clock.steps, clock.values).tolist()
 
 
+def step_at(run: Run, by: str, place: float) -> int:
+    """The step that stood at a place of another axis; the inverse of `across`."""
+    if by == "step":
+        return int(min(max(place, 0), LAST_STEP))
+    clock = _outlines([run], {by}).get((run.pk, by), series.EMPTY)
+    if not len(clock) or place > clock.values[-1]:
+        return LAST_STEP if place > 0 else 0
+    return int(np.interp(place, clock.values, clock.steps))
+
+
 def thinned(
     runs: Sequence[Run], name: str, points: int = 300, by: str = "step"
 ) -> dict[int, tuple[list[float], list[float]]]:

@@ -113,6 +113,12 @@ class RunProjection(ProjectPage):
         return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
 
 
+def over(request: HttpRequest) -> str:
+    """What the reader wants curves drawn over."""
+    wanted = request.GET.get("over", "")
+    return wanted if wanted in pages.OVER else "step"
+
+
 class RunPage(ProjectPage):
     room = "training"
 
@@ -123,7 +129,8 @@ class RunPage(ProjectPage):
 class RunDetail(RunPage):
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         run = self.run(pk)
-        context = pages.run_status(run, timezone.now()) | {"facts": pages.run_facts(run)}
+        context = pages.run_status(run, timezone.now(), over(request)) | {"facts": pages.run_facts(run)}
+        context["log"] = selectors.log_tail(run)
         if run.state == JobState.DRAFT:
             context |= self.draft(run)
         return self.render("training/run.html", context)
@@ -141,7 +148,7 @@ class RunStatus(RunPage):
     """All that changes while a run is running; polled by every viewer, computed from rows."""
 
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        return self.render("training/_run_status.html", pages.run_status(self.run(pk), timezone.now()))
+        return self.render("training/_run_status.html", pages.run_status(self.run(pk), timezone.now(), over(request)))
 
 
 class RunStart(RunPage):

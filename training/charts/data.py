@@ -1,4 +1,4 @@
-"""Figures for runs: numbers in, figure out. No queries, no requests."""
+"""Lengths of rows, times of steps, and projections against what came: figures of counted and measured things."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,120 +9,11 @@ import plotly.graph_objects as go
 
 from projects import charting
 from projects.domain import formatting
-from training.domain import metrics
 from training.domain.projection.calibration import Past
 from training.domain.projection.points import Point
 
-Curve = tuple[Sequence[int], Sequence[float]]
 LOSS = charting.LIVE
-SHOWN_ROWS = 12
 FEW_LENGTHS = 12  # so few that each gets its own tick
-
-
-def loss(curve: Curve, *, total: int = 0) -> dict[str, Any]:
-    """The loss of every step, faint, and its moving average, strong; the axis reaches to where the run will end."""
-    steps, values = charting.thin(curve[0], curve[1])
-    figure = go.Figure()
-    figure.add_scatter(
-        x=steps,
-        y=values,
-        mode="lines",
-        name="Each step",
-        line={"color": charting.fade(LOSS, 0.35), "width": 1},
-        hovertemplate="%{y:.4f}",
-    )
-    figure.add_scatter(
-        x=steps,
-        y=metrics.smooth(values),
-        mode="lines",
-        name="Moving average",
-        line={"color": LOSS, "width": 2.5},
-        hovertemplate="%{y:.4f}",
-    )
-    figure.update_xaxes(title={"text": "Step"}, range=[0, max(total, steps[-1] if steps else 1)])
-    figure.update_yaxes(title={"text": "Loss"})
-    return charting.figure_dict(figure)
-
-
-def loss_title(curve: Curve) -> str:
-    """What the curve says, computed from it."""
-    if len(curve[1]) < 4:
-        return "Loss"
-    first, last, _ = metrics.ends(curve[1])
-    verb = "fell" if last < first else "rose"
-    steps = formatting.number(curve[0][-1])
-    return f"Loss {verb} from {formatting.sig3(first)} to {formatting.sig3(last)} in {steps} steps"
-
-
-def loss_table(curve: Curve) -> dict[str, Any]:
-    return {
-        "head": ["Step", "Loss"],
-        "rows": [[formatting.number(step), formatting.sig3(value)] for step, value in _spread(curve)],
-    }
-
-
-def rewards(curves: Mapping[str, Curve]) -> dict[str, Any]:
-    """DPO: the implicit rewards of the two answers, which ought to come apart."""
-    figure = go.Figure()
-    for index, (name, label) in enumerate((("reward_chosen", "Chosen"), ("reward_rejected", "Rejected"))):
-        steps, values = charting.thin(*curves[name])
-        figure.add_scatter(x=steps, y=values, mode="lines", name=label, **_line(index), hovertemplate="%{y:.3f}")
-    figure.update_xaxes(title={"text": "Step"})
-    figure.update_yaxes(title={"text": "Reward"}, rangemode="normal")
-    return charting.figure_dict(figure)
-
-
-def rewards_table(curves: Mapping[str, Curve]) -> dict[str, Any]:
-    chosen, rejected = dict(_spread(curves["reward_chosen"])), dict(zip(*curves["reward_rejected"], strict=True))
-    rows = [
-        [formatting.number(step), formatting.sig3(value), formatting.sig3(rejected.get(step, 0.0))]
-        for step, value in chosen.items()
-    ]
-    return {"head": ["Step", "Chosen", "Rejected"], "rows": rows}
-
-
-def accuracy(curve: Curve) -> dict[str, Any]:
-    """Share of trained tokens that the model would have said itself, or of pairs it orders right."""
-    steps, values = charting.thin(*curve)
-    figure = go.Figure()
-    figure.add_scatter(
-        x=steps,
-        y=[value * 100 for value in values],
-        mode="lines",
-        name="Right",
-        line={"color": charting.PALETTE[2]},
-        hovertemplate="%{y:.1f}\u202f%",
-    )
-    figure.update_xaxes(title={"text": "Step"})
-    figure.update_yaxes(title={"text": "Right (%)"}, range=[0, 101])
-    return charting.figure_dict(figure)
-
-
-def accuracy_table(curve: Curve) -> dict[str, Any]:
-    rows = [[formatting.number(step), formatting.percent(value)] for step, value in _spread(curve)]
-    return {"head": ["Step", "Right"], "rows": rows}
-
-
-def pace(curve: Curve) -> dict[str, Any]:
-    """Tokens a second."""
-    steps, values = charting.thin(*curve)
-    figure = go.Figure()
-    figure.add_scatter(
-        x=steps,
-        y=values,
-        mode="lines",
-        name="Tokens a second",
-        line={"color": charting.PALETTE[3]},
-        hovertemplate="%{y:,.0f}",
-    )
-    figure.update_xaxes(title={"text": "Step"})
-    figure.update_yaxes(title={"text": "Tokens/s"})
-    return charting.figure_dict(figure)
-
-
-def pace_table(curve: Curve) -> dict[str, Any]:
-    rows = [[formatting.number(step), formatting.number(value)] for step, value in _spread(curve)]
-    return {"head": ["Step", "Tokens/s"], "rows": rows}
 
 
 def lengths(histogram: Mapping[str, Sequence[int]], limit: int) -> dict[str, Any]:
@@ -168,19 +59,6 @@ def lengths_title(stats: Mapping[str, Any]) -> str:
     count, limit = formatting.number(stats["cut"]), formatting.number(stats["limit"])
     noun, verb = ("row", "is") if stats["cut"] == 1 else ("rows", "are")
     return f"{count} {noun} ({share}) {verb} longer than {limit} tokens"
-
-
-def _spread(curve: Curve) -> list[tuple[int, float]]:
-    """A dozen points from first to last, for the table under a figure."""
-    pairs = list(zip(*curve, strict=True))
-    if len(pairs) <= SHOWN_ROWS:
-        return pairs
-    last = len(pairs) - 1
-    return [pairs[round(last * place / (SHOWN_ROWS - 1))] for place in range(SHOWN_ROWS)]
-
-
-def _line(index: int) -> dict[str, Any]:
-    return {"line": charting.series_style(index)["line"]}
 
 
 def step_times(points: Sequence[Point]) -> dict[str, Any]:

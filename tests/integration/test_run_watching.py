@@ -1,0 +1,148 @@
+"""The page of a run as it is watched: curves over other axes, a closer look, samples, and a log that is searched."""
+
+import numpy as np
+import pytest
+from django.urls import reverse
+
+from projects import leases
+from tests.factories import training as factory
+from tests.factories.projects import make_member, make_project
+from training import notes, pages, selectors, services
+from training.domain.series import Series
+from training.models import MetricChunk, Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def run():
+    """A run that a worker holds, with ten thousand steps behind it: two a second, 64 tokens each."""
+    draft = factory.make_draft()
+    services.start_run(draft, by=draft.created_by)
+    run = leases.claim([Run], owner="host/cpu/1")
+    steps = np.arange(1, 10_001)
+    loss = 1 + np.sin(steps / 300)
+    loss[4321] = 9.5
+    points = {
+        "loss": Series.of(steps, loss),
+        "seconds": Series.of(steps, steps / 2),
+        "tokens": Series.of(steps, steps * 64),
+        "learning_rate": Series.of(steps, 1e-4 * steps / 10_000),
+        "memory_bytes": Series.of([10_000], [3 * 2**30]),
+    }
+    MetricChunk.objects.append(run, points)
+    return run
+
+
+def page(client, run, **query):
+    return client.get(reverse("run-status", args=[run.project.slug, run.pk]), query)
+
+
+def curve(client, run, name, **query):
+    return client.get(reverse("run-curve", args=[run.project.slug, run.pk, name]), query)
+
+
+@pytest.fixture
+def viewer(client, run):
+    client.force_login(run.created_by)
+    return client
+
+
+@pytest.mark.parametrize(
+    ("over", "title", "last"),
+    [("step", "Step", 10_000), ("seconds", "Time of training (min)", 5000 / 60), ("tokens", "Tokens", 640_000)],
+)
+def test_curves_are_drawn_over_steps_time_and_tokens(run, over, title, last):
+    figure = pages.run_status(run, leases.database_time(), over)["figures"][0]["figure"]
+    assert figure["layout"]["xaxis"]["title"]["text"] == title
+    assert figure["data"][0]["x"][-1] == pytest.approx(last)
+    assert max(figure["data"][0]["y"]) == 9.5
+
+
+def test_the_page_keeps_what_the_reader_chose_while_it_polls(viewer, run):
+    answer = page(viewer, run, over="tokens").content.decode()
+    assert "status/?over=tokens" in answer.split('hx-trigger="every 2s"')[0]
+    assert "Learning rate" in answer and "Memory" in answer
+    assert "status/?over=step" in page(viewer, run, over="parsecs").content.decode()
+
+
+def test_a_closer_look_has_every_point_of_the_part(viewer, run):
+    (each, average) = curve(viewer, run, "loss", first=4000, last=5000).json()["traces"]
+    assert each["x"] == list(range(4000, 5001))
+    assert len(average["x"]) == 1001
+    (minutes, _) = curve(viewer, run, "loss", over="seconds", first=40, last=50).json()["traces"]
+    assert (minutes["x"][0], minutes["x"][-1]) == (pytest.approx(40), pytest.approx(50))
+    assert len(minutes["x"]) == 1201
+
+
+@pytest.mark.parametrize("query", [{"first": "nan"}, {"first": "-1e300", "last": "1e300"}, {"last": "inf"}])
+def test_any_number_is_a_place(viewer, run, query):
+    assert curve(viewer, run, "loss", **query).json()["traces"][0]["x"][0] == 1
+
+
+def test_what_is_no_number_or_no_metric_is_not_found(viewer, run):
+    assert curve(viewer, run, "loss", first="x").status_code == 404
+    assert curve(viewer, run, "nonsense").json() == {"traces": []}
+
+
+def test_a_stranger_sees_neither_curve_nor_log(client, run):
+    client.force_login(make_member(make_project()))
+    assert curve(client, run, "loss").status_code == 404
+    assert client.get(reverse("run-log", args=[run.project.slug, run.pk])).status_code == 404
+
+
+def sample(row: int, answer: str, **more) -> dict:
+    return {
+        "row": row,
+        "prompt": f"Where does ticket {row} go?",
+        "expected": "vip",
+        "answer": answer,
+        "whole": True,
+    } | more
+
+
+def test_samples_are_shown_by_prompt_the_newest_first(viewer, run):
+    notes.note_run(run, {"event": "samples", "step": 0, "samples": [sample(3, "x\x00 y", whole=False)]})
+    notes.note_run(run, {"event": "samples", "step": 50, "samples": [sample(3, "vip")]})
+    (one,) = pages.run_status(run, leases.database_time())["samples"]
+    assert [(answer.step, answer.answer) for answer in one["answers"]] == [(50, "vip"), (0, "x\ufffd y")]
+    text = page(viewer, run).content.decode()
+    assert "as in the data" in text and "Before training" in text and "cut off" in text
+
+
+def test_samples_of_a_lost_stretch_go_with_it(run):
+    for step in (0, 50, 100):
+        notes.note_run(run, {"event": "samples", "step": step, "samples": [sample(3, str(step))]})
+    notes.note_run(run, {"event": "started", "total": 200, "resumed_from": 60})
+    assert list(run.samples.order_by("step").values_list("step", flat=True)) == [0, 50]
+
+
+def test_a_worker_given_up_for_dead_writes_no_samples(run):
+    Run.objects.filter(pk=run.pk).update(fence=run.fence + 1)
+    with pytest.raises(leases.LostLease):
+        notes.note_run(run, {"event": "samples", "step": 0, "samples": [sample(3, "late")]})
+    assert not run.samples.exists()
+
+
+def look(client, run, wanted: str) -> str:
+    return client.get(reverse("run-log", args=[run.project.slug, run.pk]), {"q": wanted}).content.decode()
+
+
+def test_the_log_is_searched_whole_in_any_case(viewer, run):
+    run.workdir.mkdir(parents=True)
+    lines = [f"step {n}  loss {1 / n:.4f}" for n in range(1, 2001)]
+    lines[6] = "Warning: the <card> is hot"
+    (run.workdir / "engine.log").write_text("\n".join(lines))
+
+    found = look(viewer, run, "WARNING")
+    assert "1 line with" in found and "the &lt;card&gt; is hot" in found
+    assert '<span class="log-number">7</span>' in found
+    many = look(viewer, run, "step")
+    assert "1 999 lines with" in many.replace("\u202f", " ") and "the last 300 of them" in many
+    assert "No line has" in look(viewer, run, "absent")
+    assert "step 2000" in look(viewer, run, "  ")
+
+
+def test_a_run_without_a_log_says_so(viewer, run):
+    assert "has not written anything yet" in look(viewer, run, "")
+    assert selectors.log_search(run, "x").count == 0

@@ -1,0 +1,51 @@
+"""Figures for training: numbers in, figure out. No queries, no requests."""
+
+from training.charts.curves import (
+    LOOKS,
+    STEPS,
+    Axis,
+    Curve,
+    axis,
+    loss,
+    loss_table,
+    loss_title,
+    metric,
+    metric_table,
+    rewards,
+    rewards_table,
+)
+from training.charts.data import (
+    calibration_table,
+    calibration_title,
+    lengths,
+    lengths_table,
+    lengths_title,
+    predicted_and_actual,
+    step_times,
+    step_times_table,
+    step_times_title,
+)
+
+__all__ = [
+    "LOOKS",
+    "STEPS",
+    "Axis",
+    "Curve",
+    "axis",
+    "calibration_table",
+    "calibration_title",
+    "lengths",
+    "lengths_table",
+    "lengths_title",
+    "loss",
+    "loss_table",
+    "loss_title",
+    "metric",
+    "metric_table",
+    "predicted_and_actual",
+    "rewards",
+    "rewards_table",
+    "step_times",
+    "step_times_table",
+    "step_times_title",
+]

@@ -1,0 +1,146 @@
+"""What the model answers to the same few prompts while it learns: at the start, at every checkpoint and at the end.
+
+The prompts are rows of the training data, so answers show form and progress, not quality: that is what evaluations are
+for. Answers are greedy and change nothing: weights, random numbers and the training mode are as before.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets_app.engine.rendering import ChatTokenizer
+from training.domain.recipe import Method
+from training.domain.spec import RunSpec
+from training.engine import data, randomness
+from training.engine.events import emit, log
+from training.engine.watch import StopFlag
+
+PROMPTS = 3
+LONGEST_PROMPT = 1024  # tokens
+NEW_TOKENS = 64
+SECONDS = 10.0  # for all answers of one time
+SHOWN = 2000  # characters of a prompt, from its end, or of an answer
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One row's question in tokens, with what the data says is the answer."""
+
+    row: int
+    ids: list[int]
+    text: str
+    expected: str
+
+
+def choose(chat: ChatTokenizer, spec: RunSpec) -> list[Prompt]:
+    """From the middle of each third of the data; rows without a question, or with too long a one, are left out."""
+    rows = spec.data.rows
+    wanted = {rows * (2 * third + 1) // (2 * PROMPTS) for third in range(PROMPTS)}
+    found = []
+    for row in data.read_rows_at(Path(spec.data.path), wanted):
+        question, answer = _halves(row, spec.recipe.method)
+        if not question or not answer:
+            continue
+        text = chat.render(question, row["tools"], ask=True, options=row["options"])
+        ids = chat.encode(text)
+        if len(ids) <= min(LONGEST_PROMPT, spec.recipe.max_length):
+            shown = question[-1].get("content") or ""
+            found.append(Prompt(row["index"], ids, _text(shown)[-SHOWN:], _text(answer.get("content") or "")[:SHOWN]))
+    return found
+
+
+def _halves(row: data.Row, method: Method) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The turns up to the last answer, and that answer."""
+    if row["kind"] == "text":
+        return [], {}
+    turns = [*row["messages"], *row["chosen"]] if method == Method.DPO else row["messages"]
+    last = max((place for place, turn in enumerate(turns) if turn.get("role") == "assistant"), default=0)
+    return turns[:last], turns[last] if last else {}
+
+
+def _text(content: Any) -> str:
+    """Content may come in parts."""
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+
+
+class Samples:
+    """Asks the model of a trainer; whatever goes wrong here is logged and ends nothing."""
+
+    def __init__(self, stop: StopFlag) -> None:
+        self.stop = stop
+        self.prompts: list[Prompt] = []
+        self.chat: ChatTokenizer
+
+    def choose(self, chat: ChatTokenizer, spec: RunSpec) -> None:
+        """While the data is prepared, since templates are rendered then."""
+        self.chat, self.prompts = chat, choose(chat, spec)
+
+    def take(self, model: Any, step: int) -> None:
+        """Answer all prompts and tell the answers, unless somebody wants the process to end."""
+        if not self.prompts or self.stop.asked:
+            return
+        state, training = randomness.capture(), model.training
+        began = time.monotonic()
+        try:
+            model.eval()
+            answers = [self._answer(model, prompt, began + SECONDS) for prompt in self.prompts]
+        except Exception as problem:  # a card without room for it, a model that cannot be asked: training goes on
+            log(f"no samples at step {step}: {type(problem).__name__}: {problem}"[:500])
+            self.prompts = []
+            _free(problem)
+            return
+        finally:
+            model.train(training)
+            randomness.restore(state)
+        if self.stop.asked:
+            return
+        emit("samples", step=step, samples=answers, seconds=round(time.monotonic() - began, 3))
+
+    def _answer(self, model: Any, prompt: Prompt, until: float) -> dict[str, Any]:
+        import torch
+        from transformers import GenerationConfig, StoppingCriteriaList
+
+        stops = _stops(model, self.chat)
+        config = GenerationConfig(
+            do_sample=False,
+            use_cache=True,
+            max_new_tokens=NEW_TOKENS,
+            eos_token_id=stops or None,
+            pad_token_id=stops[0] if stops else 0,
+        )
+        ids = torch.tensor([prompt.ids], device=model.device)
+
+        def enough(tokens: Any, _scores: Any, **_: Any) -> Any:
+            over = self.stop.asked or time.monotonic() > until
+            return torch.full((tokens.shape[0],), over, dtype=torch.bool, device=tokens.device)
+
+        with torch.no_grad():
+            out = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                generation_config=config,
+                stopping_criteria=StoppingCriteriaList([enough]),
+            )
+        new = out[0, len(prompt.ids) :].tolist()
+        end = next((place for place, token in enumerate(new) if token in stops), len(new))
+        text = self.chat.tokenizer.decode(new[:end], skip_special_tokens=True).strip()[:SHOWN]
+        whole = end < len(new)
+        return {"row": prompt.row, "prompt": prompt.text, "expected": prompt.expected, "answer": text, "whole": whole}
+
+
+def _stops(model: Any, chat: ChatTokenizer) -> list[int]:
+    """Tokens that end an answer: the tokenizer's own and those of the generation configuration."""
+    configured = model.generation_config.eos_token_id if model.generation_config else None
+    listed = configured if isinstance(configured, list) else [configured]
+    return list(dict.fromkeys(token for token in [chat.eos_id, *listed] if token is not None))
+
+
+def _free(problem: Exception) -> None:
+    """What a card without room had begun to fill."""
+    import torch
+
+    if isinstance(problem, torch.cuda.OutOfMemoryError):
+        torch.cuda.empty_cache()
