@@ -50,7 +50,7 @@ def choose(chat: ChatTokenizer, spec: RunSpec) -> list[Prompt]:
     return found
 
 
-def _halves(row: data.Row, method: Method) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _halves(row: data.Row, method: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The turns up to the last answer, and that answer."""
     if row["kind"] == "text":
         return [], {}
