@@ -5,7 +5,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, unquote, urlparse
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -50,6 +50,33 @@ def database(default: str) -> dict:
     config["CONN_MAX_AGE"] = 60
     config["CONN_HEALTH_CHECKS"] = True
     return config
+
+
+MAIL_BACKENDS = {
+    "console": "console",
+    "file": "filebased",
+    "memory": "locmem",
+    "smtp": "smtp",
+    "smtp+tls": "smtp",
+    "smtp+ssl": "smtp",
+}
+
+
+def email(default: str) -> dict:
+    """`EMAIL_URL`: `smtp+tls://user:password@host:587`, `smtp+ssl://…:465`, `smtp://`, `file:///folder`, `console://`."""
+    parts = urlparse(env.str("EMAIL_URL", default=default))
+    if parts.scheme not in MAIL_BACKENDS or (parts.scheme.startswith("smtp") and not parts.hostname):
+        raise ImproperlyConfigured(f"EMAIL_URL must be one of {', '.join(MAIL_BACKENDS)}, with a host for smtp.")
+    return {
+        "BACKEND": f"django.core.mail.backends.{MAIL_BACKENDS[parts.scheme]}.EmailBackend",
+        "HOST": parts.hostname or "localhost",
+        "PORT": parts.port or {"smtp+tls": 587, "smtp+ssl": 465}.get(parts.scheme, 25),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "TLS": parts.scheme == "smtp+tls",
+        "SSL": parts.scheme == "smtp+ssl",
+        "FOLDER": parts.path or None,
+    }
 
 
 def secret_key(data_folder: Path, default: str) -> str:

@@ -8,7 +8,7 @@ class DatasetsConfig(AppConfig):
     label = "datasets"
 
     def ready(self) -> None:
-        from datasets_app import ingest, invariants, lineage, selectors
+        from datasets_app import happenings, ingest, invariants, lineage, selectors
         from datasets_app.ingest import incoming, kinds
         from datasets_app.models import Build, Upload
         from datasets_app.selectors import review_needs
@@ -40,6 +40,7 @@ class DatasetsConfig(AppConfig):
                 after=ingest.after,
             )
         )
+        happenings.register_all()
         for kind in kinds.KINDS:
             jobs.register(kind)
         contributions.needs.append(lineage.needs)

@@ -8,12 +8,13 @@ class DeploymentsConfig(AppConfig):
     label = "deployments"
 
     def ready(self) -> None:
-        from deployments import invariants, lineage, rollout
+        from deployments import happenings, invariants, lineage, rollout
         from deployments.selectors import needs
         from projects import contributions, jobs
         from projects.invariants import register as register_invariant
 
         jobs.register(rollout.KIND)
+        happenings.register_all()
         contributions.needs.append(needs.needs)
         for invariant in invariants.INVARIANTS:
             register_invariant(*invariant)

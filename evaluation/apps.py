@@ -17,7 +17,7 @@ class EvaluationConfig(AppConfig):
     label = "evaluation"
 
     def ready(self) -> None:
-        from evaluation import lineage, scoring, selectors
+        from evaluation import happenings, lineage, scoring, selectors
         from evaluation.models import Evaluation
         from projects import contributions, jobs
 
@@ -33,6 +33,7 @@ class EvaluationConfig(AppConfig):
                 working=frozenset({"answers", "retention"}),
             )
         )
+        happenings.register_all()
         contributions.needs.append(selectors.needs)
         contributions.lineage.append(lineage.contribution)
         contributions.overview_figures.append(_overview_figures)

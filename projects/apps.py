@@ -15,9 +15,13 @@ class ProjectsConfig(AppConfig):
         for folder in (settings.DATA_DIR, settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR):
             Path(folder).mkdir(parents=True, exist_ok=True)
 
-        from projects import contributions, overspending, promises
-        from projects.selectors import budget
+        from projects import contributions, delivered, happenings, overspending, promises
+        from projects.selectors import budget, webhooks
 
         contributions.needs.append(budget.needs)
+        contributions.needs.append(webhooks.needs)
         contributions.sweeps.append(overspending.watch)
+        contributions.sweeps.append(delivered.sweep)
+        happenings.register_all()
         promises.register()
+        delivered.register()

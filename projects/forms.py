@@ -251,3 +251,29 @@ class CorrectionForm(forms.Form):
     reason = forms.CharField(
         label="Why", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}), help_text="It stays with the line."
     )
+
+
+class WebhookForm(forms.Form):
+    """`kinds` are names and meanings of events; “*” is all there are and will be."""
+
+    url = forms.CharField(
+        label="Address",
+        max_length=500,
+        widget=forms.URLInput(attrs={"placeholder": "https://example.org/luthier"}),
+        help_text="Public, and https:// if possible. Redirects are not followed.",
+    )
+    description = forms.CharField(label="Name", required=False, max_length=200, help_text="What listens there.")
+    events = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, *args: Any, kinds: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["events"]
+        field.choices = [("*", "Everything, also what is added later"), *kinds]
+
+
+class RotateForm(forms.Form):
+    overlap_hours = forms.TypedChoiceField(
+        label="The old secret signs as well for",
+        coerce=int,
+        choices=[(24, "a day"), (168, "a week"), (1, "an hour"), (0, "not at all: it is out")],
+    )

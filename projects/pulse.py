@@ -1,9 +1,9 @@
 """The pulse of a worker process: a thread with its own database connection that says "I live" and helps itself.
 
 With every beat the process tells how its host is, sends the canaries that are due, takes waiting work without being
-woken, and gives back what others lost if nobody else does; so a dead beat and even a dead broker cost seconds. A
-process whose messages have dried up while the broker answers ends, and whoever keeps it running starts it afresh; runs
-have supervisors of their own and notice nothing.
+woken, sees to it that what is due is sent, and gives back what others lost if nobody else does; so a dead beat and even
+a dead broker cost seconds. A process whose messages have dried up while the broker answers ends, and whoever keeps it
+running starts it afresh; runs have supervisors of their own and notice nothing.
 """
 
 import logging
@@ -17,7 +17,7 @@ import psutil
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
-from projects import canaries, reconciler, supervision, waking
+from projects import canaries, courier, reconciler, supervision, waking
 from projects.domain.stalls import Hearing, Judge
 from projects.presence import Presence, rivals
 
@@ -88,6 +88,8 @@ class Pulse:
             reconciler.sweep()
         for queue in self.queues:
             supervision.claim_and_start(queue)
+        if waking.COURIER_QUEUE in self.queues:
+            courier.start_if_due()
         hearing = Hearing(
             heard=self._heard.is_set(),
             running=self._running > 0,

@@ -4,7 +4,7 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
-from projects.views import accounts, health, invitations, projects, workers
+from projects.views import accounts, health, invitations, notifications, projects, workers
 
 
 class Favicon(RedirectView):
@@ -21,6 +21,7 @@ urlpatterns = [
     path("sign-up/", accounts.SignUp.as_view(), name="sign-up"),
     path("password/", accounts.PasswordChange.as_view(), name="password-change"),
     path("invitations/<str:secret>/", invitations.InvitationAccept.as_view(), name="invitation-accept"),
+    path("unsubscribe/<str:token>/", notifications.Unsubscribe.as_view(), name="unsubscribe"),
     path("projects/", projects.ProjectList.as_view(), name="project-list"),
     path("projects/new/", projects.ProjectCreate.as_view(), name="project-create"),
     path("workers/", workers.WorkerList.as_view(), name="worker-list"),

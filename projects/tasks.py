@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from projects import canaries, invariants, reconciler, slots, supervision, waking
+from projects import canaries, courier, invariants, reconciler, slots, supervision, waking
 
 
 @shared_task(ignore_result=True, name=waking.TASK)
@@ -15,6 +15,12 @@ def wake_workers(*, queue: str, **_) -> None:
 def canary(*, queue: str, number: int, **_) -> None:
     """A canary has come through its queue."""
     canaries.note(queue, number, by=slots.host_name())
+
+
+@shared_task(ignore_result=True, name=waking.COURIER)
+def send_due(**_) -> None:
+    """Let this host send what is due."""
+    courier.start_if_due()
 
 
 @shared_task(ignore_result=True, name="projects.reconcile")

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from projects import holds
+from projects import events, holds
 from projects.domain.errors import Refused
 from projects.domain.states import OVER
 from projects.models import AuditEvent, LeasedJob, Project
@@ -16,10 +16,11 @@ class JustChanged(Refused):
     code = "just_changed"
 
 
+@transaction.atomic(savepoint=False)
 def record(row: models.Model, action: str, *, actor: str, reason: str = "", **detail: Any) -> AuditEvent:
-    """Write one line of the audit log about `row`, a project or something inside one."""
+    """Write one line of the audit log about `row`, a project or something inside one, and the events that it is."""
     project = row if isinstance(row, Project) else row.project  # type: ignore[attr-defined]
-    return AuditEvent.objects.create(
+    line = AuditEvent.objects.create(
         project_slug=project.slug,
         action=action,
         target=f"{row._meta.label_lower}:{row.pk}",
@@ -28,6 +29,8 @@ def record(row: models.Model, action: str, *, actor: str, reason: str = "", **de
         reason=reason,
         detail=detail,
     )
+    events.note(row, line)
+    return line
 
 
 @transaction.atomic
@@ -42,5 +45,5 @@ def move(row: Any, to: Any, *, actor: str, reason: str = "", **changes: Any) -> 
         )
     if isinstance(row, LeasedJob) and to in OVER:
         holds.release(row, reason=to.value)
+    row.refresh_from_db()  # before it is told of
     record(row, f"{row._meta.model_name}.{to.value}", actor=actor, reason=reason, **{"from": old.value})
-    row.refresh_from_db()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects.views import audit, budget, costs, ledger, overview, people, projects, tokens
+from projects.views import audit, budget, costs, ledger, notifications, overview, people, projects, tokens, webhooks
 
 urlpatterns = [
     path("", overview.ProjectOverview.as_view(), name="project-overview"),
@@ -26,5 +26,18 @@ urlpatterns = [
     path("tokens/", tokens.TokenList.as_view(), name="token-list"),
     path("tokens/new/", tokens.TokenCreate.as_view(), name="token-create"),
     path("tokens/<int:pk>/revoke/", tokens.TokenRevoke.as_view(), name="token-revoke"),
+    path("webhooks/", webhooks.WebhookList.as_view(), name="webhook-list"),
+    path("webhooks/new/", webhooks.WebhookCreate.as_view(), name="webhook-create"),
+    path("webhooks/events/", webhooks.EventCatalogue.as_view(), name="event-catalogue"),
+    path("webhooks/<int:pk>/", webhooks.WebhookDetail.as_view(), name="webhook-detail"),
+    path("webhooks/<int:pk>/change/", webhooks.WebhookChange.as_view(), name="webhook-change"),
+    path("webhooks/<int:pk>/rotate/", webhooks.WebhookRotate.as_view(), name="webhook-rotate"),
+    path("webhooks/<int:pk>/ping/", webhooks.WebhookPing.as_view(), name="webhook-ping"),
+    path("webhooks/<int:pk>/pause/", webhooks.WebhookPause.as_view(), name="webhook-pause"),
+    path("webhooks/<int:pk>/resume/", webhooks.WebhookResume.as_view(), name="webhook-resume"),
+    path("webhooks/<int:pk>/delete/", webhooks.WebhookDelete.as_view(), name="webhook-delete"),
+    path("webhooks/<int:pk>/deliveries/<int:delivery>/", webhooks.WebhookDelivery.as_view(), name="webhook-delivery"),
+    path("webhooks/<int:pk>/deliveries/<int:delivery>/again/", webhooks.DeliveryAgain.as_view(), name="delivery-again"),
+    path("notifications/", notifications.NotificationSettings.as_view(), name="notification-settings"),
     path("audit/", audit.AuditList.as_view(), name="audit-list"),
 ]

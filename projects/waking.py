@@ -13,6 +13,7 @@ from projects import faults
 logger = logging.getLogger(__name__)
 TASK = "projects.wake_workers"
 CANARY = "projects.canary"
+COURIER, COURIER_QUEUE = "projects.send_due", "cpu"
 EXPIRES_SECONDS = 60
 ANSWER_SECONDS = 5
 AWAY = (OperationalError, AMQPError, OSError)
@@ -28,6 +29,12 @@ def wake(queue: str) -> None:
     faults.point("waking.before_send")
     _send(TASK, queue, queue=queue)
     faults.point("waking.after_send")
+
+
+def wake_courier() -> None:
+    """Something is to be sent. The rows are the outbox here, too."""
+    if settings.SEND_WAKE_UPS:
+        _send(COURIER, COURIER_QUEUE)
 
 
 def send_canary(queue: str, number: int) -> None:

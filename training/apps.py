@@ -27,7 +27,7 @@ class TrainingConfig(AppConfig):
 
         from projects import contributions
         from projects.invariants import register as register_invariant
-        from training import invariants, lineage, recording, selectors, supervisor
+        from training import happenings, invariants, lineage, recording, selectors, supervisor
         from training.models import TokenProfile
 
         self._register_counting()
@@ -41,6 +41,7 @@ class TrainingConfig(AppConfig):
         contributions.products.append(selectors.products)
         contributions.version_tabs.append(_tabs)
         contributions.sweeps.append(recording.record_missing)
+        happenings.register_all()
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
 
     def _register_counting(self) -> None:

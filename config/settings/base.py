@@ -98,6 +98,26 @@ LOGOUT_REDIRECT_URL = "sign-in"
 ORGANISATION = env.text("LUTHIER_ORGANISATION", "Luthier")
 SIGN_UP_OPEN = env.flag("LUTHIER_SIGN_UP", False)
 
+# What is told to others: webhooks and e-mail. Only workers send.
+BASE_URL = env.text("LUTHIER_URL", f"http://{env.text('LUTHIER_ADDRESS', '127.0.0.1:8000')}")  # as people reach it
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
+# Hosts, or host:port, that webhooks may go to although they are not public.
+WEBHOOK_HOSTS = env.words("LUTHIER_WEBHOOK_HOSTS", [])
+WEBHOOK_CONNECT_SECONDS = env.seconds("LUTHIER_WEBHOOK_CONNECT_SECONDS", 5)
+WEBHOOK_SECONDS = env.seconds("LUTHIER_WEBHOOK_SECONDS", 15)  # for all of it, from the first look-up
+SENDERS = env.number("LUTHIER_SENDERS", 8)  # at a time on one host
+SEND_LEASE_SECONDS = env.seconds("LUTHIER_SEND_LEASE_SECONDS", 60)
+EVENTS_KEPT_DAYS = env.number("LUTHIER_EVENTS_KEPT_DAYS", 30)
+EMAIL = env.email("console://")
+EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = EMAIL["BACKEND"], EMAIL["HOST"], EMAIL["PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL["USER"], EMAIL["PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL, EMAIL_FILE_PATH = EMAIL["TLS"], EMAIL["SSL"], EMAIL["FOLDER"]
+EMAIL_TIMEOUT = env.seconds("LUTHIER_EMAIL_SECONDS", 20)
+DEFAULT_FROM_EMAIL = env.text("LUTHIER_FROM", "Luthier <luthier@localhost>")
+# What happens within so many seconds is told in one letter, and the next letter about the project waits a while.
+MAIL_GROUP_SECONDS = env.seconds("LUTHIER_MAIL_GROUP_SECONDS", 30)
+MAIL_PAUSE_SECONDS = env.seconds("LUTHIER_MAIL_PAUSE_SECONDS", 300)
+
 # Sessions and transport
 HTTPS = env.flag("LUTHIER_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
@@ -216,10 +236,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "projects.api.hooks.describe_webhooks",
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "JobStateEnum": "projects.models.jobs.STATES",
         "RequestStateEnum": "deployments.models.REQUEST_STATES",
+        "DeliveryStateEnum": "projects.models.events.SEND_STATES",
+        "WebhookStateEnum": "projects.models.events.ENDPOINT_STATES",
         "RunMethodEnum": "training.models.METHODS",
         "RowVerdictEnum": "datasets_app.api.serializers.review.VERDICTS",
         "RulingVerdictEnum": "datasets_app.api.serializers.review.RULINGS",

@@ -3,10 +3,12 @@
 from django.urls import path
 
 from projects.api.budget import BudgetDetail, BudgetRequestViewSet, HoldViewSet
+from projects.api.events import EventTypeViewSet, EventViewSet, NotificationViewSet
 from projects.api.ledger import EXPORT, LedgerViewSet
 from projects.api.people import InvitationViewSet, MemberViewSet, TokenViewSet
 from projects.api.projects import ProjectDetail
 from projects.api.records import AuditViewSet
+from projects.api.webhooks import DeliveryViewSet, WebhookViewSet
 
 urlpatterns = [
     path("", ProjectDetail.as_view({"get": "retrieve", "patch": "partial_update"}), name="api-project"),
@@ -37,5 +39,37 @@ urlpatterns = [
         )
         for action in ("approve", "decline", "withdraw")
     ],
+    path("events/", EventViewSet.as_view({"get": "list"}), name="api-events"),
+    path("event-types/", EventTypeViewSet.as_view({"get": "list"}), name="api-event-types"),
+    path("webhooks/", WebhookViewSet.as_view({"get": "list", "post": "create"}), name="api-webhooks"),
+    path(
+        "webhooks/<int:pk>/",
+        WebhookViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="api-webhook",
+    ),
+    *[
+        path(f"webhooks/<int:pk>/{action}/", WebhookViewSet.as_view({"post": action}), name=f"api-webhook-{action}")
+        for action in ("rotate", "ping", "pause", "resume")
+    ],
+    path(
+        "webhooks/<int:endpoint>/deliveries/",
+        DeliveryViewSet.as_view({"get": "list"}),
+        name="api-webhook-deliveries",
+    ),
+    path(
+        "webhooks/<int:endpoint>/deliveries/<int:pk>/",
+        DeliveryViewSet.as_view({"get": "retrieve"}),
+        name="api-webhook-delivery",
+    ),
+    path(
+        "webhooks/<int:endpoint>/deliveries/<int:pk>/again/",
+        DeliveryViewSet.as_view({"post": "again"}),
+        name="api-webhook-delivery-again",
+    ),
+    path(
+        "notifications/",
+        NotificationViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
+        name="api-notifications",
+    ),
     path("audit/", AuditViewSet.as_view({"get": "list"}), name="api-audit"),
 ]

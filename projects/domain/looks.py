@@ -31,6 +31,11 @@ TONE_ALIASES = {
 }  # fmt: skip
 
 LOOKS = {
+    "active": Look("Active", "circle-check", "succeeded"),
+    "sending": Look("On its way", "send", "running"),
+    "delivered": Look("Delivered", "circle-check", "succeeded"),
+    "given_up": Look("Given up", "circle-x", "failed"),
+    "disabled": Look("Switched off", "plug-connected-x", "failed"),
     "draft": Look("Draft", "pencil", "waiting"),
     "queued": Look("Waiting", "clock", "waiting"),
     "waiting": Look("Waiting", "clock", "waiting"),

@@ -26,6 +26,9 @@ class Permission(StrEnum):
     SLOT_MANAGE = "slot.manage"
     BUDGET_APPROVE = "budget.approve"
     LEDGER_CORRECT = "ledger.correct"
+    # Where a project's facts go is for its owners; engineers look after what receives them.
+    WEBHOOK_USE = "webhook.use"
+    WEBHOOK_MANAGE = "webhook.manage"
 
 
 class Role(StrEnum):
@@ -60,6 +63,7 @@ ENGINEER = VIEWER | {
     P.DEPLOYMENT_REQUEST,
     P.DEPLOYMENT_COMMENT,
     P.DEPLOYMENT_DEPLOY,
+    P.WEBHOOK_USE,
 }
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: frozenset(Permission),

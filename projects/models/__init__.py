@@ -3,6 +3,7 @@
 from projects.models.audit import AuditEvent
 from projects.models.budget import BudgetRequest, Hold
 from projects.models.checks import InvariantCheck
+from projects.models.events import Delivery, DeliveryAttempt, Event, Letter, MailChoice, Notice, WebhookEndpoint
 from projects.models.idempotency import IdempotencyKey
 from projects.models.jobs import Attempt, LeasedJob
 from projects.models.ledger import LedgerEntry
@@ -19,6 +20,9 @@ __all__ = [
     "BudgetRequest",
     "Canary",
     "Card",
+    "Delivery",
+    "DeliveryAttempt",
+    "Event",
     "Hold",
     "Host",
     "IdempotencyKey",
@@ -26,9 +30,13 @@ __all__ = [
     "Invitation",
     "LeasedJob",
     "LedgerEntry",
+    "Letter",
+    "MailChoice",
     "Membership",
+    "Notice",
     "Project",
     "Throttle",
     "User",
+    "WebhookEndpoint",
     "WorkerProcess",
 ]

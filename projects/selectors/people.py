@@ -72,6 +72,8 @@ RIGHTS = {
     Permission.SLOT_MANAGE: "Manage deployment slots",
     Permission.BUDGET_APPROVE: "Say yes beyond the budget",
     Permission.LEDGER_CORRECT: "Correct the ledger",
+    Permission.WEBHOOK_USE: "See webhooks, test them, send again",
+    Permission.WEBHOOK_MANAGE: "Make and change webhooks",
     Permission.MEMBER_MANAGE: "Invite, change and remove members",
     Permission.PROJECT_MANAGE: "Change settings and prices",
 }

@@ -1,5 +1,6 @@
 """Template tags and filters: formatting, icons, state looks and form controls."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -106,6 +107,12 @@ def exact(value: datetime | None) -> str:
         return formatting.NOTHING
     local = timezone.localtime(value)
     return format_html('<time datetime="{}">{}</time>', local.isoformat(), formatting.exact(local))
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON for people to read."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 @register.filter
