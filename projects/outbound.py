@@ -114,6 +114,9 @@ class _Connection:
         return io.BufferedReader(_Reading(self))
 
     def close(self) -> None:
+        """Called by `http.client` as soon as the head is read, while there is more to read: not yet."""
+
+    def end(self) -> None:
         self.raw.close()
 
 
@@ -141,8 +144,9 @@ def _connect(target: Target, address: str, until: float) -> _Connection:
 
 
 def _exchange(target: Target, address: str, body: bytes, headers: dict[str, str], until: float) -> Answer:
+    wire = _connect(target, address, until)
     connection = http.client.HTTPConnection(target.host, target.port)
-    connection.sock = _connect(target, address, until)
+    connection.sock = wire
     try:
         connection.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", target.host_header)
@@ -154,7 +158,7 @@ def _exchange(target: Target, address: str, body: bytes, headers: dict[str, str]
             start = response.read(KEPT_BYTES)
             return Answer(response.status, _readable(start), address, _seconds(response.getheader("Retry-After")))
     finally:
-        connection.close()
+        wire.end()
 
 
 def _readable(start: bytes) -> str:
