@@ -58,6 +58,11 @@ class EventType:
     tell: Tell = Tell.NOBODY
     always: bool = False  # each of these lines is one, so that it is noticed when one is not
 
+    @property
+    def can_be_chosen(self) -> bool:
+        """A test goes to whom it tests."""
+        return bool(self.actions)
+
 
 _catalogue: dict[str, EventType] = {}
 _by_action: dict[str, list[EventType]] = defaultdict(list)

@@ -1,6 +1,7 @@
 """Wake-ups: messages that tell a worker to look. Losing one costs seconds, never work."""
 
 import logging
+import time
 from typing import Any
 
 from amqp.exceptions import AMQPError
@@ -16,7 +17,9 @@ CANARY = "projects.canary"
 COURIER, COURIER_QUEUE = "projects.send_due", "cpu"
 EXPIRES_SECONDS = 60
 ANSWER_SECONDS = 5
+SILENT_SECONDS = 15
 AWAY = (OperationalError, AMQPError, OSError)
+_silent_until = 0.0
 
 
 def wake(queue: str) -> None:
@@ -32,9 +35,10 @@ def wake(queue: str) -> None:
 
 
 def wake_courier() -> None:
-    """Something is to be sent. The rows are the outbox here, too."""
-    if settings.SEND_WAKE_UPS:
-        _send(COURIER, COURIER_QUEUE)
+    """Something is to be sent. The rows are the outbox here, too; a broker that is away is not waited for each time."""
+    global _silent_until  # noqa: PLW0603 - of this process
+    if settings.SEND_WAKE_UPS and time.monotonic() >= _silent_until and not _send(COURIER, COURIER_QUEUE):
+        _silent_until = time.monotonic() + SILENT_SECONDS
 
 
 def send_canary(queue: str, number: int) -> None:
@@ -42,11 +46,13 @@ def send_canary(queue: str, number: int) -> None:
         _send(CANARY, queue, queue=queue, number=number)
 
 
-def _send(task: str, to: str, **words: Any) -> None:
+def _send(task: str, to: str, **words: Any) -> bool:
     try:
         current_app.send_task(task, kwargs=words, queue=to, expires=EXPIRES_SECONDS, retry=False)
     except AWAY as error:
         logger.warning("no message sent to %s: %s", to, error)
+        return False
+    return True
 
 
 def broker_answers() -> bool:

@@ -81,8 +81,8 @@ def mail_of(member: Membership) -> tuple[MailChoice | None, list[tuple[str, list
     """What somebody chose, if anything, and what follows from it for every kind of event."""
     choice, role = MailChoice.objects.filter(membership=member).first(), Role(member.role)
     made = choice.choices if choice else {}
-    groups = [(group, [_chosen(kind, role, made) for kind in kinds]) for group, kinds in catalogue()]
-    return choice, groups
+    rows = [(group, [kind for kind in kinds if kind.can_be_chosen]) for group, kinds in catalogue()]
+    return choice, [(group, [_chosen(kind, role, made) for kind in kinds]) for group, kinds in rows]
 
 
 def _chosen(kind: EventType, role: Role, made: dict[str, str]) -> Chosen:

@@ -33,7 +33,7 @@ def choose_mail(
         membership=Membership.objects.get(project=project, user=by)
     )
     for name, mail in (choices or {}).items():
-        if events.known(name) is None:
+        if (kind := events.known(name)) is None or not kind.can_be_chosen:
             raise Invalid(f"There is no event “{name[:60]}”.", code="unknown_event", field="choices")
         if mail not in set(Mail):
             raise Invalid(f"“{mail[:20]}” is none of off, mine and all.", code="unknown_choice", field="choices")

@@ -158,7 +158,7 @@ def _known(names: Sequence[str]) -> list[str]:
     if EVERY in names:
         return [EVERY]
     for name in names:
-        if events.known(name) is None:
+        if (kind := events.known(name)) is None or not kind.can_be_chosen:
             raise Invalid(f"There is no event “{name[:60]}”.", code="unknown_event", field="events")
     found = [kind.name for kind in events.catalogue() if kind.name in names]
     if not found:

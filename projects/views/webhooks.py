@@ -23,7 +23,8 @@ LINES = 30
 
 
 def _kinds() -> list[tuple[str, str]]:
-    return [(kind.name, f"{kind.name}: {kind.meaning}") for _, kinds in selectors.catalogue() for kind in kinds]
+    known = [kind for _, kinds in selectors.catalogue() for kind in kinds]
+    return [(kind.name, f"{kind.name}: {kind.meaning}") for kind in known if kind.can_be_chosen]
 
 
 class WebhookPage(ProjectPage):

@@ -25,6 +25,7 @@ PUBLIC = {
     "sign-out": "ends a session, if there is one",
     "sign-up": "404 unless the operator opened it",
     "invitation-accept": "the link is the permission",
+    "unsubscribe": "the signed link is the permission; mail programs have no session",
     "health-live": "asked by whatever runs the process",
     "health-ready": "asked by whatever runs the process",
     "favicon": "sends on to a static file",

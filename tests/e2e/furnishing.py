@@ -12,9 +12,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from deployments import services as deployments
 from evaluation.models import Evaluation
+from projects import sending
 from projects.domain.permissions import Role
-from projects.models import Project, User
-from projects.services import invitations, tokens
+from projects.models import Delivery, Project, User, WebhookEndpoint
+from projects.services import invitations, tokens, webhooks
 from tests.factories import datasets, training
 from tests.factories import deployments as reviews
 from tests.factories import evaluation as evaluations
@@ -24,6 +25,7 @@ from training.models import Run
 SCRIPT = "<script>window.hit = 1</script>"
 IMAGE = "<img src=x onerror='window.hit = 1'>"
 LINK = "[click](javascript:window.hit=1) <a href='javascript:window.hit=1'>click</a>"
+HOOK = "https://hooks.example.org/<script>"
 BAD = [{"messages": [{"role": SCRIPT, "content": IMAGE}]}, {IMAGE: SCRIPT}, {"messages": SCRIPT}]
 
 
@@ -71,15 +73,28 @@ def furnish(address: str) -> Furnished:
     found = Furnished(address, project, owner)
     for name in ("project-overview", "cost-list", "settings-detail", "member-list", "token-list", "audit-list"):
         found.note(name, name)
+    hook, _ = webhooks.create_endpoint(project, by=owner, url=HOOK, events=["*"], description=f"Chat {IMAGE}")
     tokens.create_token(project, by=owner, name=IMAGE)
     invitations.invite_member(project, by=owner, role=Role.VIEWER)
     bring_data(found, engineer)
     run = train(found, engineer)
     evaluation = evaluate(found, engineer, run)
     deploy(found, engineer, evaluation)
+    tell(found, hook)
     found.note("lineage", "lineage")
     found.paths["lineage of one"] = f"{found.paths['lineage']}?focus=adapter:{run.adapter.pk}"
     return found
+
+
+def tell(found: Furnished, hook: WebhookEndpoint) -> None:
+    """What is told of all this; the receiver answers with markup, and what the owner hears of goes by mail."""
+    for name in ("webhook-list", "webhook-create", "event-catalogue", "notification-settings"):
+        found.note(name, name)
+    sent = sending.claim(Delivery)
+    sending.note(sent, sending.Result(False, "http_500", IMAGE, 500, SCRIPT + IMAGE + LINK, "192.0.2.1"), 12)
+    found.note("webhook-detail", "webhook-detail", hook.pk)
+    found.note("webhook-change", "webhook-change", hook.pk)
+    found.note("webhook-delivery", "webhook-delivery", hook.pk, sent.pk)
 
 
 def bring_data(found: Furnished, engineer: User) -> None:
