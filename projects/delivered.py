@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from projects import events, faults, invariants, sending
 from projects.clock import database_time
 from projects.domain.sendstates import SendState
-from projects.models import AuditEvent, Delivery, DeliveryAttempt, Event, Letter, Notice, Project
+from projects.models import AuditEvent, Delivery, DeliveryAttempt, Event, Letter, Notice, Project, WebhookEndpoint
 
 NAMED = invariants.NAMED
 NEWEST = 5000  # lines of audit that are looked at every five minutes; deep looks at all
@@ -81,5 +81,6 @@ def sweep() -> int:
     pks = list(old.filter(~Exists(busy), ~Exists(unread)).values_list("pk", flat=True)[:SWEPT])
     if pks:
         Event.objects.filter(pk__in=pks).delete()
+        WebhookEndpoint.objects.filter(state="deleted", deliveries=None).delete()
         Letter.objects.filter(notices=None, created_at__lt=events.kept_since()).delete()
     return given_up + len(pks)

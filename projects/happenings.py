@@ -5,7 +5,7 @@ from typing import Any
 from projects import facts, jobs, leases
 from projects.domain.states import JobState
 from projects.domain.telling import Tell
-from projects.events import EventType, Facts, register
+from projects.events import EventType, Facts, catalogue, register
 from projects.facts import MONEY, example
 from projects.models import AuditEvent, BudgetRequest, WebhookEndpoint
 
@@ -139,3 +139,9 @@ EVENTS = (
 
 def register_all() -> None:
     register(*EVENTS)
+
+
+def as_markdown() -> str:
+    """The table of all events as docs/webhooks.md has it."""
+    rows = "".join(f"| `{kind.name}` | {kind.meaning} |\n" for kind in catalogue())
+    return f"| event | when |\n|---|---|\n{rows}"

@@ -189,13 +189,16 @@ def _recover(row: Any) -> bool:
     return bool(won)
 
 
+def give_up(rows: QuerySet[Delivery], code: str, message: str) -> int:
+    """Those of the rows that wait are over."""
+    return rows.filter(state=SendState.WAITING).update(
+        state=SendState.GIVEN_UP, over_at=database_time(), code=code, message=message
+    )
+
+
 def give_up_stranded() -> int:
     """What waits for an endpoint that is paused or disabled is given up after the time in which it is tried."""
     before = database_time() - retries.DISABLE_AFTER
-    stranded = Delivery.objects.filter(state=SendState.WAITING, created_at__lt=before, next_at__lt=before)
-    return stranded.exclude(endpoint__state=EndpointState.ACTIVE).update(
-        state=SendState.GIVEN_UP,
-        over_at=database_time(),
-        code="endpoint_off",
-        message="Its endpoint was paused or switched off for too long.",
-    )
+    stranded = Delivery.objects.filter(created_at__lt=before, next_at__lt=before)
+    stranded = stranded.exclude(endpoint__state=EndpointState.ACTIVE)
+    return give_up(stranded, "endpoint_off", "Its endpoint was paused or switched off for too long.")

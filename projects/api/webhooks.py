@@ -125,7 +125,7 @@ class WebhookViewSet(ShowsSecret, mixins.ListModelMixin, mixins.RetrieveModelMix
 
     @extend_schema(parameters=[ReasonSerializer], responses={204: None})
     def destroy(self, request: Any, **kwargs: Any) -> Response:
-        """Delete an endpoint with its deliveries."""
+        """Delete an endpoint; what waits for it is given up."""
         reason = request.query_params.get("reason", "")[:2000]
         self.services["destroy"](self.get_object(), by=request.user, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -21,17 +21,18 @@ SENDING = Machine(
         SendState.WAITING: frozenset({SendState.SENDING, SendState.GIVEN_UP}),
         # Back to waiting after a failure, or when whoever was sending is lost.
         SendState.SENDING: frozenset({SendState.DELIVERED, SendState.WAITING, SendState.GIVEN_UP}),
-        # Somebody may want it sent again.
-        SendState.DELIVERED: frozenset({SendState.WAITING}),
-        SendState.GIVEN_UP: frozenset({SendState.WAITING}),
+        # Sent again, it is a delivery of its own: what has become of this one stays.
+        SendState.DELIVERED: frozenset(),
+        SendState.GIVEN_UP: frozenset(),
     },
 )
 ENDPOINT = Machine(
     "webhook endpoint",
     {
-        EndpointState.ACTIVE: frozenset({EndpointState.PAUSED, EndpointState.DISABLED}),
-        EndpointState.PAUSED: frozenset({EndpointState.ACTIVE}),
-        EndpointState.DISABLED: frozenset({EndpointState.ACTIVE}),
+        EndpointState.ACTIVE: frozenset({EndpointState.PAUSED, EndpointState.DISABLED, EndpointState.DELETED}),
+        EndpointState.PAUSED: frozenset({EndpointState.ACTIVE, EndpointState.DELETED}),
+        EndpointState.DISABLED: frozenset({EndpointState.ACTIVE, EndpointState.DELETED}),
+        EndpointState.DELETED: frozenset(),
     },
 )
 

@@ -14,3 +14,4 @@ class EndpointState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"  # by a person
     DISABLED = "disabled"  # by itself, after it has failed for long
+    DELETED = "deleted"  # by a person; its deliveries are kept as long as all others

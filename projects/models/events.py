@@ -121,11 +121,11 @@ _UNLEASED = ~Q(state=SendState.SENDING.value) & Q(lease_until=None)
 
 
 class Delivery(Consignment):
-    """One event for one endpoint."""
+    """One event for one endpoint; sent again by a person, there is another."""
 
     event = models.ForeignKey(Event, models.CASCADE, related_name="deliveries")
     endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries")
-    asked = models.PositiveIntegerField(default=1, help_text="How often somebody, or the event itself, asked for it.")
+    asked = models.PositiveIntegerField(default=1, help_text="1: the event itself; from 2 on a person.")
 
     class Meta:
         indexes = [
@@ -133,7 +133,7 @@ class Delivery(Consignment):
             models.Index(fields=["endpoint", "-id"], name="delivery_of_endpoint"),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["event", "endpoint"], name="one_delivery_per_event_and_endpoint"),
+            models.UniqueConstraint(fields=["event", "endpoint", "asked"], name="one_delivery_per_asking"),
             models.UniqueConstraint(
                 name="one_delivery_at_a_time",
                 fields=["endpoint"],

@@ -23,10 +23,11 @@ MAIL_WORDS = {Mail.OFF: "Nothing", Mail.MINE: "My own", Mail.ALL: "All"}
 
 
 def endpoints(project: Project) -> QuerySet[WebhookEndpoint]:
-    """Those that need somebody first, then by age; with what waits and what was given up lately."""
+    """By age, with what waits and what was given up lately."""
     given_up = Q(deliveries__state=SendState.GIVEN_UP, deliveries__over_at__gte=timezone.now() - RECENT)
     return (
         WebhookEndpoint.objects.filter(project=project)
+        .exclude(state=EndpointState.DELETED)
         .select_related("project", "created_by")
         .annotate(
             waiting=Count("deliveries", filter=Q(deliveries__state__in=[SendState.WAITING, SendState.SENDING])),

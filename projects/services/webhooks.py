@@ -1,15 +1,13 @@
 """What people do with webhooks: make, change, pause, test and delete them, replace their secret, send again."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db import IntegrityError, transaction
 
-from projects import events, happenings, keyring, transitions, waking
+from projects import events, happenings, keyring, sending, transitions, waking
 from projects.access import requires
 from projects.clock import database_time
 from projects.domain import addresses, signing
@@ -34,7 +32,7 @@ def create_endpoint(
 ) -> tuple[WebhookEndpoint, str]:
     """An endpoint, and its secret, which is shown once and stored nowhere."""
     _check_url(url)
-    if WebhookEndpoint.objects.filter(project=project).count() >= MOST:
+    if WebhookEndpoint.objects.filter(project=project).exclude(state=EndpointState.DELETED).count() >= MOST:
         raise Refused(f"A project has at most {MOST} webhooks. Delete one that is not used.", code="too_many_webhooks")
     endpoint = WebhookEndpoint.objects.create(
         project=project,
@@ -107,10 +105,9 @@ def resume_endpoint(endpoint: WebhookEndpoint, *, by: User) -> WebhookEndpoint:
 @requires(Permission.WEBHOOK_MANAGE)
 @transaction.atomic
 def delete_endpoint(endpoint: WebhookEndpoint, *, by: User, reason: str = "") -> None:
-    """It goes with all its deliveries; the audit log keeps that it was there."""
-    told = {"url": endpoint.url, "deliveries": endpoint.deliveries.count()}
-    transitions.record(endpoint, "webhookendpoint.deleted", actor=by.email, reason=reason, **told)
-    endpoint.delete()
+    """It is told nothing more and what waits for it is given up. Its rows go with the last of its deliveries."""
+    transitions.move(endpoint, EndpointState.DELETED, actor=by.email, reason=reason, state_reason=reason.strip()[:300])
+    sending.give_up(Delivery.objects.filter(endpoint=endpoint), "endpoint_deleted", "Its webhook was deleted.")
 
 
 @requires(Permission.WEBHOOK_USE)
@@ -128,20 +125,31 @@ def ping_endpoint(endpoint: WebhookEndpoint, *, by: User) -> Delivery:
 @requires(Permission.WEBHOOK_USE)
 @transaction.atomic
 def send_again(delivery: Delivery, *, by: User) -> Delivery:
-    """Once more from the first attempt, with the same id and the same content; what waits is tried now."""
+    """The same content with the same id, as a delivery of its own; one that waits for its next try is tried now."""
     _check_active(delivery.endpoint)
-    resting = [SendState.DELIVERED.value, SendState.GIVEN_UP.value, SendState.WAITING.value]
     now = database_time()
-    won = Delivery.objects.filter(pk=delivery.pk, state__in=resting).update(
-        state=SendState.WAITING, attempts=0, asked=F("asked") + 1, next_at=now, over_at=None
-    )
-    if not won:
+    newest = Delivery.objects.filter(event=delivery.event_id, endpoint=delivery.endpoint_id).order_by("-asked")[0]
+    if Delivery.objects.filter(pk=newest.pk, state=SendState.WAITING.value).update(next_at=now):
+        again = newest
+    elif newest.state == SendState.SENDING:
         raise Refused("It is being sent right now. Reload the page.", code="being_sent")
+    else:
+        again = _ask_again(newest, now)
     WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(resting_until=None)
     transitions.record(delivery, "delivery.asked_again", actor=by.email, event=delivery.event.uid)
-    transaction.on_commit(partial(waking.wake_courier))
-    delivery.refresh_from_db()
-    return delivery
+    transaction.on_commit(waking.wake_courier)
+    again.refresh_from_db()
+    return again
+
+
+def _ask_again(newest: Delivery, now: datetime) -> Delivery:
+    try:
+        with transaction.atomic():
+            return Delivery.objects.create(
+                event=newest.event, endpoint=newest.endpoint, asked=newest.asked + 1, next_at=now, created_at=now
+            )
+    except IntegrityError as twice:
+        raise Refused("Somebody else has just asked for it. Reload the page.", code="just_changed") from twice
 
 
 def _check_active(endpoint: WebhookEndpoint) -> None:

@@ -166,7 +166,7 @@ class WebhookDelete(WebhookPage):
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         endpoint = self.endpoint(pk)
         self.service(endpoint, by=request.user, reason=request.POST.get("reason", "")[:2000])
-        messages.success(request, "The webhook and its deliveries are deleted.")
+        messages.success(request, "The webhook is deleted. It is told nothing more.")
         return redirect("webhook-list", self.project.slug)
 
 
@@ -187,7 +187,6 @@ class DeliveryAgain(DeliveryPage):
     http_method_names = ["post", "options"]
 
     def post(self, request: HttpRequest, project: str, pk: int, delivery: int) -> HttpResponse:
-        found = self.delivery(pk, delivery)
-        self.service(found, by=request.user)
+        again = self.service(self.delivery(pk, delivery), by=request.user)
         messages.success(request, "It is sent again, with the same id. Reload the page in a few seconds.")
-        return redirect(found)
+        return redirect(again)
