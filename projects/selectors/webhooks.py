@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
@@ -97,21 +97,18 @@ def letters_of(member: Membership, count: int = 10) -> Iterable[Letter]:
 
 def needs(project: Project, user: User) -> list[Need]:
     """Webhooks that are switched off, and deliveries that were given up lately."""
-    if not access.may(user, Permission.WEBHOOK_USE, project):
-        return []
-    now = timezone.now()
-    found = [need for endpoint in endpoints(project) if (need := _need(endpoint, now)) is not None]
-    return found
+    troubled = endpoints(project).filter(Q(state=EndpointState.DISABLED) | Q(given_up__gt=0))
+    found = [_need(endpoint) for endpoint in troubled]
+    return found if found and access.may(user, Permission.WEBHOOK_USE, project) else []
 
 
-def _need(endpoint: Any, now: datetime) -> Need | None:
+def _need(endpoint: Any) -> Need:
     if endpoint.state == EndpointState.DISABLED:
         text, tone = f"The webhook {endpoint} is switched off. {endpoint.state_reason}", "failed"
-    elif endpoint.given_up:
-        things = "1 event" if endpoint.given_up == 1 else f"{endpoint.given_up} events"
-        text, tone = f"{things} did not reach {endpoint} and were given up", "attention"
-        text = text.replace("were", "was") if endpoint.given_up == 1 else text
     else:
-        return None
+        things = (
+            "1 event did not reach {0} and was" if endpoint.given_up == 1 else "{1} events did not reach {0} and were"
+        )
+        text, tone = f"{things.format(endpoint, endpoint.given_up)} given up", "attention"
     at = endpoint.failing_since or endpoint.delivered_at or endpoint.created_at
     return Need(text=text, url=endpoint.get_absolute_url(), tone=tone, at=at, kind="webhooks")
