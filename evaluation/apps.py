@@ -17,7 +17,7 @@ class EvaluationConfig(AppConfig):
     label = "evaluation"
 
     def ready(self) -> None:
-        from evaluation import happenings, lineage, scoring, selectors
+        from evaluation import examining, happenings, lineage, scoring, selectors
         from evaluation.models import Evaluation
         from projects import contributions, jobs
 
@@ -34,6 +34,7 @@ class EvaluationConfig(AppConfig):
             )
         )
         happenings.register_all()
+        contributions.examiners.append(examining.Examiner())
         contributions.needs.append(selectors.needs)
         contributions.lineage.append(lineage.contribution)
         contributions.overview_figures.append(_overview_figures)

@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from datasets_app.models import DatasetVersion
-from evaluation import selectors
+from evaluation import examining
 from evaluation.domain.graders import GRADERS
 from evaluation.models import Evaluation
-from projects import leases, transitions
+from projects import leases
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
 from projects.domain.states import JobState
 from projects.models import User
 from training.models import Adapter
-
-RETENTION_ROWS = 500
 
 
 @requires(Permission.EVALUATION_START)
@@ -41,32 +39,16 @@ def start_evaluation(
     unknown = sorted(set(graders) - set(GRADERS))
     if unknown:
         raise Invalid(f"There is no grader {unknown[0]}.", code="unknown_grader", field="graders")
-    fit = selectors.suggestion(golden, graders)
-    if not fit.questions:
-        raise Invalid(
-            f"{golden} has no row with a question and an expected answer. Choose another golden set.",
-            code="golden_empty",
-            field="golden",
-        )
-    evaluation = Evaluation.objects.create(
-        project=adapter.project,
-        adapter=adapter,
-        base=adapter.base,
+    return examining.queue(
+        adapter,
+        by=by,
         golden=golden,
         retention=retention,
-        graders=fit.graders,
-        settings={
-            "primary": fit.primary,
-            "max_new_tokens": max_new_tokens or fit.max_new_tokens,
-            "limit": limit,
-            "seed": seed,
-            "retention_limit": RETENTION_ROWS,
-        },
-        created_by=by,
+        graders=graders,
+        max_new_tokens=max_new_tokens,
+        limit=limit,
+        seed=seed,
     )
-    transitions.record(evaluation, "evaluation.created", actor=by.email)
-    leases.queue_job(evaluation, actor=by.email)
-    return evaluation
 
 
 def _check_version(adapter: Adapter, version: DatasetVersion, purpose: str, words: str) -> None:

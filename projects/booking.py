@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
-from projects import holds
+from projects import contributions, holds
 from projects.domain import losses, money, phases
 from projects.models import Attempt, LedgerEntry, Project, User
 
@@ -29,26 +29,36 @@ def book(
     note: str = "",
 ) -> LedgerEntry:
     """One line. `code` is what a failure was called; the cause of the loss follows from it."""
-    return LedgerEntry.objects.create(
-        project=project,
-        cause=cause,
-        subject_kind=subject_kind,
-        subject_id=subject_id,
-        subject_label=subject_label[:200],
-        outcome=outcome,
-        loss_cause=losses.loss_of(outcome, code or note),
-        started_at=started_at,
-        ended_at=max(ended_at, started_at),
-        quantity=quantity,
-        idle_quantity=min(idle_quantity, quantity),
-        unit=unit,
-        unit_price=unit_price,
-        amount=money.amount(quantity, unit_price),
-        currency=project.currency,
-        attempt=attempt,
-        person=person,
-        note=(note or code)[:300],
+    return _tell(
+        LedgerEntry(
+            project=project,
+            cause=cause,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            subject_label=subject_label[:200],
+            outcome=outcome,
+            loss_cause=losses.loss_of(outcome, code or note),
+            started_at=started_at,
+            ended_at=max(ended_at, started_at),
+            quantity=quantity,
+            idle_quantity=min(idle_quantity, quantity),
+            unit=unit,
+            unit_price=unit_price,
+            amount=money.amount(quantity, unit_price),
+            currency=project.currency,
+            attempt=attempt,
+            person=person,
+            note=(note or code)[:300],
+        )
     )
+
+
+def _tell(line: LedgerEntry) -> LedgerEntry:
+    """Write the line, and let apps bring up to date what their own rows say about money."""
+    line.save()
+    for told in contributions.booked:
+        told(line)
+    return line
 
 
 def book_attempt(
@@ -90,23 +100,25 @@ def book_attempt(
 
 def book_correction(line: LedgerEntry, *, by: User, amount: Decimal, reason: str, at: datetime) -> LedgerEntry:
     """A line of its own that adds `amount`, or takes it back, where another line was wrong. It counts from `at`."""
-    return LedgerEntry.objects.create(
-        project=line.project,
-        cause=line.cause,
-        subject_kind=line.subject_kind,
-        subject_id=line.subject_id,
-        subject_label=line.subject_label,
-        outcome=line.outcome,
-        loss_cause=line.loss_cause,
-        person=line.person,
-        started_at=at,
-        ended_at=at,
-        quantity=Decimal(0),
-        unit=line.unit,
-        unit_price=line.unit_price,
-        amount=amount,
-        currency=line.currency,
-        corrects=line,
-        booked_by=by,
-        reason=reason,
+    return _tell(
+        LedgerEntry(
+            project=line.project,
+            cause=line.cause,
+            subject_kind=line.subject_kind,
+            subject_id=line.subject_id,
+            subject_label=line.subject_label,
+            outcome=line.outcome,
+            loss_cause=line.loss_cause,
+            person=line.person,
+            started_at=at,
+            ended_at=at,
+            quantity=Decimal(0),
+            unit=line.unit,
+            unit_price=line.unit_price,
+            amount=amount,
+            currency=line.currency,
+            corrects=line,
+            booked_by=by,
+            reason=reason,
+        )
     )

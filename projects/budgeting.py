@@ -33,6 +33,22 @@ def queue_or_ask(
     return _ask(job, by=by, amount=amount, reason=reason.strip(), month=month, changes=changes)
 
 
+@transaction.atomic
+def queue_part(part: Any, *, whole: Any, actor: str, amount: Decimal | None, **changes: Any) -> None:
+    """Queue a part of something whose money is held as a whole: its share becomes a hold of its own.
+
+    What it may cost beyond that share has to fit into the month like any other work.
+    """
+    project = holds.lock(part.project)
+    now = leases.database_time()
+    before = holds.month(project, now)
+    rest = None if amount is None else amount - holds.take(whole, amount)
+    if rest != 0 and not before.fits(rest):
+        raise budget.refusal(str(part), rest, before, project.currency)
+    holds.open_hold(part, amount=amount, now=now)
+    leases.queue_job(part, actor=actor, **changes)
+
+
 def _ask(
     job: Any, *, by: User, amount: Decimal | None, reason: str, month: Month, changes: dict[str, Any]
 ) -> BudgetRequest:

@@ -1,11 +1,12 @@
 """What apps add to pages that belong to no single one of them: what needs people, ancestry, overview figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from projects.models import Project, User
+from projects.domain.contests import Contest
+from projects.models import LedgerEntry, Project, User
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,35 @@ class Product:
     on_the_way: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class RunScore:
+    """What an evaluation said of what a run made: a score of one measure with its interval against the base."""
+
+    measure: str
+    value: float
+    difference: float
+    low: float
+    high: float
+    n: int
+    url: str
+
+
+class Examiner(Protocol):
+    """An app above training that says how good adapters are. Adapters are told by their numbers."""
+
+    def ask(self, adapter: Any, golden: Any, by: User) -> int:
+        """Have an adapter examined on a golden set, once; 1 if that was not asked for before."""
+
+    def pending(self, adapters: Sequence[int], golden: Any) -> bool:
+        """Whether any of them is still being examined on it."""
+
+    def contest(self, adapters: Sequence[int], golden: Any) -> Contest | None:
+        """Which of those that were examined is best, row by row of the golden set."""
+
+    def scores(self, adapters: Sequence[int]) -> dict[int, list[RunScore]]:
+        """The newest result of each on each golden set."""
+
+
 needs: list[Callable[[Project, User], list[Need]]] = []
 lineage: list[Callable[[Project], tuple[list[Node], list[Edge]]]] = []
 # Bytes that an app stores for a project: (what they are, how many), shown in the settings.
@@ -83,4 +113,7 @@ sweeps: list[Callable[[], int]] = []
 version_tabs: list[Callable[[Any], list[Tab]]] = []
 # What money was spent for: each thing that survived, with what its making cost.
 products: list[Callable[[Project], list[Product]]] = []
+# Called with every new line of the ledger, in its transaction: what an app keeps on its own rows about money.
+booked: list[Callable[[LedgerEntry], None]] = []
+examiners: list[Examiner] = []
 overview_figures: list[Callable[[Project], list[Figure]]] = []

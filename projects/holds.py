@@ -74,6 +74,15 @@ def top_down(label: str, pk: int, amount: Decimal) -> None:
         Hold.objects.filter(pk=newest.pk).update(spent=F("spent") + amount)
 
 
+def take(job: Any, amount: Decimal) -> Decimal:
+    """Take so much out of what is held for a job, as far as there is so much; what was taken."""
+    row = Hold.objects.select_for_update().filter(job_label=job.job_label, job_id=job.pk, state="open").first()
+    taken = min(amount, max(row.amount - row.spent, ZERO)) if row is not None else ZERO
+    if row is not None and taken:
+        Hold.objects.filter(pk=row.pk).update(amount=F("amount") - taken)
+    return taken
+
+
 def release(job: Any, *, reason: str) -> None:
     """Let go of what the job no longer needs: it is over."""
     now = timezone.now()

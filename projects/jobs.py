@@ -61,6 +61,7 @@ class JobKind:
 
 
 _kinds: dict[str, JobKind] = {}
+_wholes: dict[str, JobKind] = {}
 
 
 def register(kind: JobKind) -> None:
@@ -71,12 +72,26 @@ def kinds(queue: str | None = None) -> list[JobKind]:
     return [kind for kind in _kinds.values() if queue in {None, kind.queue}]
 
 
+def _never(*_: Any) -> Any:
+    raise AssertionError("a whole is moved on by the reconciler; no worker takes it")
+
+
+def register_whole(label: str, model: type[LeasedJob]) -> None:
+    """Work that consists of other work, such as a sweep of runs: its money is held, and no worker takes it."""
+    _wholes[label] = JobKind(label=label, model=model, queue="", cause="training", prepare=_never, complete=_never)
+
+
+def with_money() -> list[JobKind]:
+    """Everything that money is held for."""
+    return [*_kinds.values(), *_wholes.values()]
+
+
 def kind(label: str) -> JobKind:
-    return _kinds[label]
+    return _kinds[label] if label in _kinds else _wholes[label]
 
 
 def kind_of(job: LeasedJob) -> JobKind:
-    return _kinds[job.job_label]
+    return kind(job.job_label)
 
 
 def secrets_of(kind: JobKind) -> dict[str, str]:

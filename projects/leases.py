@@ -57,7 +57,7 @@ def queue_job(job: Any, *, actor: str, priority: int | None = None, **changes: A
 
 def wake_on_commit(job: Any) -> None:
     queue = jobs.kind_of(job).queue
-    transaction.on_commit(lambda: waking.wake(queue))
+    transaction.on_commit(lambda: waking.wake(queue) if queue else waking.call_reconciler())
 
 
 WAITING = {JobState.QUEUED, JobState.PAUSED, JobState.HELD}

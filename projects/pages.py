@@ -87,6 +87,18 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
         except Refused as refused:
             return self.refuse(refused)
 
+    @property
+    def wants_fragment(self) -> bool:
+        """Whether htmx asks for the piece that changes; going back in the history it wants the whole page."""
+        htmx = getattr(self.request, "htmx", None)
+        return htmx is not None and bool(htmx) and not htmx.history_restore_request
+
+    def piece(self, template: str, context: dict[str, Any]) -> HttpResponse:
+        """A piece of a page at the page's own address; no cache may give it where the whole is asked for."""
+        response = self.render(template, context)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
     def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
         common = {
             "project": self.project,

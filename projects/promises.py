@@ -13,7 +13,7 @@ NAMED = invariants.NAMED
 
 
 def holds_end_with_their_work(deep: bool) -> Iterator[str]:
-    for kind in jobs.kinds():
+    for kind in jobs.with_money():
         model = kind.model
         over = model.objects.filter(pk=OuterRef("job_id"), state__in=OVER)  # type: ignore[attr-defined]
         there = model.objects.filter(pk=OuterRef("job_id"))  # type: ignore[attr-defined]
@@ -24,7 +24,7 @@ def holds_end_with_their_work(deep: bool) -> Iterator[str]:
 
 def what_waits_was_asked_for(deep: bool) -> Iterator[str]:
     asked = BudgetRequest.objects.filter(state=RequestState.ASKED.value)
-    for kind in jobs.kinds():
+    for kind in jobs.with_money():
         model, mine = kind.model, asked.filter(job_label=kind.label)
         held = model.objects.filter(state=JobState.HELD)  # type: ignore[attr-defined]
         for job in held.filter(~Exists(mine.filter(job_id=OuterRef("pk"))))[:NAMED]:

@@ -23,7 +23,7 @@ def send_due(**_) -> None:
     courier.start_if_due()
 
 
-@shared_task(ignore_result=True, name="projects.reconcile")
+@shared_task(ignore_result=True, name=waking.RECONCILE)
 def reconcile(**_) -> None:
     """Requeue what lost its worker and wake whoever should be awake."""
     reconciler.sweep()

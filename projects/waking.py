@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 TASK = "projects.wake_workers"
 CANARY = "projects.canary"
 COURIER, COURIER_QUEUE = "projects.send_due", "cpu"
+RECONCILE = "projects.reconcile"
 EXPIRES_SECONDS = 60
 ANSWER_SECONDS = 5
 SILENT_SECONDS = 15
@@ -39,6 +40,12 @@ def wake_courier() -> None:
     global _silent_until  # noqa: PLW0603 - of this process
     if settings.SEND_WAKE_UPS and time.monotonic() >= _silent_until and not _send(COURIER, COURIER_QUEUE):
         _silent_until = time.monotonic() + SILENT_SECONDS
+
+
+def call_reconciler() -> None:
+    """Have the reconciler look now instead of at its next turn: something waits that it moves on."""
+    if settings.SEND_WAKE_UPS:
+        _send(RECONCILE, "cpu")
 
 
 def send_canary(queue: str, number: int) -> None:

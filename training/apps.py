@@ -27,12 +27,15 @@ class TrainingConfig(AppConfig):
 
         from projects import contributions
         from projects.invariants import register as register_invariant
-        from training import happenings, invariants, lineage, recording, selectors, supervisor
-        from training.models import TokenProfile
+        from projects.jobs import register_whole
+        from training import happenings, invariants, lineage, recording, selectors, supervisor, sweeping
+        from training.models import Sweep, TokenProfile
 
         self._register_counting()
         self._register_training()
         self._register_rehearsals()
+        register_whole("training.sweep", Sweep)
+        contributions.sweeps.append(sweeping.advance_all)
         contributions.needs.append(selectors.needs)
         for invariant in invariants.INVARIANTS:
             register_invariant(*invariant)
@@ -42,6 +45,7 @@ class TrainingConfig(AppConfig):
         contributions.version_tabs.append(_tabs)
         contributions.sweeps.append(recording.record_missing)
         happenings.register_all()
+        contributions.booked.append(recording.note_money)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
 
     def _register_counting(self) -> None:

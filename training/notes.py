@@ -14,6 +14,8 @@ from training.models import MetricChunk, Run, RunSample
 Event = dict[str, Any]
 WHERE = ("step", "rows", "longest_row", "longest_tokens", "batch_rows", "batch_tokens")
 MOST_SAMPLES, MOST_TEXT = 8, 4000
+# Metrics whose newest value stands on the row itself, for lists.
+LISTED = {"loss": "last_loss", "tokens_per_second": "tokens_per_second"}
 # Trouble that the run lives with, and that is over when a checkpoint is saved.
 PASSING = {"disk_full", "disk_error"}
 
@@ -114,8 +116,7 @@ def _metrics(run: Run, event: Event) -> None:
 def _note_metrics(run: Run, event: Event) -> None:
     step, said = int(event["step"]), _said(run, event)
     changes: dict[str, Any] = {"step": step, "tokens_seen": int(event.get("tokens") or run.tokens_seen)}
-    if "loss" in said:
-        changes["last_loss"] = _finite(said["loss"].values[-1])
+    changes |= {column: _finite(said[name].values[-1]) for name, column in LISTED.items() if name in said}
     leases.fenced_update(run, **changes)
     faults.point("run.metrics_fenced")
     # A resumed attempt says again what the lost one said after its last checkpoint.

@@ -6,7 +6,7 @@ from django.db.models import Sum
 
 from projects.domain.states import JobState, Outcome
 from projects.models import Attempt, LedgerEntry
-from training import supervisor
+from training import supervisor, sweeping
 from training.domain.projection.projecting import predicted
 from training.models import ProjectionRecord, Run
 
@@ -72,9 +72,21 @@ def _rates(run: Run, attempts: list[Attempt]) -> dict[str, Any]:
     }
 
 
+def note_money(line: LedgerEntry) -> None:
+    """Keep on the row of a run what it has cost and how long it worked, in the transaction that booked it."""
+    if line.subject_kind != LABEL:
+        return
+    booked = LedgerEntry.objects.filter(subject_kind=LABEL, subject_id=line.subject_id).aggregate(sum=Sum("amount"))
+    ended = Attempt.objects.filter(job_label=LABEL, job_id=line.subject_id, ended_at__isnull=False)
+    Run.objects.filter(pk=line.subject_id).update(
+        cost=booked["sum"], seconds=sum(attempt.seconds or 0.0 for attempt in ended) if ended else None
+    )
+
+
 def after_run(run: Run) -> None:
     record_projection(run)
     supervisor.tidy_run(run)
+    sweeping.advance_of(run)
 
 
 def record_missing() -> int:

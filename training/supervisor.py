@@ -126,6 +126,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
         measured={name: result.get(name) for name in MEASURED} | {"parameters": made["parameters"]},
         step=int(result["steps"]),
         tokens_seen=int(result["tokens"]),
+        tokens_per_second=result.get("tokens_per_second"),
     )
 
 

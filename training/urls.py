@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from training.views import adapters, bases, imports, pauses, rehearsals, runs, seen, tokens, watching
+from training.views import (
+    adapters,
+    bases,
+    comparing,
+    imports,
+    pauses,
+    rehearsals,
+    runs,
+    seen,
+    sweeps,
+    tokens,
+    watching,
+)
 
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
@@ -15,7 +27,16 @@ urlpatterns = [
     path("runs/new/", runs.RunCreate.as_view(), name="run-create"),
     path("runs/projection/", runs.RunProjection.as_view(), name="run-projection"),
     path("runs/calibration/", rehearsals.Calibration.as_view(), name="calibration"),
+    path("runs/compare/", comparing.RunCompare.as_view(), name="run-compare"),
     path("runs/<int:pk>/rehearse/", rehearsals.RunRehearse.as_view(), name="run-rehearse"),
+    path("sweeps/", sweeps.SweepList.as_view(), name="sweep-list"),
+    path("sweeps/new/", sweeps.SweepCreate.as_view(), name="sweep-create"),
+    path("sweeps/<int:pk>/", sweeps.SweepDetail.as_view(), name="sweep-detail"),
+    path("sweeps/<int:pk>/status/", sweeps.SweepStatus.as_view(), name="sweep-status"),
+    path("sweeps/<int:pk>/start/", sweeps.SweepStart.as_view(), name="sweep-start"),
+    path("sweeps/<int:pk>/cancel/", sweeps.SweepCancel.as_view(), name="sweep-cancel"),
+    path("sweeps/<int:pk>/repeat/", sweeps.SweepRepeat.as_view(), name="sweep-repeat"),
+    path("sweeps/<int:pk>/delete/", sweeps.SweepDelete.as_view(), name="sweep-delete"),
     path("rehearsals/", rehearsals.RehearsalCreate.as_view(), name="rehearsal-create"),
     path("rehearsals/<int:pk>/", rehearsals.RehearsalDetail.as_view(), name="rehearsal-detail"),
     path("rehearsals/<int:pk>/status/", rehearsals.RehearsalStatus.as_view(), name="rehearsal-status"),

@@ -122,7 +122,7 @@ def subject_urls(subjects: Iterable[tuple[str, int]]) -> dict[tuple[str, int], s
 def subject_models(labels: Iterable[str]) -> dict[str, Any]:
     """What lines are booked on: jobs by their labels, and for people's work whatever model it was about."""
     wanted = set(labels)
-    models: dict[str, Any] = {kind.label: kind.model for kind in jobs.kinds()}
+    models: dict[str, Any] = {kind.label: kind.model for kind in jobs.with_money()}
     return models | {model._meta.label_lower: model for model in apps.get_models() if model._meta.label_lower in wanted}
 
 

@@ -144,3 +144,20 @@ def test_a_share_never_passes_one():
 
 def test_a_page_without_a_request_has_no_token():
     assert luthier.csrf_field(SimpleNamespace()) == ""
+
+
+def test_a_row_for_each_of_many_is_filled_and_escaped():
+    from django.template import Context, Template
+
+    rows = [
+        {"url": "/a?x=1&y=2", "pk": 1, "name": "<script>", "sub": "", "tone": "failed", "icon": "x", "word": "Failed"}
+        | dict.fromkeys(("more", "data", "base", "loss", "rate", "duration", "cost"), "–")
+        | {"started": "\\1 {{ name }}"},
+    ] * 2
+    shown = Template('{% load luthier %}{% many "training/_run_row.html" rows %}').render(Context({"rows": rows}))
+
+    assert shown.count("<tr") == 2
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+    assert "\\1 {{ name }}" in shown
+    assert "\0" not in shown

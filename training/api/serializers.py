@@ -153,8 +153,6 @@ class RunSerializer(serializers.ModelSerializer):
     created_by = serializers.EmailField(source="created_by.email")
     started_by = serializers.EmailField(source="started_by.email", allow_null=True, default=None)
     adapter = serializers.IntegerField(source="adapter.pk", allow_null=True, default=None)
-    last_loss = serializers.FloatField(allow_null=True, default=None)
-    cost = serializers.DecimalField(source="booked", max_digits=14, decimal_places=6, allow_null=True, default=None)
     recipe = RecipeSerializer()
     progress = TrainingProgressSerializer()
     priority = serializers.SerializerMethodField()
@@ -173,7 +171,8 @@ class RunSerializer(serializers.ModelSerializer):
         model = Run
         fields = [
             "id", "name", "method", "base", "dataset_version", "parent_adapter", "recipe", "device", "total_steps",
-            "step", "tokens_seen", "checkpoint_step", "last_loss", "cost", "adapter", "attempt", "infra_failures",
+            "step", "tokens_seen", "checkpoint_step", "last_loss", "tokens_per_second",
+            "seconds", "cost", "adapter", "attempt", "infra_failures",
             "priority", "waiting", "place", "created_by", "started_by", "created_at", *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields

@@ -3,11 +3,12 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from training.api import imports, projections, seen, views
+from training.api import imports, projections, seen, sweeps, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("bases", views.BaseViewSet, basename="api-base")
 router.register("runs", views.RunViewSet, basename="api-run")
+router.register("sweeps", sweeps.SweepViewSet, basename="api-sweep")
 router.register("rehearsals", projections.RehearsalViewSet, basename="api-rehearsal")
 router.register("projections", projections.ProjectionRecordViewSet, basename="api-projection")
 router.register("adapter-imports", imports.AdapterImportViewSet, basename="api-adapter-import")

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import FileResponse
 from django.utils.text import slugify
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -16,12 +16,14 @@ from datasets_app.models import DatasetVersion
 from projects.api.serializers import EmptySerializer, ReasonSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from projects.domain.errors import Invalid, Refused
-from projects.domain.states import JobState
 from projects.domain.turns import Priority
 from training import archives, pages, selectors, services
+from training.api import comparing, listing
 from training.api import serializers as shapes
+from training.api.comparing import Comparing
 from training.api.curves import Curves
 from training.api.durable import Durable, checked
+from training.domain.listing import read as read_listing
 from training.models import Adapter, BaseModelVersion, Run
 
 
@@ -70,11 +72,12 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         return Response(self.get_serializer(self.get_queryset().get(pk=base.pk)).data, status=code)
 
 
-class RunViewSet(Curves, Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+class RunViewSet(Comparing, Curves, Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = shapes.RunSerializer
     queryset = Run.objects.none()
-    known_filters = ("state", "name", "first", "last", "points", "over")
+    known_filters = (*listing.KNOWN, *comparing.KNOWN, "first", "last", "points")
+    pagination_class = listing.RunPages
     services = {
         "create": services.create_run,
         "start": services.start_run,
@@ -88,14 +91,14 @@ class RunViewSet(Curves, Durable, Idempotent, ListModelMixin, RetrieveModelMixin
 
     def get_queryset(self) -> QuerySet[Run]:
         found = selectors.runs(self.project)
-        state = self.request.query_params.get("state", "")
-        if state and state not in set(JobState):
-            raise Invalid(f"There is no state “{state[:40]}”.", code="unknown_state", field="state")
-        return found.filter(state=state) if state and self.action == "list" else found
+        if self.action != "list":
+            return found
+        self.listing = read_listing(self.request.query_params.dict())
+        return found.filter(pk__in=selectors.matching(self.project, self.listing).values("pk"))
 
-    @extend_schema(parameters=[OpenApiParameter("state", str, enum=[one.value for one in JobState])])
+    @extend_schema(parameters=listing.PARAMETERS)
     def list(self, request: Any, **kwargs: Any) -> Response:
-        """Runs of the project, the newest first."""
+        """Runs of the project, the newest first unless another order is asked for."""
         return super().list(request, **kwargs)
 
     def paginate_queryset(self, queryset: Any) -> Any:

@@ -4,11 +4,14 @@ from training.models.adapter import Adapter, AdapterImport
 from training.models.metrics import MetricChunk, RunSample
 from training.models.projections import ProjectionRecord, Rehearsal
 from training.models.run import METHODS, SOURCES, BaseModelVersion, Run
+from training.models.sweep import STOPPING, STRATEGIES, Sweep, Trial
 from training.models.tokens import SeenRow, TokenProfile
 
 __all__ = [
     "METHODS",
     "SOURCES",
+    "STOPPING",
+    "STRATEGIES",
     "Adapter",
     "AdapterImport",
     "BaseModelVersion",
@@ -18,5 +21,7 @@ __all__ = [
     "Run",
     "RunSample",
     "SeenRow",
+    "Sweep",
     "TokenProfile",
+    "Trial",
 ]

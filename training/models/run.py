@@ -15,6 +15,10 @@ from training.domain.recipe import Recipe
 
 SOURCES = [("local", "Directory on the server"), ("hub", "Model hub")]
 METHODS = [("sft", "SFT"), ("dpo", "DPO")]
+LISTED = (
+    "state", "method", "base", "dataset_version", "created_by", "created_at", "started_at", "last_loss",
+    "tokens_per_second", "seconds", "cost", "step", "total_steps", "name",
+)  # fmt: skip
 
 
 class BaseModelVersion(LeasedJob):
@@ -106,12 +110,22 @@ class Run(LeasedJob):
     degraded = models.JSONField(default=dict, help_text="What it works without, such as a disk that takes checkpoints.")
     failure = models.JSONField(default=dict, help_text="Where it failed: step, rows, the longest of them.")
     launched_with = models.JSONField(default=dict, help_text="What was known and accepted at the start.")
+    # What lists show and sort by, kept on the row as it comes in, so that ten thousand runs are listed from one index.
+    tokens_per_second = models.FloatField(null=True, help_text="The newest; of a run that succeeded, of all of it.")
+    seconds = models.FloatField(null=True, help_text="What its ended attempts took together.")
+    cost = models.DecimalField(max_digits=14, decimal_places=6, null=True, help_text="What the ledger says, in all.")
+    sweep = models.ForeignKey("Sweep", models.SET_NULL, null=True, blank=True, related_name="runs")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(LeasedJob.Meta):
-        indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["project", "-id"])]
+        indexes = [
+            *LeasedJob.Meta.indexes,
+            models.Index(fields=["project", "-id"]),
+            # All that the list filters, sorts and shows: it is read from here alone, whatever the filter or the order.
+            models.Index(fields=["project", *LISTED, "id"], name="run_listed"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="a_run_beyond_draft_has_a_spec", condition=Q(state=JobState.DRAFT.value) | ~Q(spec={})

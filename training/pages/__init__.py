@@ -1,6 +1,8 @@
 """What the pages of training show: rows, figures and words put together."""
 
+from training.pages.comparing import comparison_page, curves, differences
 from training.pages.durability import like
+from training.pages.listing import run_filters, run_list
 from training.pages.projections import calibration_page, rehearsal_page
 from training.pages.runs import (
     base_facts,
@@ -14,6 +16,7 @@ from training.pages.runs import (
     tell_reasons,
 )
 from training.pages.seen import row_page, seen_page, tabs
+from training.pages.sweeps import shared_facts, sweep_draft, sweep_facts, sweep_list, sweep_page
 from training.pages.watching import OVER, Window, run_figures, traces, window
 
 __all__ = [
@@ -21,7 +24,10 @@ __all__ = [
     "Window",
     "base_facts",
     "calibration_page",
+    "comparison_page",
+    "curves",
     "descendants",
+    "differences",
     "length_figure",
     "like",
     "overview",
@@ -31,8 +37,15 @@ __all__ = [
     "row_page",
     "run_facts",
     "run_figures",
+    "run_filters",
+    "run_list",
     "run_status",
     "seen_page",
+    "shared_facts",
+    "sweep_draft",
+    "sweep_facts",
+    "sweep_list",
+    "sweep_page",
     "tabs",
     "tell_reasons",
     "traces",

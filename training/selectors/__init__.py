@@ -1,15 +1,12 @@
 """What pages, the API, services and other apps read about training."""
 
-from training.selectors.adapters import (
-    adapter_path,
-    adapters,
-    cost_of,
-    rank_summary,
-)
+from training.selectors.adapters import adapter_path, adapters, cost_of, rank_summary
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
+from training.selectors.comparing import compared, metric_names, run_scores
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
+from training.selectors.listing import Choices, Listed, choices, listed, matching, sorted_by
 from training.selectors.live import Found, Live, live, log_search, log_tail, remaining
 from training.selectors.metrics import (
     AXES,
@@ -49,15 +46,33 @@ from training.selectors.runs import (
     runs,
     training_costs,
 )
+from training.selectors.sweeps import (
+    Money,
+    begun,
+    contest,
+    courses,
+    money_of,
+    named,
+    planned,
+    projected,
+    projected_point,
+    sweeps,
+    trials,
+    version_of,
+    versions_of,
+)
 from training.selectors.tokens import lost_rows, profile_for, seen_anywhere, seen_job, telling_rows, token_stats
 
 __all__ = [
     "AXES",
     "AttemptCost",
     "Checkpoint",
+    "Choices",
     "Drawn",
     "Found",
+    "Listed",
     "Live",
+    "Money",
     "Spent",
     "Trouble",
     "Where",
@@ -68,9 +83,14 @@ __all__ = [
     "attempts",
     "base_path",
     "bases",
+    "begun",
     "checkpoints",
+    "choices",
+    "compared",
+    "contest",
     "cost_of",
     "cost_so_far",
+    "courses",
     "coverages",
     "curve",
     "curves",
@@ -81,20 +101,28 @@ __all__ = [
     "kept_rows",
     "likely_device",
     "likely_place",
+    "listed",
     "live",
     "local_folders",
     "log_search",
     "log_tail",
     "lost_rows",
+    "matching",
+    "metric_names",
+    "money_of",
+    "named",
     "names",
     "needs",
     "newest",
     "overlaps",
     "past",
     "plan",
+    "planned",
     "predicted_against_actual",
     "products",
     "profile_for",
+    "projected",
+    "projected_point",
     "projection",
     "rank_summary",
     "ready_bases",
@@ -103,16 +131,22 @@ __all__ = [
     "rehearsal_digest",
     "rehearsal_of",
     "remaining",
+    "run_scores",
     "runs",
     "seen_anywhere",
     "seen_job",
+    "sorted_by",
     "spent",
     "step_at",
+    "sweeps",
     "telling_rows",
     "thinned",
     "token_stats",
     "trainable_versions",
     "training_costs",
+    "trials",
     "trouble",
+    "version_of",
+    "versions_of",
     "whole_steps",
 ]

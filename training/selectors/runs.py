@@ -6,12 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import QuerySet, Sum
 
 from datasets_app.models import DatasetVersion, Overlap
 from projects.domain import formatting, money
 from projects.domain.states import Outcome
-from projects.models import Attempt, LedgerEntry, Project
+from projects.models import Attempt, Project
 from training.domain import projection as projecting
 from training.models import ProjectionRecord, Run
 
@@ -39,16 +39,9 @@ class AttemptCost:
 
 
 def runs(project: Project) -> QuerySet[Run]:
-    """All runs of a project, the newest first, each with its last loss and what has been booked for it."""
-    booked = (
-        LedgerEntry.objects.filter(subject_kind=LABEL, subject_id=OuterRef("pk"))
-        .order_by()
-        .values("subject_id")
-        .annotate(sum=Sum("amount"))
-        .values("sum")
-    )
+    """All runs of a project, the newest first."""
     joined = ("project", "base", "dataset_version__dataset", "started_by", "created_by", "adapter")
-    return project.runs.select_related(*joined).annotate(booked=Subquery(booked)).order_by("-pk")
+    return project.runs.select_related(*joined).order_by("-pk")
 
 
 def attempts(run: Run, now: datetime) -> list[AttemptCost]:

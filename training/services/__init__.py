@@ -6,16 +6,20 @@ from training.services.imports import delete_import, import_adapter, retry_impor
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
+from training.services.sweeps import cancel_sweep, create_sweep, delete_sweep, repeat_winner, start_sweep
 from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
 
 __all__ = [
     "cancel_rehearsal",
     "cancel_run",
+    "cancel_sweep",
     "create_run",
+    "create_sweep",
     "delete_adapter",
     "delete_base",
     "delete_import",
     "delete_run",
+    "delete_sweep",
     "drop_lost",
     "ensure_profile",
     "import_adapter",
@@ -25,6 +29,7 @@ __all__ = [
     "register_base",
     "rehearse",
     "rehearse_run",
+    "repeat_winner",
     "resume_run",
     "retry_base",
     "retry_import",
@@ -32,4 +37,5 @@ __all__ = [
     "set_priority",
     "show_row",
     "start_run",
+    "start_sweep",
 ]

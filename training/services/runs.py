@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.utils import timezone
 
 from datasets_app import services as datasets
 from datasets_app.models import DatasetVersion
@@ -20,8 +19,7 @@ from projects.models import Project, User
 from training import selectors
 from training.domain import money, tokens
 from training.domain.recipe import Cut, Method, Recipe
-from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
-from training.engine.versions import packages
+from training.freezing import freeze, known_at_start
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run, TokenProfile
 from training.services.tokens import ensure_profile
 
@@ -84,7 +82,7 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
         spec=freeze(run, recipe).frozen(),
         projection=projection.as_dict(),
         total_steps=projection.steps,
-        launched_with=_known_at_start(run, stats, recipe) | ({"leak_reason": leak_reason} if leak_reason else {}),
+        launched_with=known_at_start(run, stats, recipe) | ({"leak_reason": leak_reason} if leak_reason else {}),
         started_by=by,
     )
     return run
@@ -251,32 +249,3 @@ def check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
             code="template",
             field="cut",
         )
-
-
-def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
-    base, version, parent = run.base, run.dataset_version, run.parent_adapter
-    return RunSpec(
-        label=run.name,
-        base=BaseRef(base.repo_id or base.name, base.fingerprint, base.parts, base.revision, base.licence),
-        data=DataRef(str(version), version.content_hash, version.rows, version.kind),
-        recipe=recipe,
-        parent=ParentRef(str(parent), parent.digest) if parent else None,
-        packages=packages(),
-    )
-
-
-def _known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
-    return {
-        "cut": recipe.cut,
-        "rows_cut": stats["cut"],
-        "answers_cut": stats["answers_cut"],
-        "parent_findings": run.parent_adapter.findings if run.parent_adapter else [],
-        "rows_left_out": tokens.rows_lost(stats, recipe.cut),
-        "unshowable": stats["unshowable"],
-        "overlaps": [
-            {"golden": str(row.golden_version), "exact": row.exact, "normalised": row.normalised, "total": row.total}
-            for row in selectors.overlaps(run.dataset_version)
-        ],
-        "at": timezone.now().isoformat(),
-    }

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -13,29 +12,25 @@ from projects.domain.states import JobState
 from projects.forms import add_refusal
 from projects.pages import ProjectPage
 from training import forms, pages, selectors, services
+from training.domain import listing as listings
 from training.domain.recipe import Recipe
 from training.models import Run
-
-PAGE = 25
 
 
 class RunList(ProjectPage):
     room = "training"
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
-        runs = selectors.runs(self.project)
-        state = request.GET.get("state", "")
-        if state in set(JobState):
-            runs = runs.filter(state=state)
-        page = Paginator(runs, PAGE).get_page(request.GET.get("page"))
-        pages.tell_reasons(page.object_list)
-        context = {
-            "page": page,
-            "state": state,
-            "states": [one.value for one in JobState],
-            "has_bases": selectors.ready_bases(self.project).exists(),
-            "has_data": selectors.trainable_versions(self.project).exists(),
-        }
+        listing = listings.read(request.GET.dict())
+        context = pages.run_list(self.project, listing, request.GET.get("page"))
+        if self.wants_fragment:
+            return self.piece("training/_run_list.html", context)
+        context |= pages.run_filters(self.project, listing)
+        if not context["rows"]:
+            context |= {
+                "has_bases": selectors.ready_bases(self.project).exists(),
+                "has_data": selectors.trainable_versions(self.project).exists(),
+            }
         return self.render("training/runs.html", context)
 
 

@@ -1,0 +1,117 @@
+"""Evaluations as they are queued, by people and for sweeps, and what they say of adapters beside each other."""
+
+from collections.abc import Sequence
+
+import numpy
+from django.db.models import Max, QuerySet
+
+from datasets_app.models import DatasetVersion
+from evaluation import selectors
+from evaluation.domain import contests
+from evaluation.domain.graders import GRADERS
+from evaluation.models import Evaluation, EvaluationItem
+from projects import leases, transitions
+from projects.contributions import RunScore
+from projects.domain.contests import Contest
+from projects.domain.errors import Invalid, Refused
+from projects.domain.states import ACTIVE, JobState
+from projects.models import User
+from training.models import Adapter
+
+RETENTION_ROWS = 500
+
+
+def queue(
+    adapter: Adapter,
+    *,
+    by: User,
+    golden: DatasetVersion,
+    retention: DatasetVersion | None = None,
+    graders: Sequence[str] = (),
+    max_new_tokens: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Queue golden set × (base, adapter). What is left open is chosen to fit the golden set's answers."""
+    fit = selectors.suggestion(golden, graders)
+    if not fit.questions:
+        raise Invalid(
+            f"{golden} has no row with a question and an expected answer. Choose another golden set.",
+            code="golden_empty",
+            field="golden",
+        )
+    evaluation = Evaluation.objects.create(
+        project=adapter.project,
+        adapter=adapter,
+        base=adapter.base,
+        golden=golden,
+        retention=retention,
+        graders=fit.graders,
+        settings={
+            "primary": fit.primary,
+            "max_new_tokens": max_new_tokens or fit.max_new_tokens,
+            "limit": limit,
+            "seed": seed,
+            "retention_limit": RETENTION_ROWS,
+        },
+        created_by=by,
+    )
+    transitions.record(evaluation, "evaluation.created", actor=by.email)
+    leases.queue_job(evaluation, actor=by.email)
+    return evaluation
+
+
+class Examiner:
+    """What training asks of this app without knowing it: see projects.contributions.Examiner."""
+
+    def ask(self, adapter: Adapter, golden: DatasetVersion, by: User) -> int:
+        if Evaluation.objects.filter(adapter=adapter, golden=golden).exists():
+            return 0
+        try:
+            queue(adapter, by=by, golden=golden)
+        except Refused:
+            return 0  # what cannot be asked of it is not asked; the sweep ends without its score
+        return 1
+
+    def pending(self, adapters: Sequence[int], golden: DatasetVersion) -> bool:
+        return Evaluation.objects.filter(adapter__in=adapters, golden=golden, state__in=ACTIVE).exists()
+
+    def contest(self, adapters: Sequence[int], golden: DatasetVersion) -> Contest | None:
+        newest = _newest(Evaluation.objects.filter(adapter__in=adapters, golden=golden))
+        if not newest:
+            return None
+        primary = newest[0].settings["primary"]
+        rows = {row.adapter_id: _scores(row, primary) for row in newest if row.settings["primary"] == primary}
+        grader = GRADERS[primary]
+        rng = numpy.random.default_rng(0)
+        return contests.contest(rows, measure=f"{grader.label} on {golden}", binary=grader.binary, rng=rng)
+
+    def scores(self, adapters: Sequence[int]) -> dict[int, list[RunScore]]:
+        found: dict[int, list[RunScore]] = {}
+        for row in _newest(Evaluation.objects.filter(adapter__in=adapters)):
+            score = selectors.primary_score(row)
+            if score is not None:
+                told = RunScore(
+                    measure=f"{score.label} on {row.golden}",
+                    value=score.adapter,
+                    difference=score.difference,
+                    low=score.low,
+                    high=score.high,
+                    n=score.n,
+                    url=row.get_absolute_url(),
+                )
+                found.setdefault(row.adapter_id, []).append(told)
+        return found
+
+
+def _newest(rows: QuerySet[Evaluation]) -> list[Evaluation]:
+    """The newest finished evaluation of each adapter on each golden set, in their order."""
+    done = rows.filter(state=JobState.SUCCEEDED)
+    pks = done.order_by().values("adapter", "golden").annotate(newest=Max("pk")).values_list("newest", flat=True)
+    return list(rows.filter(pk__in=list(pks)).select_related("project", "golden__dataset").order_by("pk"))
+
+
+def _scores(evaluation: Evaluation, primary: str) -> dict[int, float]:
+    """The adapter's score of each golden row, by the number of the row."""
+    items = EvaluationItem.objects.filter(evaluation=evaluation).order_by("index").values_list("index", "scores")
+    return {index: float(scores["adapter"][primary]) for index, scores in items if primary in scores["adapter"]}

@@ -1,0 +1,232 @@
+"""Lists of runs: what filters and orders find, on the page and in the API, and what stands on the rows for them."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from projects.services import budget as corrections
+from tests.factories.deployments import make_base, make_version
+from tests.factories.listed import make_listed
+from tests.factories.projects import make_member, make_project, make_user
+from tests.factories.training import make_owner, make_run
+from training.domain.listing import ORDERS
+from training.models import Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def many(client):
+    """Eight runs that differ in everything that can be sorted by; two of them have no figures yet."""
+    project = make_project()
+    ann, bob = make_member(project, name="Ann"), make_member(project, name="Bob")
+    bases = [make_base(project, ann), make_base(project, ann)]
+    versions = [make_version(project, ann), make_version(project, ann)]
+    runs = []
+    for n in range(6):
+        fields = {"last_loss": 2 - n / 4, "tokens_per_second": 100.0 * n, "seconds": 60.0 * (n % 3), "cost": Decimal(n)}
+        runs.append(
+            make_listed(
+                project, ann if n % 2 else bob, base=bases[n % 2], version=versions[n % 3 % 2],
+                name=f"Router {'abcdef'[n]}", state="failed" if n == 4 else "succeeded", **fields,
+            )
+        )  # fmt: skip
+    for n in range(2):
+        runs.append(make_listed(project, bob, base=bases[0], version=versions[0], name=f"draft {n}", state="draft"))
+        Run.objects.filter(pk=runs[-1].pk).update(started_at=None)
+    client.force_login(ann)
+    client.project, client.runs, client.ann, client.bob = project, runs, ann, bob
+    return client
+
+
+def page(client, query="", **headers):
+    return client.get(reverse("run-list", args=[client.project.slug]) + f"?{query}", headers=headers)
+
+
+def named(client, query=""):
+    return [row["name"] for row in page(client, query).context["rows"]]
+
+
+def listed(client, query=""):
+    answer = client.get(f"/api/v1/projects/{client.project.slug}/runs/?{query}")
+    assert answer.status_code == 200, answer.content
+    return [row["name"] for row in answer.json()["results"]]
+
+
+FILTERS = {
+    "name=router+c": ["Router c"],
+    "name=ROUTER": [f"Router {letter}" for letter in "fedcba"],
+    "name=%25": [],
+    "state=failed": ["Router e"],
+    "method=dpo": [],
+}
+
+
+@pytest.mark.parametrize("query", FILTERS)
+def test_page_and_api_find_the_same(many, query):
+    assert named(many, query) == listed(many, query) == FILTERS[query]
+
+
+def test_filters_join(many):
+    run = many.runs[1]
+    query = f"base={run.base_id}&dataset_version={run.dataset_version_id}&creator={many.ann.pk}&state=succeeded"
+
+    assert named(many, query) == listed(many, query) == ["Router b"]
+
+
+def test_days_are_whole_and_both_of_them_count(many):
+    long_ago = timezone.now() - timedelta(days=40)
+    Run.objects.filter(pk=many.runs[0].pk).update(created_at=long_ago)
+    day = long_ago.date()
+
+    assert named(many, f"since={day}&until={day}") == listed(many, f"since={day}&until={day}") == ["Router a"]
+    assert "Router a" not in named(many, f"since={day + timedelta(days=1)}")
+
+
+@pytest.mark.parametrize("order", [turn + name for name in ORDERS for turn in ("", "-")])
+def test_every_order_is_the_same_on_page_and_api_and_turns_round(many, order):
+    found = named(many, f"order={order}")
+
+    assert found == listed(many, f"order={order}")
+    assert sorted(found) == sorted(run.name for run in many.runs)
+    if order.removeprefix("-") in {"loss", "rate", "cost", "duration", "started"}:
+        assert set(found[-2:]) == {"draft 0", "draft 1"}, "what has no value comes last both ways"
+
+
+def test_orders_say_what_they_do(many):
+    assert named(many, "order=loss")[:2] == ["Router f", "Router e"]
+    assert named(many, "order=-loss")[:2] == ["Router a", "Router b"]
+    assert named(many, "order=name")[0] == "draft 0"
+    assert named(many, "order=-cost")[0] == "Router f"
+
+
+@pytest.mark.parametrize(
+    "order", ["-created", "loss", "-loss", "duration", "-cost", "started", "name", "state", "base"]
+)
+def test_the_api_pages_forth_and_back_without_loss(many, order):
+    """Over ties and over runs without a value."""
+    Run.objects.filter(pk__in=[run.pk for run in many.runs[:3]]).update(last_loss=1.0, cost=Decimal("0.3"))
+    whole = listed(many, f"order={order}")
+    address, there, pages = f"/api/v1/projects/{many.project.slug}/runs/?order={order}&page_size=3", [], []
+    while address:
+        body = many.get(address).json()
+        pages.append([row["name"] for row in body["results"]])
+        there += pages[-1]
+        last, address = address, body["next"]
+    assert there == whole
+
+    back = many.get(many.get(last).json()["previous"]).json()
+    assert [row["name"] for row in back["results"]] == pages[-2]
+    first = many.get(back["previous"]).json()
+    assert [row["name"] for row in first["results"]] == pages[0]
+    assert first["previous"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("state=odd", "unknown_state"),
+        ("order=colour", "unknown_order"),
+        ("order=--loss", "unknown_order"),
+        ("since=2026-13-01", "bad_day"),
+        ("until=yesterday", "bad_day"),
+        ("base=-1", "bad_number"),
+        ("creator=١", "bad_number"),
+        ("method=magic", "unknown_method"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_both(many, query, code):
+    answer = many.get(f"/api/v1/projects/{many.project.slug}/runs/?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert page(many, query).status_code == 400
+
+
+def test_a_cursor_of_another_list_is_refused(many):
+    address = f"/api/v1/projects/{many.project.slug}/runs/?order=loss&page_size=2"
+    cursor = many.get(address).json()["next"].partition("cursor=")[2].partition("&")[0]
+
+    for query in (f"order=cost&cursor={cursor}", "order=loss&cursor=xx"):
+        assert many.get(f"/api/v1/projects/{many.project.slug}/runs/?{query}").json()["code"] == "bad_cursor"
+
+
+def test_typing_gets_the_list_alone_and_going_back_the_page(many):
+    whole, part = page(many, "name=c").content.decode(), page(many, "name=c", hx_request="true")
+    again = page(many, "name=c", hx_request="true", hx_history_restore_request="true").content.decode()
+
+    assert 'id="filter-name"' in whole
+    assert 'id="filter-name"' not in part.content.decode()
+    assert 'id="runs"' in part.content.decode()
+    assert part.headers["Cache-Control"] == "no-store"
+    assert 'id="filter-name"' in again
+
+
+def test_no_match_has_a_way_out(many):
+    body = page(many, "name=nothing-like-this").content.decode()
+
+    assert "No run matches" in body
+    assert 'value="nothing-like-this"' in body
+    assert "Clear filters" in body
+
+
+def test_headings_turn_what_they_sort_and_keep_the_filters(many):
+    headings = {one.name: one for one in page(many, "state=succeeded&order=loss").context["headings"]}
+
+    assert (headings["loss"].sorted, headings["loss"].query) == ("ascending", "state=succeeded&order=-loss")
+    assert (headings["cost"].sorted, headings["cost"].query) == ("", "state=succeeded&order=-cost")
+
+
+def test_names_are_text_and_no_markup(many):
+    Run.objects.filter(pk=many.runs[0].pk).update(name="<b>bold</b> & 'more'")
+
+    body = page(many).content.decode()
+
+    assert "<b>bold" not in body
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; &#x27;more&#x27;" in body
+
+
+def test_a_hundred_runs_a_page_in_as_many_queries_as_one(many):
+    template = many.runs[0]
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        page(many)
+    fields = {"project": many.project, "method": "sft", "base": template.base, "recipe": template.recipe}
+    Run.objects.bulk_create(
+        Run(dataset_version=template.dataset_version, created_by=many.bob, name=f"more {n}", **fields)
+        for n in range(150)
+    )
+    with CaptureQueriesContext(connection) as more:
+        body = page(many)
+
+    assert len(body.context["rows"]) == 100
+    assert "101–158 of 158" in page(many, "page=2").content.decode()
+    assert len(more) <= len(few)
+
+
+def test_the_row_knows_what_the_run_came_to():
+    run = make_run()
+    line = run.project.ledger.get(subject_kind="training.run")
+    attempt = line.attempt
+
+    assert run.last_loss == pytest.approx(2 / 5)
+    assert run.tokens_per_second == 50.0, "of the whole run, once there is a whole"
+    run.refresh_from_db()
+    assert run.cost == line.amount
+    assert run.seconds == pytest.approx(attempt.seconds)
+
+    corrections.correct_line(line, by=make_owner(run.project), amount=line.amount + 1, reason="Wrong price.")
+    run.refresh_from_db()
+    assert run.cost == line.amount + 1
+
+
+def test_outsiders_see_no_list(many):
+    many.force_login(make_user())
+
+    assert page(many).status_code == 404
+    assert many.get(f"/api/v1/projects/{many.project.slug}/runs/").status_code == 404

@@ -1,0 +1,179 @@
+"""Figures of several runs at once: overlaid curves, and parallel coordinates of what they were tried with."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from projects import charting
+from projects.domain import formatting
+
+Curve = tuple[Sequence[float], Sequence[float]]
+LINE_STYLES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+# Dashes as SVG draws them, for the legend beside the figure.
+SVG_DASHES = {
+    "solid": "", "dash": "6 4", "dot": "2 3", "dashdot": "6 3 2 3", "longdash": "10 4", "longdashdot": "10 3 2 3",
+}  # fmt: skip
+BEST, WORST = charting.PALETTE[0], charting.PALETTE[5]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one of many runs is drawn: eight colours, and another dash with every round of them."""
+
+    colour: str
+    dash: str
+
+    @property
+    def svg_dash(self) -> str:
+        return SVG_DASHES[self.dash]
+
+
+def style(index: int) -> Style:
+    size = len(charting.PALETTE)
+    return Style(charting.PALETTE[index % size], LINE_STYLES[(index + index // size) % len(LINE_STYLES)])
+
+
+def overlay(
+    curves: Mapping[int, Curve],
+    names: Mapping[int, str],
+    styles: Mapping[int, Style],
+    *,
+    hidden: Sequence[int] = (),
+    log: bool = False,
+    across: str = "Step",
+    label: str = "Loss",
+) -> dict[str, Any]:
+    """One line a run. `meta` of a trace is the number of its run, by which the legend beside the figure finds it."""
+    figure = go.Figure()
+    for pk, (xs, ys) in curves.items():
+        figure.add_scatter(
+            x=list(xs),
+            y=list(ys),
+            mode="lines",
+            name=names[pk],
+            meta=pk,
+            visible=pk not in hidden,
+            line={"color": styles[pk].colour, "dash": styles[pk].dash, "width": 2 if len(curves) <= 12 else 1.5},
+            hovertemplate="%{fullData.name}<br>%{y:.4~g}<extra></extra>",
+        )
+    figure.update_layout(hovermode="closest", showlegend=False, uirevision=f"{across} {label} {log}")
+    figure.update_xaxes(title={"text": across})
+    figure.update_yaxes(title={"text": label + (" (log scale)" if log else "")}, type="log" if log else "linear")
+    if not log:
+        figure.update_yaxes(rangemode="normal")
+    return charting.figure_dict(figure)
+
+
+def overlay_title(curves: Mapping[int, Curve], names: Mapping[int, str], label: str, *, rising: bool) -> str:
+    """Who stands best at the end, computed from the curves."""
+    ends = {pk: ys[-1] for pk, (_, ys) in curves.items() if len(ys) and math.isfinite(ys[-1])}
+    if len(ends) < 2:
+        return label
+    best = (max if rising else min)(ends, key=lambda pk: ends[pk])
+    word = "Highest" if rising else "Lowest"
+    return f"{word} {label.lower()} at the end: {names[best]}, {formatting.sig3(float(ends[best]))}"
+
+
+def overlay_table(curves: Mapping[int, Curve], names: Mapping[int, str], label: str, across: str) -> dict[str, Any]:
+    rows = []
+    for pk, (xs, ys) in curves.items():
+        known = [value for value in ys if math.isfinite(value)]
+        told = (
+            [formatting.sig3(float(value)) for value in (known[0], min(known), max(known), known[-1])]
+            if known
+            else ["–"] * 4
+        )
+        rows.append([names[pk], formatting.sig3(float(xs[-1])) if len(xs) else "–", *told])
+    return {"head": ["Run", f"{across} at the end", "First", "Lowest", "Highest", "Last"], "rows": rows}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One upright of parallel coordinates: a value a run, numbers or words; None where it has none."""
+
+    label: str
+    values: Mapping[int, Any]
+    log: bool = False
+
+    def places(self) -> tuple[dict[int, float], list[tuple[float, str]]]:
+        """Where each run stands between 0 and 1, and what is written beside the upright."""
+        known = {pk: value for pk, value in self.values.items() if value is not None}
+        if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known.values()) and known:
+            return self._numbers(known)
+        words = sorted({str(value) for value in known.values()})
+        spread = {word: at / max(1, len(words) - 1) if len(words) > 1 else 0.5 for at, word in enumerate(words)}
+        return {pk: spread[str(value)] for pk, value in known.items()}, [(spread[word], word) for word in words]
+
+    def _numbers(self, known: Mapping[int, float]) -> tuple[dict[int, float], list[tuple[float, str]]]:
+        log = self.log and min(known.values()) > 0
+        scaled = {pk: math.log(value) if log else float(value) for pk, value in known.items()}
+        low, high = min(scaled.values()), max(scaled.values())
+        span = high - low
+        places = {pk: (value - low) / span if span else 0.5 for pk, value in scaled.items()}
+        told = sorted(set(known.values()))
+        if len(told) > 6:
+            told = [told[0], told[len(told) // 2], told[-1]]
+        where = {value: places[pk] for pk, value in known.items()}
+        return places, [(where[value], formatting.sig3(value)) for value in told]
+
+
+def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, marked: int = 0) -> dict[str, Any]:
+    """A line a run through what it was tried with to what came of it (the last upright), coloured by that.
+
+    Drawn with plain lines: they are read by name under the pointer, and the table beside says the same.
+    """
+    stood = [one.places() for one in axes]
+    results = stood[-1][0]
+    figure = go.Figure()
+    for pk in sorted(names, key=lambda one: (one == marked, results.get(one, -1.0))):
+        ys = [places.get(pk) for places, _ in stood]
+        told = "<br>".join(f"{one.label}: {_written(one.values.get(pk))}" for one in axes)
+        figure.add_scatter(
+            x=list(range(len(axes))),
+            y=ys,
+            mode="lines+markers",
+            name=names[pk],
+            meta=pk,
+            line={"color": _shade(results.get(pk), rising), "width": 4 if pk == marked else 1.75},
+            marker={"size": 8 if pk == marked else 5, "symbol": "star" if pk == marked else "circle"},
+            text=[f"<b>{names[pk]}</b><br>{told}"] * len(axes),
+            hovertemplate="%{text}<extra></extra>",
+            connectgaps=True,
+        )
+    for at, (_, ticks) in enumerate(stood):
+        figure.add_vline(x=at, line={"color": charting.BASE, "width": 1})
+        for place, text in ticks:
+            anchor, shift = ("right", -8) if at == len(axes) - 1 else ("left", 8)
+            figure.add_annotation(
+                x=at, y=place, text=text, showarrow=False, xanchor=anchor, xshift=shift,
+            )  # fmt: skip
+    figure.update_layout(hovermode="closest", showlegend=False)
+    figure.update_xaxes(
+        tickmode="array", tickvals=list(range(len(axes))), ticktext=[one.label for one in axes],
+        range=[-0.08, len(axes) - 0.92], showline=False,
+    )  # fmt: skip
+    figure.update_yaxes(visible=False, range=[-0.06, 1.06], rangemode="normal")
+    return charting.figure_dict(figure)
+
+
+def _shade(place: float | None, rising: bool) -> str:
+    """From the colour of the worst to that of the best; grey where nothing came of it."""
+    if place is None:
+        return charting.BASE
+    good = place if rising else 1 - place
+    mixed = [round(int(WORST[at : at + 2], 16) * (1 - good) + int(BEST[at : at + 2], 16) * good) for at in (1, 3, 5)]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def parallel_table(axes: Sequence[Axis], names: Mapping[int, str]) -> dict[str, Any]:
+    rows = [[name, *(_written(one.values.get(pk)) for one in axes)] for pk, name in names.items()]
+    return {"head": ["Run", *(one.label for one in axes)], "rows": rows}
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "–"
+    return formatting.sig3(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

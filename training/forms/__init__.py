@@ -1,0 +1,25 @@
+"""Forms of bases, imports, runs and sweeps. Ranges are checked in the domain, so that page and API say the same."""
+
+from training.forms.runs import (
+    CutForm,
+    ImportAdapterForm,
+    PriorityForm,
+    ReasonForm,
+    RegisterBaseForm,
+    RetryForm,
+    RunForm,
+    initial_run,
+)
+from training.forms.sweeps import SweepForm
+
+__all__ = [
+    "CutForm",
+    "ImportAdapterForm",
+    "PriorityForm",
+    "ReasonForm",
+    "RegisterBaseForm",
+    "RetryForm",
+    "RunForm",
+    "SweepForm",
+    "initial_run",
+]

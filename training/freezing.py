@@ -1,0 +1,42 @@
+"""What a run is when it starts: its spec, frozen, and what was known and accepted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from training import selectors
+from training.domain import tokens
+from training.domain.recipe import Recipe
+from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
+from training.engine.versions import packages
+from training.models import Rehearsal, Run
+
+
+def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
+    base, version, parent = run.base, run.dataset_version, run.parent_adapter
+    return RunSpec(
+        label=run.name,
+        base=BaseRef(base.repo_id or base.name, base.fingerprint, base.parts, base.revision, base.licence),
+        data=DataRef(str(version), version.content_hash, version.rows, version.kind),
+        recipe=recipe,
+        parent=ParentRef(str(parent), parent.digest) if parent else None,
+        packages=packages(),
+    )
+
+
+def known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
+    return {
+        "cut": recipe.cut,
+        "rows_cut": stats["cut"],
+        "answers_cut": stats["answers_cut"],
+        "parent_findings": run.parent_adapter.findings if run.parent_adapter else [],
+        "rows_left_out": tokens.rows_lost(stats, recipe.cut),
+        "unshowable": stats["unshowable"],
+        "overlaps": [
+            {"golden": str(row.golden_version), "exact": row.exact, "normalised": row.normalised, "total": row.total}
+            for row in selectors.overlaps(run.dataset_version)
+        ],
+        "at": timezone.now().isoformat(),
+    }
