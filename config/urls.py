@@ -12,6 +12,7 @@ urlpatterns = [
     *[path("projects/<slug:project>/", include(f"{app}.urls")) for app in APPS],
     path("api/v1/", include("projects.api.site_urls")),
     *[path("api/v1/projects/<slug:project>/", include(f"{app}.api.urls")) for app in APPS],
+    path("openai/v1/", include("training.api.openai.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", ApiDocs.as_view(url_name="api-schema"), name="api-docs"),
 ]

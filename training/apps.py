@@ -18,6 +18,13 @@ def _tabs(version: Any) -> Any:
     return pages.tabs(version)
 
 
+def _advance_orders() -> int:
+    """On behalf of whoever ordered them, with their rights: so it is the services that do it."""
+    from training.services import finetuning
+
+    return finetuning.advance_waiting()
+
+
 class TrainingConfig(AppConfig):
     name = "training"
     label = "training"
@@ -44,6 +51,7 @@ class TrainingConfig(AppConfig):
         contributions.products.append(selectors.products)
         contributions.version_tabs.append(_tabs)
         contributions.sweeps.append(recording.record_missing)
+        contributions.sweeps.append(_advance_orders)
         happenings.register_all()
         contributions.booked.append(recording.note_money)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)

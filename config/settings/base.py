@@ -247,6 +247,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStateEnum": "projects.models.events.SEND_STATES",
         "WebhookStateEnum": "projects.models.events.ENDPOINT_STATES",
         "RunMethodEnum": "training.models.METHODS",
+        "DialectEnum": "training.api.specs.TOOLS",
         "RowVerdictEnum": "datasets_app.api.serializers.review.VERDICTS",
         "RulingVerdictEnum": "datasets_app.api.serializers.review.RULINGS",
     },

@@ -17,6 +17,7 @@ from projects.models import ApiToken
 from projects.services import tokens
 from tests.contracts.addresses import SAFE, addresses
 from tests.factories.projects import make_member, make_project, make_user
+from training.api.openai.base import TokenProject
 
 # Whoever asks may enter: each with its reason.
 PUBLIC = {
@@ -37,6 +38,13 @@ PERSONAL = {"project-list", "project-create", "password-change", "api-me", "api-
 INSTALLATION = {
     "worker-list", "worker-status", "host-drain", "host-resume", "host-forget",
     "api-workers", "api-worker", "api-worker-drain", "api-worker-resume", "api-queues",
+}  # fmt: skip
+
+# The copy of the OpenAI API: the token itself names the project. tests/integration/test_openai_client.py comes to them.
+BY_TOKEN = {
+    "openai-files", "openai-file", "openai-file-content", "openai-jobs", "openai-job", "openai-job-cancel",
+    "openai-job-pause", "openai-job-resume", "openai-job-events", "openai-job-checkpoints", "openai-models",
+    "openai-model", "openai-unknown",
 }  # fmt: skip
 
 ALL = addresses()
@@ -61,8 +69,11 @@ def test_every_address_is_guarded(address):
     guarded = address.is_page or (address.is_api and ServicePermission in address.cls.permission_classes)
     own = address.is_installation_page or (address.is_api and InstallationPermission in address.cls.permission_classes)
 
+    by_token = address.is_api and any(issubclass(one, TokenProject) for one in address.cls.permission_classes)
+
     assert own == (address.name in INSTALLATION)
-    assert guarded or own or address.name in {*PUBLIC, *PERSONAL}, f"{address.route} has no guard"
+    assert by_token == (address.name in BY_TOKEN)
+    assert guarded or own or by_token or address.name in {*PUBLIC, *PERSONAL}, f"{address.route} has no guard"
     assert not (guarded and not address.in_project), "a guard that asks for a project needs one in the address"
     assert address.name, f"{address.route} has no name"
 
@@ -75,7 +86,7 @@ def test_names_are_unique_and_kebab():
 
 
 def test_the_lists_of_exceptions_name_what_exists():
-    assert (set(PUBLIC) | PERSONAL | INSTALLATION) - {address.name for address in ALL} == set()
+    assert (set(PUBLIC) | PERSONAL | INSTALLATION | BY_TOKEN) - {address.name for address in ALL} == set()
 
 
 @pytest.mark.parametrize("name", sorted(INSTALLATION))
@@ -85,6 +96,16 @@ def test_a_write_of_the_installation_is_for_operators(name):
     for method in address.methods - set(SAFE):
         service = address.cls.services[address.actions[method]] if address.is_api else address.cls.service
         assert isinstance(service, OperatorService)
+
+
+@pytest.mark.parametrize("name", sorted(BY_TOKEN - {"openai-unknown"}))
+def test_addresses_by_token_name_their_services_and_know_nobody_without_one(name):
+    address = next(address for address in ALL if address.name == name)
+
+    for method, action in list(address.actions.items()):  # a viewset adds HEAD when it is first asked
+        assert method in SAFE or isinstance(address.cls.services.get(action), Service)
+        answer = ask(Client(), method, address)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
 @by_name(PAGES)

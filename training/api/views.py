@@ -23,6 +23,7 @@ from training.api import serializers as shapes
 from training.api.comparing import Comparing
 from training.api.curves import Curves
 from training.api.durable import Durable, checked
+from training.api.specs import Writable
 from training.domain.listing import read as read_listing
 from training.models import Adapter, BaseModelVersion, Run
 
@@ -72,11 +73,11 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         return Response(self.get_serializer(self.get_queryset().get(pk=base.pk)).data, status=code)
 
 
-class RunViewSet(Comparing, Curves, Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = shapes.RunSerializer
     queryset = Run.objects.none()
-    known_filters = (*listing.KNOWN, *comparing.KNOWN, "first", "last", "points")
+    known_filters = (*listing.KNOWN, *comparing.KNOWN, "first", "last", "points", "as")
     pagination_class = listing.RunPages
     services = {
         "create": services.create_run,

@@ -10,6 +10,7 @@ from training.forms.runs import (
     RunForm,
     initial_run,
 )
+from training.forms.specs import SpecForm, from_spec
 from training.forms.sweeps import SweepForm
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "RegisterBaseForm",
     "RetryForm",
     "RunForm",
+    "SpecForm",
     "SweepForm",
+    "from_spec",
     "initial_run",
 ]

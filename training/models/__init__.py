@@ -1,6 +1,7 @@
 """How we train: base-model versions, runs and their metrics, adapters, and datasets as bases see them."""
 
 from training.models.adapter import Adapter, AdapterImport
+from training.models.finetuning import FineTuningJob
 from training.models.metrics import MetricChunk, RunSample
 from training.models.projections import ProjectionRecord, Rehearsal
 from training.models.run import METHODS, SOURCES, BaseModelVersion, Run
@@ -15,6 +16,7 @@ __all__ = [
     "Adapter",
     "AdapterImport",
     "BaseModelVersion",
+    "FineTuningJob",
     "MetricChunk",
     "ProjectionRecord",
     "Rehearsal",

@@ -46,6 +46,7 @@ from training.selectors.runs import (
     runs,
     training_costs,
 )
+from training.selectors.specs import Understood, understood, written
 from training.selectors.sweeps import (
     Money,
     begun,
@@ -61,7 +62,15 @@ from training.selectors.sweeps import (
     version_of,
     versions_of,
 )
-from training.selectors.tokens import lost_rows, profile_for, seen_anywhere, seen_job, telling_rows, token_stats
+from training.selectors.tokens import (
+    longest_row,
+    lost_rows,
+    profile_for,
+    seen_anywhere,
+    seen_job,
+    telling_rows,
+    token_stats,
+)
 
 __all__ = [
     "AXES",
@@ -75,6 +84,7 @@ __all__ = [
     "Money",
     "Spent",
     "Trouble",
+    "Understood",
     "Where",
     "across",
     "adapter_path",
@@ -106,6 +116,7 @@ __all__ = [
     "local_folders",
     "log_search",
     "log_tail",
+    "longest_row",
     "lost_rows",
     "matching",
     "metric_names",
@@ -146,7 +157,9 @@ __all__ = [
     "training_costs",
     "trials",
     "trouble",
+    "understood",
     "version_of",
     "versions_of",
     "whole_steps",
+    "written",
 ]

@@ -24,6 +24,13 @@ def lost_rows(profile: TokenProfile, max_length: int, what: str) -> list[int]:
     return counts_of(profile.key, digest_of(profile)).lost(max_length)[what].tolist()
 
 
+def longest_row(profile: TokenProfile) -> int:
+    """Tokens of the longest row that the base's chat template can show; of a pair the longer sequence."""
+    counts = counts_of(profile.key, digest_of(profile))
+    shown = counts.total[counts.shown]
+    return int(shown.max()) if len(shown) else 0
+
+
 def telling_rows(profile: TokenProfile) -> list[tuple[str, int]]:
     """Why a row says much about the whole set, and its number."""
     return [(str(why), int(index)) for why, index in profile.stats.get("telling", [])]

@@ -6,6 +6,7 @@ from training.services.imports import delete_import, import_adapter, retry_impor
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
+from training.services.specs import read_spec
 from training.services.sweeps import cancel_sweep, create_sweep, delete_sweep, repeat_winner, start_sweep
 from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
 
@@ -26,6 +27,7 @@ __all__ = [
     "launch_run",
     "measure_tokens",
     "pause_run",
+    "read_spec",
     "register_base",
     "rehearse",
     "rehearse_run",

@@ -34,10 +34,24 @@ class RunList(ProjectPage):
         return self.render("training/runs.html", context)
 
 
-class RunCreate(ProjectPage):
+class NewRun(ProjectPage):
+    """The form of a run, however it was filled."""
+
     room = "training"
-    service = services.create_run
     permission = services.create_run.permission
+
+    def page(self, form: forms.RunForm, status: int = 200, **more: Any) -> HttpResponse:
+        context = {"spec_form": forms.SpecForm(), **more}
+        context |= {
+            "form": form,
+            "has_bases": selectors.ready_bases(self.project).exists(),
+            "has_data": selectors.trainable_versions(self.project).exists(),
+        }
+        return self.render("training/run_create.html", context, status=status)
+
+
+class RunCreate(NewRun):
+    service = services.create_run
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         initial = forms.initial_run(self.project)
@@ -67,14 +81,6 @@ class RunCreate(ProjectPage):
             except Refused as refused:
                 add_refusal(form, refused)
         return self.page(form, status=400)
-
-    def page(self, form: forms.RunForm, status: int = 200, **more: Any) -> HttpResponse:
-        context = more | {
-            "form": form,
-            "has_bases": selectors.ready_bases(self.project).exists(),
-            "has_data": selectors.trainable_versions(self.project).exists(),
-        }
-        return self.render("training/run_create.html", context, status=status)
 
 
 class RunProjection(ProjectPage):
