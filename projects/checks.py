@@ -1,9 +1,10 @@
 """What a host must promise before it may work."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 
 @register("workers")
@@ -42,3 +43,13 @@ def check_unacknowledged(**_: Any) -> list[CheckMessage]:
             id="projects.E002",
         )
     ]
+
+
+@register
+def check_links(**_: Any) -> list[CheckMessage]:
+    """Letters that leave this machine need links that lead back to it from elsewhere."""
+    here = urlsplit(settings.BASE_URL).hostname in {"127.0.0.1", "localhost", "::1", None}
+    if not here or "smtp" not in settings.EMAIL_BACKEND:
+        return []
+    hint = "Set LUTHIER_URL to the address under which people reach Luthier."
+    return [Warning(f"Links in e-mail lead to {settings.BASE_URL}.", hint=hint, id="projects.W001")]

@@ -113,7 +113,7 @@ def _work_apart(done: list[int]) -> None:
     close_old_connections()
     try:
         done.append(_work())
-    except DatabaseError as error:
+    except (DatabaseError, OSError) as error:
         logger.warning("a sender stops: %s", error)
     finally:
         connection.close()

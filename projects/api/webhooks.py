@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.response import Response
 
+from projects import access
 from projects.api.people import ShowsSecret
 from projects.api.serializers import EmptySerializer, ReasonSerializer, StrictModelSerializer, StrictSerializer
 from projects.api.views import ProjectViewSet
@@ -34,6 +35,11 @@ class WebhookSerializer(StrictModelSerializer):
             "failing_since", "delivered_at", "old_until", "created_at",
         ]  # fmt: skip
         read_only_fields = [name for name in fields if name not in {"url", "description", "events"}]
+
+    def to_representation(self, endpoint: WebhookEndpoint) -> Any:
+        """The path of the address is for those who manage it: often it is the receiver's own secret."""
+        told = super().to_representation(endpoint)
+        return told if self.context.get("manages") else told | {"url": endpoint.shown_url}
 
 
 class WebhookMadeSerializer(WebhookSerializer):
@@ -104,6 +110,11 @@ class WebhookViewSet(ShowsSecret, mixins.ListModelMixin, mixins.RetrieveModelMix
             return WebhookEndpoint.objects.none()
         return selectors.endpoints(self.project)
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        project = getattr(self, "project", None)
+        manages = project is not None and access.may(self.request.user, Permission.WEBHOOK_MANAGE, project)
+        return {**super().get_serializer_context(), "manages": manages}
+
     @extend_schema(responses={201: WebhookMadeSerializer})
     def create(self, request: Any, **kwargs: Any) -> Response:
         """Make an endpoint. Takes no Idempotency-Key: the secret is shown once."""
@@ -114,7 +125,8 @@ class WebhookViewSet(ShowsSecret, mixins.ListModelMixin, mixins.RetrieveModelMix
         made, secret = self.services["create"](self.project, by=request.user, **given.validated_data)
         shown = self.get_queryset().get(pk=made.pk)
         shown.secret = secret
-        return Response(WebhookMadeSerializer(shown).data, status=status.HTTP_201_CREATED)
+        told = WebhookMadeSerializer(shown, context=self.get_serializer_context())
+        return Response(told.data, status=status.HTTP_201_CREATED)
 
     def partial_update(self, request: Any, **kwargs: Any) -> Response:
         """Change what is given and leave the rest."""
@@ -163,7 +175,7 @@ class WebhookViewSet(ShowsSecret, mixins.ListModelMixin, mixins.RetrieveModelMix
         return self.shown()
 
     def shown(self) -> Response:
-        return Response(WebhookSerializer(self.get_object()).data)
+        return Response(self.get_serializer(self.get_object()).data)
 
     known_filters = ("reason",)
 

@@ -65,6 +65,16 @@ def check(url: str, allowed: Collection[str] = ()) -> Target:
     return target
 
 
+def shown(url: str) -> str:
+    """Where it goes, without the path: in many addresses that is the secret of whoever receives."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "…"
+    has_more = parts.path.strip("/") or parts.query
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{'/…' if has_more else ''}"
+
+
 def is_allowed(target: Target, allowed: Collection[str]) -> bool:
     names = {name.strip().lower() for name in allowed}
     return target.host in names or f"{target.host}:{target.port}" in names

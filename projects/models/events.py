@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from projects.domain import addresses
 from projects.domain.retries import ENDPOINT, SENDING
 from projects.domain.sendstates import EndpointState, SendState
 from projects.models.people import Membership
@@ -84,10 +85,15 @@ class WebhookEndpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.description or self.url
+        return self.description or self.shown_url
 
     def get_absolute_url(self) -> str:
         return reverse("webhook-detail", args=[self.project.slug, self.pk])
+
+    @property
+    def shown_url(self) -> str:
+        """For those who do not manage it, and for what is written down."""
+        return addresses.shown(self.url)
 
     @property
     def wants_all(self) -> bool:

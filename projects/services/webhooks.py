@@ -43,7 +43,9 @@ def create_endpoint(
         key_id=keyring.current_key_id(),
         created_by=by,
     )
-    transitions.record(endpoint, "webhookendpoint.created", actor=by.email, url=url, events=endpoint.events)
+    transitions.record(
+        endpoint, "webhookendpoint.created", actor=by.email, url=endpoint.shown_url, events=endpoint.events
+    )
     return endpoint, keyring.secret_of(endpoint)
 
 
@@ -60,6 +62,8 @@ def change_endpoint(endpoint: WebhookEndpoint, *, by: User, **wanted: Any) -> We
     if not changed:
         return endpoint
     detail: dict[str, Any] = {name: [str(getattr(endpoint, name)), str(value)] for name, value in changed.items()}
+    if "url" in changed:  # the log has readers who do not manage webhooks
+        detail["url"] = [addresses.shown(address) for address in (endpoint.url, changed["url"])]
     if "url" in changed:  # how the old one has failed says nothing of the new one
         changed |= {"failures": 0, "failing_since": None, "resting_until": None}
     for name, value in changed.items():

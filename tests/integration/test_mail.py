@@ -6,9 +6,11 @@ from smtplib import SMTPServerDisconnected
 
 import pytest
 from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from projects import courier, invariants, keyring, letters, sending, transitions
+from config import env
+from projects import checks, courier, invariants, keyring, letters, sending, transitions
 from projects.clock import database_time
 from projects.domain.permissions import Role
 from projects.models import Event, Letter, MailChoice, Membership, Notice
@@ -255,3 +257,37 @@ def test_the_api_shows_and_keeps_choices_of_whoever_asks(client, project, owner)
     for wrong in ({"events": {"no.such": "all"}}, {"events": {"run.failed": "loud"}}, {"loud": 1}):
         assert client.patch(path, wrong, content_type="application/json").status_code == 400
     assert MailChoice.objects.count() == 1
+
+
+def test_an_operator_is_told_of_letters_whose_links_lead_nowhere(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    assert checks.check_links() == []
+    settings.BASE_URL = "http://127.0.0.1:8000"
+    assert [found.id for found in checks.check_links()] == ["projects.W001"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert checks.check_links() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("", ("console", "localhost", 25, "", "", False, False)),
+        ("smtp+tls://me:p%40ss@mail.example.org", ("smtp", "mail.example.org", 587, "me", "p@ss", True, False)),
+        ("smtp+ssl://mail.example.org", ("smtp", "mail.example.org", 465, "", "", False, True)),
+        ("smtp://mail.example.org:2525", ("smtp", "mail.example.org", 2525, "", "", False, False)),
+        ("file:///var/mail/luthier", ("filebased", "localhost", 25, "", "", False, False)),
+    ],
+)
+def test_where_mail_goes_is_one_address(monkeypatch, url, wanted):
+    monkeypatch.setenv("EMAIL_URL", url or "console://")
+    found = env.email("console://")
+    backend = found["BACKEND"].split(".")[-2]
+
+    assert (backend, *(found[name] for name in ("HOST", "PORT", "USER", "PASSWORD", "TLS", "SSL"))) == wanted
+
+
+@pytest.mark.parametrize("url", ["mail.example.org", "smtp://", "gopher://mail.example.org"])
+def test_what_is_no_address_for_mail_is_refused_at_the_start(monkeypatch, url):
+    monkeypatch.setenv("EMAIL_URL", url)
+    with pytest.raises(ImproperlyConfigured):
+        env.email("console://")

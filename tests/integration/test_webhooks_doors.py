@@ -90,7 +90,7 @@ def test_an_owner_makes_one_and_sees_its_secret_once(client, project, owner):
     assert endpoint.events == ["review.requested", "run.failed"]
     assert secret not in client.get(endpoint.get_absolute_url()).content.decode()
     line = AuditEvent.objects.get(action="webhookendpoint.created")
-    assert (line.actor, line.detail["url"]) == (owner.email, URL)
+    assert (line.actor, line.detail["url"]) == (owner.email, "https://hooks.example.org/…")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,9 @@ def test_it_is_changed_and_the_audit_log_has_both(client, project, owner, endpoi
     endpoint.refresh_from_db()
 
     assert (endpoint.url, endpoint.failures) == (URL + "/2", 0)
-    assert AuditEvent.objects.get(action="webhookendpoint.changed").detail == {"url": [URL, URL + "/2"]}
+    assert AuditEvent.objects.get(action="webhookendpoint.changed").detail == {
+        "url": ["https://hooks.example.org/…"] * 2
+    }
     before = AuditEvent.objects.count()
     client.post(
         page("webhook-change", project, endpoint.pk), {"url": URL + "/2", "description": "Chat", "events": ["*"]}
@@ -354,3 +356,26 @@ def test_only_workers_send(client, project, owner, endpoint, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [])
     assert send() >= 1
     assert Delivery.objects.get().code == "no_such_host"
+
+
+def test_the_path_of_an_address_is_for_those_who_manage_it(client, project, owner):
+    """In many addresses the path is the secret of whoever receives."""
+    endpoint = make_endpoint(project, URL + "/T0/s3cr3t?key=s3cr3t", by=owner)
+    happen(project)
+    delivery = Delivery.objects.get(endpoint=endpoint)
+    client.force_login(owner)
+    assert "s3cr3t" in client.get(endpoint.get_absolute_url()).content.decode()
+    assert "s3cr3t" in client.get(api(project, f"{endpoint.pk}/")).json()["url"]
+
+    client.force_login(make_member(project, Role.ENGINEER))
+    paths = [
+        page("webhook-list", project),
+        endpoint.get_absolute_url(),
+        delivery.get_absolute_url(),
+        page("audit-list", project),
+    ]
+    paths += [api(project), api(project, f"{endpoint.pk}/"), f"/api/v1/projects/{project.slug}/audit/"]
+    for path in [*paths, f"/projects/{project.slug}/"]:
+        shown = client.get(path)
+        assert shown.status_code == 200 and "s3cr3t" not in shown.content.decode(), path
+    assert client.get(api(project, f"{endpoint.pk}/")).json()["url"] == "https://hooks.example.org/…"

@@ -151,3 +151,16 @@ def test_no_spelling_of_a_private_address_is_public(network, offset):
         with pytest.raises(NotAllowed):
             check(f"http://{host}/")
     assert not addresses.is_public(ipaddress.ip_address(f"::ffff:{address}"))
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("https://hooks.example.org/services/T0/s3cr3t", "https://hooks.example.org/…"),
+        ("https://hooks.example.org?key=s3cr3t", "https://hooks.example.org/…"),
+        ("https://name:s3cr3t@hooks.example.org:8443/", "https://hooks.example.org:8443"),
+        ("http://[::1", "…"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_a_secret(url, seen):
+    assert addresses.shown(url) == seen
