@@ -60,7 +60,7 @@ class Client:
             self.seen[type(error).__name__] += 1
             return None
         self.seen[str(status)] += 1
-        if status >= 500 and status != 503:
+        if status >= 500 and status not in {503, 507}:
             self.broken.append(f"{method} {path}: {status} {raw[:200]!r}")
         return Answer(status, _json(raw))
 

@@ -32,6 +32,7 @@ class Facts:
     plan: str = "plain"
     accepted: bool = True
     cancel_accepted: bool = False
+    disk_was_full: bool = False  # a point on the way of its engine found no room
     owner_of_lease: bool = False  # a lease is written on the row
     adapters: list[str] = field(default_factory=list)  # their keys
     stored: list[str] = field(default_factory=list)  # keys with a whole, verified directory
@@ -69,6 +70,8 @@ def _about_the_end(facts: Facts) -> Wrong:
         return []
     if facts.state not in OVER:
         return [(STUCK, f"it is still {facts.state}")]
+    if facts.disk_was_full and (facts.state, facts.error_code) == ("failed", "disk_full"):
+        return []  # outside of a checkpoint there is nothing to go on with: whoever started it is told, and may retry
     if facts.state not in wanted(facts):
         return [(LOST, f"it ended {facts.state} {facts.error_code}, not {' or '.join(wanted(facts))}")]
     return [(STUCK, "it is over and still holds a lease")] if facts.owner_of_lease else []
@@ -155,6 +158,7 @@ def gather(promises: dict[int, Any]) -> list[Facts]:
             plan=promise.plan if promise else run.name.split()[0],
             # The row counts, too: an answer may have been lost. A retry clears it.
             cancel_accepted=bool(promise and promise.cancel_accepted) or run.cancel_requested_at is not None,
+            disk_was_full=_disk_was_full(run),
             owner_of_lease=run.lease_until is not None,
             total_steps=run.total_steps,
             metric_steps=selectors.curve(run, "loss")[0],
@@ -197,6 +201,10 @@ def _look_at_adapters(facts: Facts, run: Any) -> None:
             spec = replace(RunSpec.read(run.spec), identity=digest(run.spec))
             expected = hashlib.sha256(trainer.weights(spec, trainer.last_link(spec))).hexdigest()
             facts.weights_ok = artefacts.sha256_of(Path(folder) / adapters.WEIGHTS) == expected
+
+
+def _disk_was_full(run: Any) -> bool:
+    return any(": enospc" in log.read_text(errors="replace") for log in run.home.glob("f*/engine.log"))
 
 
 def unkept(promises: list[Any], facts: list[Facts]) -> list[Violation]:

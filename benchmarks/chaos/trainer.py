@@ -22,6 +22,7 @@ from training.engine import adapter, disk
 from training.engine.checkpoints import Checkpoints
 from training.engine.events import EngineError, Stopped, emit, log, run_child
 from training.engine.manifest import Origin
+from training.engine.naming import named
 from training.engine.watch import StopFlag, die_with_parent
 
 STATE, SIZE = "chain.json", 6
@@ -77,6 +78,7 @@ class Trainer:
     def __init__(self, spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
         self.spec, self.store, self.stop = spec, store, stop
         self.step, self.chain, self.total = 0, first_link(spec), total_steps(spec)
+        self.said: list[float] = []  # the loss of every step so far
         self.began = time.monotonic()
 
     def resume(self) -> int:
@@ -84,9 +86,15 @@ class Trainer:
         if found is None:
             return 0
         state = json.loads((found.place / STATE).read_text())
-        self.step, self.chain = state["step"], state["chain"]
+        self.step, self.chain, self.said = state["step"], state["chain"], state["said"]
         log(f"going on from the checkpoint of step {self.step}")
         return self.step
+
+    def say_again(self) -> None:
+        """What a supervisor may have died with before it was noted."""
+        if self.said:
+            steps, each = list(range(1, self.step + 1)), {"loss": self.said}
+            emit("metrics", step=self.step, total=self.total, values={"loss": self.said[-1]}, steps=steps, each=each)
 
     def train(self) -> None:
         self.stop.look()
@@ -102,6 +110,7 @@ class Trainer:
             if self.spec.label.startswith("fail") and self.step == FAILS_AT:
                 raise EngineError("The loss stopped being a number.", code="nan_loss")
             values = {"loss": loss_of(self.chain, self.step), "learning_rate": 1e-4}
+            self.said.append(values["loss"])
             emit("metrics", step=self.step, total=self.total, values=values, tokens=100 * self.step)
             if self.step % (self.spec.recipe.checkpoint_steps or 3) == 0 and self.step < self.total:
                 self.save()
@@ -111,7 +120,7 @@ class Trainer:
         try:
             folder = self.store.staging / f"checkpoint-{self.step}"
             folder.mkdir(parents=True)
-            (folder / STATE).write_text(json.dumps({"step": self.step, "chain": self.chain}))
+            (folder / STATE).write_text(json.dumps({"step": self.step, "chain": self.chain, "said": self.said}))
             (folder / "model.bin").write_bytes(random.Random(self.chain).randbytes(4096))
             saved = self.store.commit(folder, self.step)
         except OSError as problem:
@@ -161,11 +170,20 @@ def main(spec_path: str) -> None:
         faults.point("engine.loaded")
         emit("started", device="cpu", device_name="chain", total=trainer.total, resumed_from=resumed)
         emit("data", rows=spec.data.rows, tokens=100, trained_tokens=50)
+        trainer.say_again()
         trainer.train()
         faults.point("engine.trained")
         trainer.finish()
     finally:
         store.discard_staging()
+
+
+def told(spec_path: str) -> None:
+    """As the real engine: what a disk does is a failure with a name."""
+    try:
+        main(spec_path)
+    except OSError as problem:
+        raise named(problem) from problem
 
 
 def is_real(spec_path: str) -> bool:
@@ -175,4 +193,4 @@ def is_real(spec_path: str) -> bool:
 if __name__ == "__main__":
     if is_real(sys.argv[-1]):
         os.execv(sys.executable, [sys.executable, "-m", "training.engine", sys.argv[-1]])
-    sys.exit(run_child(main, sys.argv, "benchmarks.chaos.trainer SPEC.json"))
+    sys.exit(run_child(told, sys.argv, "benchmarks.chaos.trainer SPEC.json"))

@@ -1,5 +1,6 @@
 """Answers to what went wrong: pages for people, {"code", "message"} for programs."""
 
+import errno
 import sys
 
 from django.db import InterfaceError, OperationalError
@@ -8,6 +9,7 @@ from django.shortcuts import render
 from django.template import loader
 
 RETRY_SECONDS = 10
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -29,14 +31,20 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """500, or 503 while the database is away: that passes, and a client may come back."""
-    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
-    status, code = (503, "unavailable") if away else (500, "broken")
-    message = "The database is away for a moment. Try again soon." if away else "Something broke on our side."
+    """500; 503 while the database is away and 507 while the disk is full: both pass, and a client may come back."""
+    status, code, message = _told(sys.exc_info()[1])
     if _is_api(request):
         response: HttpResponse = JsonResponse({"code": code, "message": message}, status=status)
     else:
         response = HttpResponse(loader.render_to_string("500.html"), status=status)
-    if away:
+    if status != 500:
         response["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def _told(problem: BaseException | None) -> tuple[int, str, str]:
+    if isinstance(problem, OperationalError | InterfaceError):
+        return 503, "unavailable", "The database is away for a moment. Try again soon."
+    if isinstance(problem, OSError) and problem.errno in FULL:
+        return 507, "storage_full", "The server has no room for files. Whoever runs it must make some; try again then."
+    return 500, "broken", "Something broke on our side."

@@ -40,3 +40,16 @@ def test_sigterm_within_a_step_saves_the_step_before_and_the_rest_is_the_same(pr
 def test_spoilt_checkpoints_are_never_gone_on_from(tmp_path):
     found = prove_checkpoints.try_all(prove_checkpoints.make(tmp_path), 40)
     assert found == {"fell_back": 40}
+
+
+def test_what_a_supervisor_may_have_died_with_is_said_again(proof):
+    """Its lines may be lost; the steps before the checkpoint are in the next attempt's lines, with the same values."""
+    spec = proof.runs.spec("said again", proof.rows["sft"][:60], batch_size=2, epochs=1, checkpoint_steps=10)
+
+    first = proof.runs.run(spec, prove_resume.at_step(13, signal.SIGKILL))
+    second = proof.runs.run(spec)
+
+    assert set(second.metrics) == set(range(1, 31))
+    assert {step: second.metrics[step] for step in range(1, 11)} == {step: first.metrics[step] for step in range(1, 11)}
+    told = [event["step"] for event in second.of("metrics")]
+    assert told[0] == 10 and second.of("started")[0]["resumed_from"] == 10

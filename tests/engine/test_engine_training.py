@@ -117,7 +117,7 @@ def test_a_killed_run_goes_on_from_a_whole_checkpoint_and_ends_bit_for_bit_the_s
     assert killed.returncode == -signal.SIGKILL
     assert resumed.one("started")["resumed_from"] == (10 if torn else 20)
     assert resumed.weights == whole.weights
-    assert resumed.losses == {step: loss for step, loss in whole.losses.items() if step > (10 if torn else 20)}
+    assert resumed.losses == whole.losses  # those before the checkpoint are said again
     assert resumed.one("result")["tokens"] == whole.one("result")["tokens"]
     assert sorted(path.name for path in Path(lost.checkpoint_dir).iterdir()) == ["ckpt-10", "ckpt-20"]
     assert resumed.one("started")["refused"] == (

@@ -1,6 +1,7 @@
 """What every page and every call has in common: refusals, errors, headers, health, the first account."""
 
 import io
+import json
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -107,6 +108,14 @@ def test_a_break_is_500_and_an_absent_database_503():
     page, call = broken_answer("/projects/", OperationalError()), broken_answer("/api/v1/me/", OperationalError())
     assert (page.status_code, call.status_code) == (503, 503)
     assert page["Retry-After"] == call["Retry-After"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"), [(28, 507, "storage_full"), (122, 507, "storage_full"), (5, 500, "broken")]
+)
+def test_a_full_disk_is_told_as_what_it_is(number, status, code):
+    answer = broken_answer("/api/v1/me/", OSError(number, "no room"))
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (status, code)
 
 
 def test_an_absent_database_is_told_to_people_and_programs(project, monkeypatch):

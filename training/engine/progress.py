@@ -21,6 +21,9 @@ STATE = "luthier.json"
 TELLINGS = 300  # of a run that nobody can follow step by step anyway
 TELL_SECONDS = 1.0  # of a longer one, whose steps come together
 TELL_STEPS = 500  # in one telling, which is one line
+# A supervisor may die with lines that it has not noted, of about a lease's time. A checkpoint holds the newest steps,
+# and whoever goes on from it says them again.
+SAID_AGAIN = 2000
 CHECKPOINT_SECONDS = 300
 RETRY_SECONDS = 60  # after a save that failed
 ALIVE_SECONDS = 10  # a step may take minutes; somebody who watches must see that it works
@@ -50,6 +53,7 @@ class Progress(TrainerCallback):
         self.recipe, self.stop, self.grace_seconds = recipe, stop, grace_seconds
         self.stop_time = StopTime()
         self.window: list[dict[str, float]] = []
+        self.said: list[dict[str, float]] = []  # the newest that were told
         self.tokens_before = 0  # of earlier attempts, whose trainer counted from zero
         self.tokens = 0
         self.seconds_before = self.seconds = 0.0  # of training, without what was lost
@@ -69,13 +73,14 @@ class Progress(TrainerCallback):
         state = json.loads((checkpoint / STATE).read_text())
         self.window, self.tokens_before, self.final_loss = state["window"], state["tokens"], state["final_loss"]
         self.tokens = self.tokens_before
+        self.said = state.get("said", [])
         self.seconds = self.seconds_before = float(state.get("seconds", 0))
         self.told = tuple(state.get("told", (self.tokens, self.seconds)))
         self.step = self.saved_step = step
 
     def save(self, checkpoint: Path) -> None:
         state = {"window": self.window, "tokens": self.tokens, "final_loss": self.final_loss}
-        state |= {"seconds": self.seconds, "told": self.told}
+        state |= {"seconds": self.seconds, "told": self.told, "said": self.said[-SAID_AGAIN:]}
         (checkpoint / STATE).write_text(json.dumps(state))
 
     def saved(self, step: int) -> None:
@@ -183,9 +188,18 @@ class Progress(TrainerCallback):
             told = {"step": clock.longest_step, "save": clock.save_seconds, "grace": self.grace_seconds}
             emit("stop_time", stop_seconds=needed, **told)
 
+    def say_again(self, total: int) -> None:
+        """The newest steps before the checkpoint, in lines of a bearable length."""
+        first = self.step - len(self.window) - len(self.said) + 1
+        for place in range(0, len(self.said), TELL_STEPS):
+            rows = self.said[place : place + TELL_STEPS]
+            steps = list(range(first + place, first + place + len(rows)))
+            told = {"values": rows[-1], "steps": steps, "each": _columns(rows), "tokens": int(rows[-1]["tokens"])}
+            emit("metrics", step=steps[-1], total=total, **told)
+
     def _tell(self, step: int, total: int) -> None:
         """Every step's values, and what a person reads: the means of the steps since the last telling."""
-        each = {name: [row.get(name) for row in self.window] for name in self.window[-1]}
+        each = _columns(self.window)
         means = {
             name: values[-1] if name in LATEST else sum(filter(None, values)) / len(values)
             for name, values in each.items()
@@ -199,5 +213,11 @@ class Progress(TrainerCallback):
         emit("progress", phase="training", done=step, total=total)
         self.tell_stop_time()
         log(f"step {step}/{total}  loss {means['loss']:.4f}  {means['tokens_per_second']:,.0f} tokens/s")
+        self.said = [*self.said, *self.window][-SAID_AGAIN:]
         self.window, self.told = [], (self.tokens, self.seconds)
         self.told_at = self.alive_at = time.monotonic()
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, list[float | None]]:
+    """Values by name; a name that a step did not have is null there."""
+    return {name: [row.get(name) for row in rows] for name in rows[-1]}

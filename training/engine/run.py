@@ -79,6 +79,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
         resumed_from=begin.step if begin else 0,
         refused={str(step): why for step, why in store.refused.items()},
     )
+    progress.say_again(total_steps(trainer))
     _warn_about_start(store, begin, spec)
     progress.tell_stop_time()
     if not begin:
