@@ -44,6 +44,7 @@ def _started(run: Run, event: Event) -> None:
             start_at=None,
             degraded={},
             failure={},
+            report={name: told for name, told in run.report.items() if name != "warning"},  # of an earlier attempt
         )
         # What the lost attempt did beyond its checkpoint is done again, so its curves end there.
         MetricChunk.objects.cut(run, begun_at)
