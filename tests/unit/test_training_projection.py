@@ -27,7 +27,7 @@ def plan(recipe=None, lengths=(50,) * 500, **changes) -> projection.Plan:
     rows = np.array(lengths)
     facts = {
         "device": "cpu",
-        "card": "1 CPU thread(s)",
+        "card": "1 CPU thread",
         "capacity": 0,
         "architecture": "LlamaForCausalLM",
         "fingerprint": "f" * 64,

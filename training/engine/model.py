@@ -41,7 +41,12 @@ def choose_device(wanted: str) -> Device:
         raise EngineError("The spec asks for a GPU, but this worker has none.", code="no_device")
     if there and wanted != "cpu":
         return Device("cuda", torch.cuda.get_device_name(0))
-    return Device("cpu", f"{torch.get_num_threads()} CPU thread(s)")
+    return Device("cpu", in_threads(torch.get_num_threads()))
+
+
+def in_threads(number: int) -> str:
+    """What a device without a card is called, by what makes one as fast as another."""
+    return f"{number} CPU thread{'' if number == 1 else 's'}"
 
 
 def check_base(spec: RunSpec) -> None:
