@@ -113,6 +113,8 @@ sweeps: list[Callable[[], int]] = []
 version_tabs: list[Callable[[Any], list[Tab]]] = []
 # What money was spent for: each thing that survived, with what its making cost.
 products: list[Callable[[Project], list[Product]]] = []
+# Called with a job whose attempt is over and written down, by its worker: what waited for it need not wait for a sweep.
+ended: list[Callable[[Any], object]] = []
 # Called with every new line of the ledger, in its transaction: what an app keeps on its own rows about money.
 booked: list[Callable[[LedgerEntry], None]] = []
 examiners: list[Examiner] = []

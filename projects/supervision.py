@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from projects import faults, jobs, leases, pausing, slots, waking
+from projects import contributions, faults, jobs, leases, pausing, slots, waking
 from projects.child import Child, Said
 from projects.domain import phases
 from projects.domain.errors import Refused
@@ -122,6 +122,8 @@ def _supervise(kind: JobKind, job: Any) -> None:
     faults.point("supervision.concluded")
     lease.patiently(lambda: kind.after(job))
     faults.point("supervision.after_done")
+    for follow in contributions.ended:
+        lease.patiently(partial(follow, job))
 
 
 def _follow(kind: JobKind, job: Any, child: Child, lease: Lease) -> None:

@@ -18,7 +18,7 @@ def _tabs(version: Any) -> Any:
     return pages.tabs(version)
 
 
-def _advance_orders() -> int:
+def _advance_orders(job: Any = None) -> int:
     """On behalf of whoever ordered them, with their rights: so it is the services that do it."""
     from training.services import finetuning
 
@@ -52,6 +52,7 @@ class TrainingConfig(AppConfig):
         contributions.version_tabs.append(_tabs)
         contributions.sweeps.append(recording.record_missing)
         contributions.sweeps.append(_advance_orders)
+        contributions.ended.append(_advance_orders)
         happenings.register_all()
         contributions.booked.append(recording.note_money)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)

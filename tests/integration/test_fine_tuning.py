@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from projects import reconciler
+from projects import contributions, reconciler
 from projects.domain.errors import Refused
 from projects.domain.permissions import Role
 from projects.models import AuditEvent, BudgetRequest, Membership
@@ -52,7 +52,21 @@ def swept(job: FineTuningJob) -> FineTuningJob:
     return job
 
 
-def test_a_job_goes_on_by_what_stands_in_rows(base):
+@pytest.fixture
+def by_sweeps(monkeypatch):
+    """Workers end before they can tell that something is over: only sweeps take jobs further."""
+    monkeypatch.setattr(contributions, "ended", [])
+
+
+def test_a_job_starts_as_soon_as_its_file_is_counted(base):
+    job = order(base, upload(base))
+    run_jobs()
+    job.refresh_from_db()
+
+    assert (job.state, job.run.state) == ("started", "succeeded"), "no sweep was needed"
+
+
+def test_a_job_goes_on_by_what_stands_in_rows(base, by_sweeps):
     job = order(base, upload(base))
     assert (job.state, job.run) == ("validating_files", None)
 
@@ -80,7 +94,7 @@ def test_a_job_whose_data_is_ready_starts_at_once(base):
     assert order(base, file).state == "started"
 
 
-def test_two_sweeps_start_one_run(base):
+def test_two_sweeps_start_one_run(base, by_sweeps):
     file = upload(base)
     job = order(base, file)
     run_jobs()
@@ -271,3 +285,35 @@ def test_a_batch_has_exactly_the_rows_that_were_asked_for(rows):
     at_once, times = domain.split_batch(rows)
 
     assert at_once * times == rows and at_once <= domain.MOST_IN_MEMORY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweeps_side_by_side_start_one_run(base, by_sweeps):
+    """Two reconcilers meet at the same job: one of them takes it, the other finds nothing to do."""
+    import threading
+
+    from django.db import connection
+
+    job = order(base, upload(base))
+    run_jobs()
+    reconciler.sweep()
+    run_jobs()
+    barrier, came, troubles = threading.Barrier(4), [], []
+
+    def sweep() -> None:
+        try:
+            barrier.wait(10)
+            came.append(services.advance(FineTuningJob.objects.get(pk=job.pk)))
+        except Exception as problem:
+            troubles.append(problem)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=sweep) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (sorted(came), troubles) == ([False, False, False, True], [])
+    assert Run.objects.count() == 1

@@ -169,8 +169,9 @@ def advance(job: FineTuningJob) -> bool:
     Done for whoever ordered it, with the rights they have at this moment.
     """
     with transaction.atomic():
-        row = FineTuningJob.objects.select_for_update(skip_locked=True).filter(pk=job.pk, state=State.VALIDATING.value)
-        found = row.select_related("project", "created_by").first()
+        row = FineTuningJob.objects.select_for_update(skip_locked=True, of=("self",))
+        waiting = row.filter(pk=job.pk, state=State.VALIDATING.value)
+        found = waiting.select_related("project", "created_by").first()
         if found is None:
             return False
         try:
