@@ -1,5 +1,6 @@
 """Base classes of pages: those of a project, and those of the whole installation."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -93,10 +94,15 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
         htmx = getattr(self.request, "htmx", None)
         return htmx is not None and bool(htmx) and not htmx.history_restore_request
 
-    def piece(self, template: str, context: dict[str, Any]) -> HttpResponse:
-        """A piece of a page at the page's own address; no cache may give it where the whole is asked for."""
+    def piece(self, template: str, context: dict[str, Any], *, forms: Collection[str], query: str) -> HttpResponse:
+        """A piece of a page at the page's own address; no cache may give it where the whole is asked for.
+
+        What the forms of these ids ask for is told to the browser as `query`, without what was left open.
+        """
         response = self.render(template, context)
         response.headers["Cache-Control"] = "no-store"
+        if self.request.htmx.trigger in forms:  # type: ignore[attr-defined]
+            response.headers["HX-Replace-Url"] = f"{self.request.path}?{query}".rstrip("?")
         return response
 
     def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:

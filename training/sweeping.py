@@ -227,6 +227,7 @@ def _close(sweep: Sweep, rows: Sequence[Trial]) -> int:
         transitions.move(sweep, JobState.FAILED, actor=ACTOR, reason=why, finished_at=now, **told)
     else:
         transitions.move(sweep, JobState.SUCCEEDED, actor=ACTOR, finished_at=now, result=result)
+    transitions.record(sweep, "sweep.finished", actor=ACTOR)
     return 1
 
 

@@ -9,7 +9,7 @@
     const form = legend.closest("form"), field = form?.querySelector("[data-hide]");
     if (!field) return;
     field.value = boxes(legend).filter((box) => !box.checked).map((box) => box.dataset.run).join(",");
-    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+    const query = new URLSearchParams([...new FormData(form)].filter(([name, value]) => value && !(name === "smooth" && value === "0")));
     history.replaceState(history.state, "", `?${query.toString().replaceAll("%2C", ",")}`);
   };
   const show = (legend) => {

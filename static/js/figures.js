@@ -59,7 +59,7 @@
       const axis = copy[name] || {};
       copy[name] = { ...axis, gridcolor: colour.grid, linecolor: colour.line, zerolinecolor: colour.line, tickcolor: colour.line, spikecolor: colour.line, spikethickness: 1, spikedash: "solid" };
     }
-    copy.annotations = copy.annotations?.map((note) => ({ ...note, font: { size: 12, ...note.font, color: readable(note.font?.color, colour) } }));
+    copy.annotations = copy.annotations?.map((note) => ({ ...note, ...(note.name === "solid" && { bgcolor: colour.surface }), font: { size: 12, ...note.font, color: readable(note.font?.color, colour) } }));
     return copy;
   };
   /* Outlines between bars and slices take the colour of the ground. */

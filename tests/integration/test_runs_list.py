@@ -163,6 +163,8 @@ def test_typing_gets_the_list_alone_and_going_back_the_page(many):
     assert 'id="filter-name"' not in part.content.decode()
     assert 'id="runs"' in part.content.decode()
     assert part.headers["Cache-Control"] == "no-store"
+    typed = page(many, "name=c&state=&order=-created", hx_request="true", hx_trigger="run-filter")
+    assert typed.headers["HX-Replace-Url"].endswith("/runs/?name=c"), "the address holds what is filtered by"
     assert 'id="filter-name"' in again
 
 

@@ -33,7 +33,7 @@ class Style:
 
 def style(index: int) -> Style:
     size = len(charting.PALETTE)
-    return Style(charting.PALETTE[index % size], LINE_STYLES[(index + index // size) % len(LINE_STYLES)])
+    return Style(charting.PALETTE[index % size], LINE_STYLES[(index % size + index // size) % len(LINE_STYLES)])
 
 
 def overlay(
@@ -117,7 +117,7 @@ class Axis:
         if len(told) > 6:
             told = [told[0], told[len(told) // 2], told[-1]]
         where = {value: places[pk] for pk, value in known.items()}
-        return places, [(where[value], formatting.sig3(value)) for value in told]
+        return places, [(where[value], written(value)) for value in told]
 
 
 def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, marked: int = 0) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
     figure = go.Figure()
     for pk in sorted(names, key=lambda one: (one == marked, results.get(one, -1.0))):
         ys = [places.get(pk) for places, _ in stood]
-        told = "<br>".join(f"{one.label}: {_written(one.values.get(pk))}" for one in axes)
+        told = "<br>".join(f"{one.label}: {written(one.values.get(pk))}" for one in axes)
         figure.add_scatter(
             x=list(range(len(axes))),
             y=ys,
@@ -139,7 +139,7 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
             meta=pk,
             line={"color": _shade(results.get(pk), rising), "width": 4 if pk == marked else 1.75},
             marker={"size": 8 if pk == marked else 5, "symbol": "star" if pk == marked else "circle"},
-            text=[f"<b>{names[pk]}</b><br>{told}"] * len(axes),
+            text=[f"{names[pk]}<br>{told}"] * len(axes),
             hovertemplate="%{text}<extra></extra>",
             connectgaps=True,
         )
@@ -148,14 +148,14 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
         for place, text in ticks:
             anchor, shift = ("right", -8) if at == len(axes) - 1 else ("left", 8)
             figure.add_annotation(
-                x=at, y=place, text=text, showarrow=False, xanchor=anchor, xshift=shift,
+                x=at, y=place, text=text, showarrow=False, xanchor=anchor, xshift=shift, name="solid",
             )  # fmt: skip
+        anchor = "left" if at == 0 else "right" if at == len(axes) - 1 else "center"
+        # In two rows, so that neighbours do not meet on a narrow screen.
+        figure.add_annotation(x=at, y=1.12 + at % 2 * 0.13, text=axes[at].label, showarrow=False, xanchor=anchor)
     figure.update_layout(hovermode="closest", showlegend=False)
-    figure.update_xaxes(
-        tickmode="array", tickvals=list(range(len(axes))), ticktext=[one.label for one in axes],
-        range=[-0.08, len(axes) - 0.92], showline=False,
-    )  # fmt: skip
-    figure.update_yaxes(visible=False, range=[-0.06, 1.06], rangemode="normal")
+    figure.update_xaxes(visible=False, range=[-0.04, len(axes) - 0.96])
+    figure.update_yaxes(visible=False, range=[-0.06, 1.32], rangemode="normal")
     return charting.figure_dict(figure)
 
 
@@ -169,11 +169,14 @@ def _shade(place: float | None, rising: bool) -> str:
 
 
 def parallel_table(axes: Sequence[Axis], names: Mapping[int, str]) -> dict[str, Any]:
-    rows = [[name, *(_written(one.values.get(pk)) for one in axes)] for pk, name in names.items()]
+    rows = [[name, *(written(one.values.get(pk)) for one in axes)] for pk, name in names.items()]
     return {"head": ["Run", *(one.label for one in axes)], "rows": rows}
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as people write it: whole numbers without a point."""
     if value is None:
-        return "–"
-    return formatting.sig3(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+        return formatting.NOTHING
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return formatting.sig3(int(value) if float(value).is_integer() else float(value))

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ('runs_wanted', models.PositiveSmallIntegerField(validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100)])),
                 ('at_once', models.PositiveSmallIntegerField(default=2, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(16)])),
                 ('seed', models.PositiveIntegerField(default=0)),
-                ('stopping', models.CharField(choices=[('none', 'None: every run goes to its end'), ('median', 'Median rule: stop what is worse than half of the others'), ('halving', 'Successive halving: a third goes on at each rung')], default='none', max_length=10)),
+                ('stopping', models.CharField(choices=[('none', 'No: all go to their end'), ('median', 'Median rule: worse than half'), ('halving', 'Halving: a third goes on')], default='none', max_length=10)),
                 ('grace', models.FloatField(default=0.3, help_text='Share of its steps that every run gets before it may be stopped.')),
                 ('projection', models.JSONField(default=dict, help_text='Frozen at the start: P50 and P90 of all of it.')),
                 ('result', models.JSONField(default=dict, help_text='Which run is proposed, and why.')),

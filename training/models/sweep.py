@@ -16,9 +16,9 @@ from training.models.run import METHODS, BaseModelVersion, Run
 
 STRATEGIES = [("grid", "Grid: every combination"), ("random", "Random points"), ("tpe", "TPE: learns from its runs")]
 STOPPING = [
-    ("none", "None: every run goes to its end"),
-    ("median", "Median rule: stop what is worse than half of the others"),
-    ("halving", "Successive halving: a third goes on at each rung"),
+    ("none", "No: all go to their end"),
+    ("median", "Median rule: worse than half"),
+    ("halving", "Halving: a third goes on"),
 ]
 
 

@@ -51,10 +51,11 @@ def tell_reasons(runs: Iterable[Run]) -> None:
 def run_facts(run: Run) -> list[tuple[str, Any]]:
     """The recipe in words, with the knobs that apply to its method."""
     recipe = run.recipe
-    return [(knob.label, _shown(knob, recipe.get(knob.name))) for knob in KNOBS if run.method in knob.methods]
+    return [(knob.label, shown(knob, recipe.get(knob.name))) for knob in KNOBS if run.method in knob.methods]
 
 
-def _shown(knob: Knob, value: Any) -> Any:
+def shown(knob: Knob, value: Any) -> Any:
+    """The value of a knob in words."""
     if knob.name == "checkpoint_steps" and not value:
         return "none fixed: every five minutes"
     match knob.kind:

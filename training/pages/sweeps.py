@@ -18,6 +18,7 @@ from training.domain.recipe import KNOBS
 from training.domain.sweeps.space import DATA
 from training.models import Sweep, Trial
 from training.pages.comparing import curves_figure
+from training.pages.runs import shown
 
 LOG = {"learning_rate"}
 
@@ -73,10 +74,10 @@ def _lines(sweep: Sweep, rows: Sequence[Trial], result: dict[str, Any]) -> list[
     found = []
     for row in rows:
         value = values.get(row.run_id)
-        shown = "–" if value is None else formatting.percent(value) if percent else formatting.sig3(float(value))
+        told = "–" if value is None else formatting.percent(value) if percent else formatting.sig3(float(value))
         point = [(one.label, _written(sweep, row, one.name)) for one in sweep.read_space.dimensions]
         winner = row.run_id is not None and row.run_id == result.get("winner")
-        found.append(Line(row, point, value, shown, winner, row.run_id in tied and not result.get("clear")))
+        found.append(Line(row, point, value, told, winner, row.run_id in tied and not result.get("clear")))
     best_last = sorted((one for one in found if one.value is not None), key=lambda one: one.value or 0.0)
     ordered = best_last[::-1] if percent else best_last
     return ordered + [one for one in found if one.value is None]
@@ -171,8 +172,7 @@ def shared_facts(sweep: Sweep) -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = [("Base", sweep.base)] + ([] if DATA in swept else [("Data", sweep.dataset_version)])
     for knob in KNOBS:
         if sweep.method in knob.methods and knob.name not in swept and not knob.expert:
-            value = sweep.recipe.get(knob.name)
-            rows.append((knob.label, f"{value:g}" if isinstance(value, int | float) else value))
+            rows.append((knob.label, shown(knob, sweep.recipe.get(knob.name))))
     return rows
 
 

@@ -35,6 +35,7 @@ SHOWN = (
     "created_by__name", "created_by__email", "last_loss", "tokens_per_second", "seconds", "cost", "step",
     "total_steps", "started_at",
 )  # fmt: skip
+MOST_SWEEPS = 200  # that can be chosen; others are reached from their own pages
 WAITS = {"queued", "held", "paused"}
 METHOD_NAMES = dict(METHODS)
 
@@ -77,6 +78,7 @@ class Choices:
     bases: list[tuple[int, str]] = field(default_factory=list)
     versions: list[tuple[int, str]] = field(default_factory=list)
     people: list[tuple[int, str]] = field(default_factory=list)
+    sweeps: list[tuple[int, str]] = field(default_factory=list)
 
 
 def matching(project: Project, listing: Listing) -> QuerySet[Run]:
@@ -137,11 +139,15 @@ def _tell_reasons(rows: list[Listed]) -> None:
 
 
 def choices(project: Project) -> Choices:
-    """Bases, versions and people that runs of this project have."""
+    """Bases, versions, people and sweeps that runs of this project have."""
     used = Run.objects.filter(project=project).order_by().distinct()
     bases = BaseModelVersion.objects.filter(pk__in=used.values("base")).order_by("name", "pk")
     people = User.objects.filter(pk__in=used.values("created_by")).order_by("email")
     versions = DatasetVersion.objects.filter(pk__in=used.values("dataset_version")).order_by("-pk")
+    sweeps = project.sweeps.exclude(state="draft").order_by("-pk").values_list("pk", "name")
     return Choices(
-        list(bases.values_list("pk", "name")), list(_versions(versions).items()), list(_people(people).items())
+        list(bases.values_list("pk", "name")),
+        list(_versions(versions).items()),
+        list(_people(people).items()),
+        list(sweeps[:MOST_SWEEPS]),
     )

@@ -85,6 +85,8 @@ def named(sweep: Sweep, params: Params) -> str:
 def projected_point(sweep: Sweep, params: Params) -> dict[str, Any]:
     version, recipe = version_of(sweep, params), sweep.recipe_of(params)
     profile = tokens.profile_for(version, sweep.base)
+    if profile is not None and profile.state == JobState.FAILED:
+        raise Refused(f"{version} could not be counted in tokens: {profile.error_message}", code=profile.error_code)
     if profile is None or not profile.is_ready:
         raise Refused(
             f"{version} is still being counted in tokens of {sweep.base}. Start the sweep when that is done.",

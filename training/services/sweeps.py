@@ -115,6 +115,7 @@ def cancel_sweep(sweep: Sweep, *, by: User, reason: str = "") -> Sweep:
         sweeping.cancel(sweep, by=by, reason=reason)
         changes = {"finished_at": leases.database_time(), "result": sweeping.proposal(sweep, rows) or {}}
         transitions.move(sweep, JobState.CANCELLED, actor=by.email, reason=reason, **changes)
+        transitions.record(sweep, "sweep.finished", actor=by.email)
     return sweep
 
 

@@ -15,7 +15,8 @@ class RunCompare(ProjectPage):
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         given = request.GET.dict() | {"runs": ",".join(request.GET.getlist("runs"))}
-        context = pages.comparison_page(self.project, comparing.read(given), timezone.now())
+        asked = comparing.read(given)
+        context = pages.comparison_page(self.project, asked, timezone.now())
         if self.wants_fragment:
-            return self.piece("training/_compare.html", context)
+            return self.piece("training/_compare.html", context, forms=["compare-form"], query=asked.query)
         return self.render("training/compare.html", context)

@@ -16,6 +16,8 @@ from training.domain import listing as listings
 from training.domain.recipe import Recipe
 from training.models import Run
 
+FILTERS = ("run-filter", "run-order")
+
 
 class RunList(ProjectPage):
     room = "training"
@@ -24,7 +26,7 @@ class RunList(ProjectPage):
         listing = listings.read(request.GET.dict())
         context = pages.run_list(self.project, listing, request.GET.get("page"))
         if self.wants_fragment:
-            return self.piece("training/_run_list.html", context)
+            return self.piece("training/_run_list.html", context, forms=FILTERS, query=listing.query)
         context |= pages.run_filters(self.project, listing)
         if not context["rows"]:
             context |= {
