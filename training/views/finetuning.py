@@ -16,7 +16,7 @@ class FineTuningJobs(ProjectPage):
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         page = Paginator(selectors.jobs(self.project), PAGE).get_page(request.GET.get("page"))
         for job in page.object_list:
-            job.status = selectors.status(job)  # type: ignore[attr-defined]
+            job.word = job.state.replace("_", " ").capitalize()  # type: ignore[attr-defined]
             job.tone = {State.FAILED: "failed", State.CANCELLED: "void"}.get(State(job.state), "waiting")  # type: ignore[attr-defined]
         bases = list(selectors.named_bases(self.project))
         context = {"page": page, "bases": bases, "address": request.build_absolute_uri("/openai/v1")}
