@@ -54,9 +54,13 @@ OF_RUN = {
     "entry_fence": "(SELECT fence FROM projects_attempt WHERE id = NEW.attempt_id)",
 }
 ONLY = {
+    # What a run has cost is summed on its row whenever something is booked, in that transaction, so after its end too;
+    # such a write touches nothing else.
+    "training_run": "NEW.cost {same} OLD.cost AND NEW.seconds {same} OLD.seconds",
     "projects_attempt": "NEW.job_label = 'training.run'",
     "projects_ledgerentry": "NEW.subject_kind = 'training.run'",
 }
+SAME = {"postgresql": "IS NOT DISTINCT FROM", "sqlite": "IS"}
 WRITER = {"postgresql": "current_setting('application_name')", "sqlite": "chaos_writer()"}
 
 
@@ -72,11 +76,12 @@ def statements(vendor: str) -> list[str]:
             f"INSERT INTO {TABLE} (what, job, fence, state, own, writer) "
             f"VALUES ('{what}', {job}, {fence}, {state}, {own}, {WRITER[vendor]});"
         )
-        found += _trigger(vendor, f"chaos_{number}", table, moment, ONLY.get(table), insert)
+        when = ONLY.get(table, "").format(same=SAME[vendor])
+        found += _trigger(vendor, f"chaos_{number}", table, moment, when, insert)
     return found
 
 
-def _trigger(vendor: str, name: str, table: str, moment: str, when: str | None, insert: str) -> list[str]:
+def _trigger(vendor: str, name: str, table: str, moment: str, when: str, insert: str) -> list[str]:
     condition = f" WHEN ({when})" if when else ""
     if vendor == "sqlite":
         return [f"CREATE TRIGGER {name} BEFORE {moment} ON {table} FOR EACH ROW{condition} BEGIN {insert} END"]

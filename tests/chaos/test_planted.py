@@ -117,7 +117,7 @@ def test_the_witness_sees_a_write_under_an_old_fence(run, watched):
     write_as(f"supervise|training.run|{run.pk}|1")
 
     Run.objects.filter(pk=run.pk).update(step=99)
-    MetricChunk.objects.append(run, {"loss": Series.of([99], [1.0])})
+    MetricChunk.objects.append(run, {"entropy": Series.of([99], [1.0])})
 
     offences = [text for one in witness.writes() if (text := witness.offence(one))]
     assert len(offences) == 2
@@ -130,10 +130,21 @@ def test_the_witness_has_nothing_against_the_holder_of_the_lease(run, watched):
     write_as(f"supervise|training.run|{run.pk}|2")
 
     Run.objects.filter(pk=run.pk).update(step=99)
-    MetricChunk.objects.append(run, {"loss": Series.of([99], [1.0])})
+    MetricChunk.objects.append(run, {"entropy": Series.of([99], [1.0])})
 
     assert len(witness.writes()) == 3
     assert [one for one in witness.writes() if witness.offence(one)] == []
+    write_as("harness")
+
+
+def test_the_witness_lets_money_be_summed_after_the_end_and_nothing_else(run, watched):
+    write_as(f"supervise|training.run|{run.pk}|{run.fence}")
+
+    Run.objects.filter(pk=run.pk).update(cost=17, seconds=99.5)
+    assert witness.writes() == []
+    Run.objects.filter(pk=run.pk).update(step=99)
+
+    assert [bool(witness.offence(one)) for one in witness.writes()] == [True]
     write_as("harness")
 
 
