@@ -287,3 +287,23 @@ def test_an_adapter_that_did_not_arrive_whole_is_not_kept(monkeypatch, tmp_path)
     ):
         with pytest.raises(Stop, match=says):
             _check(tmp_path / "a.zip", files, tmp_path / says)
+
+
+@pytest.mark.slow
+def test_it_installs_alone_and_as_one_file(tmp_path):
+    import shutil
+
+    shutil.copytree(CLIENT, tmp_path / "client", ignore=shutil.ignore_patterns("__pycache__"))
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-build-isolation", "--no-deps"]
+    target = ["--target", str(tmp_path / "installed"), str(tmp_path / "client")]
+    subprocess.run([*install, *target], check=True, capture_output=True)
+    alone = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "installed")}
+    said = subprocess.run(
+        [tmp_path / "installed" / "bin" / "luthier", "--version"], env=alone, check=True, capture_output=True, text=True
+    )
+    assert said.stdout.startswith("luthier ")
+
+    archive = [sys.executable, "-m", "zipapp", CLIENT, "-m", "luthier.cli:main", "-o", tmp_path / "luthier.pyz"]
+    subprocess.run(archive, check=True)
+    code = [sys.executable, "-I", "-S", tmp_path / "luthier.pyz", "launch", "--help"]
+    assert "--dry-run" in subprocess.run(code, check=True, capture_output=True, text=True).stdout

@@ -113,7 +113,7 @@ def test_what_is_refused_can_be_left_out_by_a_decision(client, draft):
     assert "template of LLaMA-Factory" in shown and "Read it without 2 refused lines" in shown
     assert "template: llama3" in shown, "the text stays in its field"
 
-    page = client.post(address, {"text": text, "without": "trust_remote_code\ntemplate"})
+    page = client.post(address, {"text": text, "without": "trust_remote_code\r\ntemplate"})
     assert page.status_code == 200
     assert page.context["form"]["rank"].value() == 8
 

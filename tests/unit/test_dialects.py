@@ -1,6 +1,7 @@
 """Specs of TRL, Axolotl and LLaMA-Factory: written from our recipes, read into them, refused in plain words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,14 @@ def test_a_name_cannot_leave_the_comment_it_stands_in(tool):
 
     assert (reading.refused, reading.base) == ([], "b: [")
     assert not [note for note in reading.notes if note.key == "trust_remote_code"]
+
+
+def test_pairs_and_plain_texts_are_told_to_llama_factory():
+    pairs = dialects.write("llama_factory", Recipe(method="dpo", learning_rate=1e-5), ABOUT).text
+    assert '"tickets_v3": {"file_name": "tickets-v3.jsonl", "formatting": "sharegpt", "ranking": true}' in pairs
+
+    texts = dialects.write("llama_factory", Recipe(), replace(ABOUT, kind="text"))
+    assert "stage: pt" in " ".join(one.text for one in texts.lost)
 
 
 def told(reading, kind):

@@ -207,15 +207,19 @@ def lost(recipe: Recipe, about: About) -> list[Lost]:
     )
     if not recipe.checkpoint_steps:
         found.append(Lost("checkpoint_steps", "LLaMA-Factory saves every 500 steps, not every five minutes."))
+    if about.kind == "text":
+        found.append(
+            Lost("method", "LLaMA-Factory trains on plain text with stage: pt only, which has other settings.")
+        )
     return found
 
 
 def remarks(recipe: Recipe, about: About) -> list[str]:
-    shape = "ShareGPT" if about.kind != "text" else "TRL"
-    name = about.slug.replace("-", "_")
+    name, ranking = about.slug.replace("-", "_"), ', "ranking": true' if recipe.method == Method.DPO else ""
+    entry = f'"{name}": {{"file_name": "{about.slug}.jsonl", "formatting": "sharegpt"{ranking}}}'
     found = [
-        f"Data: export {about.data} as {shape}, save it as data/{about.slug}.jsonl and enter it as “{name}” in "
-        "data/dataset_info.json.",
+        f"Data: export {about.data} as ShareGPT, save it as data/{about.slug}.jsonl and put this into "
+        f"data/dataset_info.json: {entry}",
         "template: left out on purpose, so that the base's own chat template is read. Versions that ask for a name "
         "have templates of their own, which may differ from it.",
     ]
