@@ -223,6 +223,12 @@ def test_the_total_batch_of_axolotl_becomes_accumulation():
     assert dialects.read(text).recipe["accumulation"] == 8
 
 
+def test_lora_on_a_quantised_base_is_qlora_by_any_name():
+    for text in ("adapter: qlora\n", "adapter: qlora\nload_in_4bit: true\n", "adapter: lora\nload_in_4bit: true\n"):
+        assert dialects.read("base_model: a\n" + text).recipe["four_bit"] is True
+    assert dialects.read("base_model: a\nadapter: lora\nload_in_4bit: false\n").recipe["four_bit"] is False
+
+
 def test_packing_that_lets_rows_see_each_other_is_told():
     text = "stage: sft\nfinetuning_type: lora\npacking: true\n"
 

@@ -20,7 +20,8 @@ def method(work: Work) -> str:
 
 def adapter(work: Work, key: str, value: Any) -> None:
     if value in ("lora", "qlora"):
-        work.translate("four_bit", key, value == "qlora", "LoRA on a 4-bit base." if value == "qlora" else "LoRA.")
+        quantised = value == "qlora" or work.given.get("load_in_4bit") is True
+        work.translate("four_bit", key, quantised, "LoRA on a 4-bit base." if quantised else "LoRA.")
     else:
         work.refuse(
             key, value, "Only LoRA adapters are trained here. Write adapter: lora or adapter: qlora.",
@@ -29,11 +30,11 @@ def adapter(work: Work, key: str, value: Any) -> None:
 
 
 def four_bit(work: Work, key: str, value: Any) -> None:
-    if value == (work.given.get("adapter") == "qlora"):
-        work.agree(key, value, "As the adapter says.")
+    if value is False and work.given.get("adapter") == "qlora":
+        work.refuse(key, value, "adapter: qlora needs load_in_4bit: true. Make them agree.", "contradiction",
+                    leave_out=False)  # fmt: skip
     else:
-        work.refuse(key, value, "adapter: qlora and load_in_4bit: true belong together. Make them agree.",
-                    "contradiction", leave_out=False)  # fmt: skip
+        work.agree(key, value, "A 4-bit base (QLoRA)." if value is True else "The base as it is.")
 
 
 def length_strategy(work: Work, key: str, value: Any) -> None:
