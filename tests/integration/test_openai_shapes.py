@@ -1,4 +1,4 @@
-"""What the official client never sends: broken bodies, odd parameters, keys in addresses. Never a 500, always a shape."""
+"""What the official client never sends: broken bodies, odd parameters, keys in addresses. Always their shape."""
 
 import json
 
