@@ -88,10 +88,9 @@ def _wanted(pk: int) -> list[tuple[int, Params]]:
 
 
 def _by_tpe(sweep: Sweep, rows: Sequence[Trial], count: int) -> list[tuple[int, Params]]:
-    contest = selectors.contest(sweep, rows)
-    found = contest.values if contest else {}
-    better = -1.0 if contest and contest.percent else 1.0  # scores are to rise, losses to fall
-    told = [Told(row.params, better * found[row.run_id] if row.run_id in found else None) for row in rows]
+    known = selectors.standing(sweep, rows)
+    better = -1.0 if known.percent else 1.0  # scores are to rise, losses to fall
+    told = [Told(row.params, better * known.values[row.run_id] if row.run_id in known.values else None) for row in rows]
     points = []
     for number in range(len(rows) + 1, len(rows) + count + 1):
         points.append((number, tpe.suggest(sweep.read_space, told, sweep.seed)))
@@ -223,6 +222,8 @@ def _close(sweep: Sweep, rows: Sequence[Trial]) -> int:
     now = leases.database_time()
     if result is None:
         why = next((row.refused for row in rows if row.refused), "Not one of its runs came to a result.")
+        if sweep.golden is not None and _adapters(rows):
+            why = f"Not one of its adapters could be judged on {sweep.golden}. Look at their evaluations."
         told = {"error_code": "no_result", "error_message": why}
         transitions.move(sweep, JobState.FAILED, actor=ACTOR, reason=why, finished_at=now, **told)
     else:

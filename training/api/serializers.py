@@ -172,7 +172,7 @@ class RunSerializer(serializers.ModelSerializer):
         fields = [
             "id", "name", "method", "base", "dataset_version", "parent_adapter", "recipe", "device", "total_steps",
             "step", "tokens_seen", "checkpoint_step", "last_loss", "tokens_per_second",
-            "seconds", "cost", "adapter", "attempt", "infra_failures",
+            "seconds", "cost", "sweep", "adapter", "attempt", "infra_failures",
             "priority", "waiting", "place", "created_by", "started_by", "created_at", *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields

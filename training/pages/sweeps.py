@@ -61,11 +61,8 @@ def sweep_page(sweep: Sweep, now: datetime) -> dict[str, Any]:
 
 def _so_far(sweep: Sweep, rows: Sequence[Trial]) -> dict[str, Any]:
     """The order up to now, without a proposal: that is made when all have ended."""
-    contest = selectors.contest(sweep, rows)
-    if contest is None:
-        return {}
-    order = [{"run": key, "value": contest.values[key]} for key in contest.order]
-    return {"order": order, "percent": contest.percent, "measure": contest.measure}
+    now = selectors.standing(sweep, rows)
+    return {"order": now.order, "percent": now.percent, "measure": now.measure} if now.values else {}
 
 
 def _lines(sweep: Sweep, rows: Sequence[Trial], result: dict[str, Any]) -> list[Line]:
