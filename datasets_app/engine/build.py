@@ -121,7 +121,7 @@ class Build:
         """Steps that must know all rows first are told, in their order; each costs one more pass."""
         passes = 1 + sum(step.op in (Op.SAMPLE, Op.SPLIT) for step in self.steps)
         # A stored version is honest: its rows were counted when they came in.
-        limits.earn(self.sources.bytes)
+        limits.earn(self.sources.bytes, self.sources.total)
         limits.earn_time(passes * self.sources.bytes)
         for step in self.steps:
             work = work_of(step, self.setting)

@@ -35,6 +35,8 @@ class Limits:
 # What a byte of text in good rows earns: twenty times what a row needs, and an index of half the text.
 SECONDS_PER_BYTE = 20 / (10 * MB)
 MEMORY_PER_BYTE = 4
+# What is kept of a row however short it is: hashes, signatures, words. A million rows of a few words need 700 MB.
+MEMORY_PER_ROW = 384
 
 
 # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX of malloc.h.
@@ -46,6 +48,7 @@ class _Account:
 
     limits = Limits()
     earned = 0
+    rows = 0
     longest = 0
     applied = False
 
@@ -56,7 +59,7 @@ def apply(limits: Limits) -> None:
     RLIMIT_DATA counts private memory, which is what a bomb fills; RLIMIT_AS is wider, because
     allocators and shared libraries reserve address space that they never touch.
     """
-    _Account.limits, _Account.earned, _Account.applied = limits, 0, True
+    _Account.limits, _Account.earned, _Account.rows, _Account.applied = limits, 0, 0, True
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_DATA, limits.memory_bytes, limits.most_memory_bytes)
     _lower(resource.RLIMIT_AS, limits.most_memory_bytes + 4096 * MB, limits.most_memory_bytes + 4096 * MB)
@@ -73,12 +76,13 @@ def _keep_freed() -> None:
             mallopt(name, value)
 
 
-def earn(size: int) -> None:
-    """Good rows with `size` bytes of text have been read: a large and honest file may use more than a small one."""
+def earn(size: int, rows: int = 0) -> None:
+    """So many good rows with `size` bytes of text have been read: an honest file may use more when it is large."""
     limits = _Account.limits
     _Account.earned += size
+    _Account.rows += rows
     if _Account.applied:
-        memory = limits.memory_bytes + MEMORY_PER_BYTE * _Account.earned
+        memory = limits.memory_bytes + MEMORY_PER_BYTE * _Account.earned + MEMORY_PER_ROW * _Account.rows
         _lower(resource.RLIMIT_DATA, min(memory, limits.most_memory_bytes), limits.most_memory_bytes)
         earn_time(_Account.earned)
 

@@ -113,7 +113,7 @@ class Pipeline:
         self._digest(batch)
         self._book("exact")
         self.rows += batch.rows
-        limits.earn(batch.text.nbytes)
+        limits.earn(batch.text.nbytes, batch.rows)
         for lane in self._lanes:
             lane.put(batch)
 

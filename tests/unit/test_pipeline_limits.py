@@ -14,7 +14,7 @@ from datasets_app.engine import limits
 given = json.loads(sys.argv[1])
 limits.apply(limits.Limits(**given["limits"]))
 for size in given["earned"]:
-    limits.earn(size)
+    limits.earn(*size) if isinstance(size, list) else limits.earn(size)
 limits.earn_time(given["file"])
 kinds = [resource.RLIMIT_DATA, resource.RLIMIT_CPU, resource.RLIMIT_CORE]
 print(json.dumps([resource.getrlimit(kind)[0] for kind in kinds]))
@@ -22,7 +22,7 @@ print(json.dumps([resource.getrlimit(kind)[0] for kind in kinds]))
 MB = 1024 * 1024
 
 
-def limits_after(earned: list[int], file: int = 0, **limits: int) -> list[int]:
+def limits_after(earned: list, file: int = 0, **limits: int) -> list[int]:
     given = json.dumps({"earned": earned, "file": file, "limits": limits})
     done = subprocess.run([sys.executable, "-c", ASK, given], cwd=ROOT, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
@@ -36,6 +36,9 @@ def limits_after(earned: list[int], file: int = 0, **limits: int) -> list[int]:
         ([10 * MB], 0, 552 * MB, 30),
         ([10 * MB, 10 * MB], 5 * MB, 592 * MB, 50),
         ([2000 * MB], 0, 1536 * MB, 3600),
+        ([[0, MB]], 0, 896 * MB, 10),  # rows of a word or two: what is kept of each is more than their text
+        ([[10 * MB, 100], [10 * MB, 100]], 0, 592 * MB + 200 * 384, 50),
+        ([[0, 5_000_000]], 0, 1536 * MB, 10),
     ],
 )
 def test_honest_rows_earn_their_child_more(earned, file, memory, seconds):
