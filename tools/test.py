@@ -25,6 +25,7 @@ APPS = [
     "demo",
     "tools",
     "benchmarks",
+    "client",
 ]
 SLOWEST = 10
 BEGAN = time.monotonic()

@@ -60,7 +60,7 @@ class Server:
     def open(self, method, path, data=None, query=None, headers=None):
         """The answer as a stream."""
         url = self.address + path + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        problem = None
+        problem: object = None
         for pause in (*self.pauses, None):
             try:
                 return self._open(self._request(method, url, data, headers or {}), timeout=TIMEOUT)

@@ -24,7 +24,7 @@ def patiently(look, timeout, otherwise, every=EVERY):
 
 def watch(server, run, out, timeout=0.0):
     """Follow a run to its end; people see its progress, programs a line of JSON for every change."""
-    seen = {}
+    seen: dict[str, object] = {}
 
     def look():
         found = server.get(f"runs/{run}/")

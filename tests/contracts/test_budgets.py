@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-APPS = ["config", "projects", "datasets_app", "training", "evaluation", "deployments", "demo"]
+APPS = ["config", "projects", "datasets_app", "training", "evaluation", "deployments", "demo", "client"]
 FILES = [
     path.relative_to(settings.BASE_DIR)
     for app in APPS
