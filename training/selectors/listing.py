@@ -35,7 +35,7 @@ SHOWN = (
     "created_by__name", "created_by__email", "last_loss", "tokens_per_second", "seconds", "cost", "step",
     "total_steps", "started_at",
 )  # fmt: skip
-MOST_SWEEPS = 200  # that can be chosen; others are reached from their own pages
+MOST_CHOICES = 200  # versions and sweeps, the newest; others are reached from their own pages
 WAITS = {"queued", "held", "paused"}
 METHOD_NAMES = dict(METHODS)
 
@@ -73,7 +73,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Choices:
-    """What of a project the list can be filtered by."""
+    """What a list of the project's runs can be filtered by."""
 
     bases: list[tuple[int, str]] = field(default_factory=list)
     versions: list[tuple[int, str]] = field(default_factory=list)
@@ -139,15 +139,17 @@ def _tell_reasons(rows: list[Listed]) -> None:
 
 
 def choices(project: Project) -> Choices:
-    """Bases, versions, people and sweeps that runs of this project have."""
-    used = Run.objects.filter(project=project).order_by().distinct()
-    bases = BaseModelVersion.objects.filter(pk__in=used.values("base")).order_by("name", "pk")
-    people = User.objects.filter(pk__in=used.values("created_by")).order_by("email")
-    versions = DatasetVersion.objects.filter(pk__in=used.values("dataset_version")).order_by("-pk")
+    """Bases, training data, members and sweeps of the project; whether any run has them is not looked for, since that
+
+    would read all of them.
+    """
+    bases = BaseModelVersion.objects.filter(project=project).order_by("name", "pk")
+    people = User.objects.filter(memberships__project=project).order_by("email")
+    versions = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose="training").order_by("-pk")
     sweeps = project.sweeps.exclude(state="draft").order_by("-pk").values_list("pk", "name")
     return Choices(
         list(bases.values_list("pk", "name")),
-        list(_versions(versions).items()),
+        list(_versions(versions[:MOST_CHOICES]).items()),
         list(_people(people).items()),
-        list(sweeps[:MOST_SWEEPS]),
+        list(sweeps[:MOST_CHOICES]),
     )
