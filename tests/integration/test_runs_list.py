@@ -20,6 +20,12 @@ from training.models import Run
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _own_engines(settings):
+    """Which engine runs are given is forgotten with the test."""
+    settings.ENGINES = dict(settings.ENGINES)
+
+
 @pytest.fixture
 def many(client):
     """Eight runs that differ in everything that can be sorted by; two of them have no figures yet."""

@@ -19,6 +19,12 @@ from training.models import Run, Sweep
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _own_engines(settings):
+    """Which engine runs are given is forgotten with the test."""
+    settings.ENGINES = dict(settings.ENGINES)
+
+
 @pytest.fixture
 def parts(client, settings):
     """A project with a base and data, an engine that needs no torch, and an engineer at the door."""

@@ -24,6 +24,12 @@ from training.models import MetricChunk, Run, Sweep, Trial
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _own_engines(settings):
+    """Which engine runs are given is forgotten with the test."""
+    settings.ENGINES = dict(settings.ENGINES)
+
+
 def states(sweep):
     return [row.run.state if row.run else row.refused for row in selectors.trials(sweep)]
 

@@ -16,6 +16,12 @@ from training.models import Run, Sweep
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def _own_engines(settings):
+    """Which engine runs are given is forgotten with the test."""
+    settings.ENGINES = dict(settings.ENGINES)
+
+
 @pytest.fixture
 def sweep():
     """Six points, three at once, started and not yet moved on."""
