@@ -4,6 +4,10 @@ python -m benchmarks.lora --shape qwen1.5b|llama8b [--steps 30] [--rows 48] [--c
 mean anything; `--shape tiny` shows that it runs. The last line is one JSON object:
 {"tok_s", "peak_gib", "share_of_ceiling", "trl_default_tok_s"}. `--curve N` also trains N steps on the same rows in the
 same order through the library's own forward pass, twice in batches of different size, and compares the losses.
+
+`--method dpo` does the same with preference pairs. `tok_s` then counts what the reference reads before the first step,
+the ceiling is 6 operations for each parameter and token instead of 4, and `sft_cost_ratio` is the time of a token
+against that of SFT with the same model and as many tokens in a step.
 """
 
 import argparse
@@ -15,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +31,19 @@ ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 3
 
 
-def write(texts: list[str], path: Path) -> Path:
+def stored(row: Any) -> dict[str, Any]:
+    """A text or a pair as a dataset version stores it."""
+    if isinstance(row, str):
+        return {"kind": "text", "text": row}
+
+    def turn(role: str, name: str) -> str:
+        return json.dumps([{"role": role, "content": row[name]}])
+
+    answers = {name: turn("assistant", name) for name in ("chosen", "rejected")}
+    return {"kind": "preference", "messages": turn("user", "prompt")} | answers
+
+
+def write(rows: list[Any], path: Path) -> Path:
     """Rows as a dataset version stores them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -34,8 +51,7 @@ def write(texts: list[str], path: Path) -> Path:
     names = ("id", "kind", "messages", "chosen", "rejected", "tools", "text")
     schema = pa.schema([("index", pa.int64()), *((name, pa.string()) for name in names)])
     table = [
-        dict.fromkeys(names) | {"index": index, "id": f"{index:016x}", "kind": "text", "text": text}
-        for index, text in enumerate(texts)
+        dict.fromkeys(names) | {"index": index, "id": f"{index:016x}"} | stored(row) for index, row in enumerate(rows)
     ]
     pq.write_table(pa.Table.from_pylist(table, schema=schema), path)
     return path
@@ -52,7 +68,8 @@ class Bench:
         with contextlib.redirect_stdout(io.StringIO()):  # it tells how far the hashing is
             self.facts = fingerprint.describe(self.base)
         # Learnable rows, enough for the longest of the runs that follow.
-        self.texts = making.texts(12_000, shape.config["vocab_size"])
+        vocab = shape.config["vocab_size"]
+        self.rows: dict[str, list[Any]] = {"sft": making.texts(12_000, vocab), "dpo": making.pairs(12_000, vocab)}
 
     def run(self, name: str, steps: int, **recipe: Any) -> list[dict[str, Any]]:
         """One run of `steps` steps; returns the events."""
@@ -62,35 +79,36 @@ class Bench:
         home = self.home / name
         home.mkdir()
         chosen = Recipe.read({"rank": 16, "alpha": 32, "max_length": 2048, "epochs": 1, "warmup": 0} | recipe)
-        rows = self.texts[: steps * chosen.rows_per_step]
+        rows = self.rows[chosen.method][: steps * chosen.rows_per_step]
+        kind = "preference" if chosen.method == "dpo" else "text"
         spec = RunSpec(
             label=name,
             base=BaseRef(name, self.facts["fingerprint"], self.facts["parts"], path=str(self.base)),
-            data=DataRef(name, "0" * 64, len(rows), "text", path=str(write(rows, home / "rows.parquet"))),
+            data=DataRef(name, "0" * 64, len(rows), kind, path=str(write(rows, home / "rows.parquet"))),
             recipe=chosen,
             output_dir=str(home / "out"),
             checkpoint_dir=str(home / "ckpt"),
         )
         spec.write(home / "spec.json")
         with (home / "engine.log").open("w") as log:
-            said = subprocess.run(
-                [sys.executable, "-m", "training.engine", str(home / "spec.json")],
-                cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, check=False,
-            )  # fmt: skip
-        events = [json.loads(line) for line in said.stdout.splitlines()]
+            command = [sys.executable, "-m", "training.engine", str(home / "spec.json")]
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True) as said:
+                assert said.stdout is not None
+                events = [json.loads(line) | {"at": time.monotonic()} for line in said.stdout]
         if said.returncode:
             print((home / "engine.log").read_text()[-3000:], file=sys.stderr)
             raise SystemExit(f"{name} failed: {events[-1] if events else 'it said nothing'}")
         return events
 
-    def peer(self, steps: int) -> dict[str, Any]:
+    def peer(self, steps: int, method: str) -> dict[str, Any]:
         """TRL as it comes, on rows of the same lengths."""
-        path = self.home / "texts.json"
-        path.write_text(json.dumps(self.texts[: steps * 8]))
+        path = self.home / f"{method}.json"
+        path.write_text(json.dumps(self.rows[method][: steps * 8]))
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.peer_programs.trl_default"]
         said = subprocess.run(
-            [*command, str(self.base), str(path), str(steps)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-        )
+            [*command, str(self.base), str(path), str(steps), method],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+        )  # fmt: skip
         return dict(json.loads(said.stdout.splitlines()[-1]))
 
 
@@ -108,6 +126,16 @@ def speed(events: list[dict[str, Any]]) -> float:
     return sum(tokens for tokens, _ in kept) / sum(tokens / pace for tokens, pace in kept)
 
 
+def reference_speed(events: list[dict[str, Any]]) -> float:
+    """Tokens a second that the reference reads, its first second left out where there are more of them."""
+    result = told(events, "result")[0]
+    known = [event for event in told(events, "progress") if event["phase"] == "reference"][1:]
+    if len(known) < 2:
+        return float(result["reference_tokens"] / result["stages"]["reference"])
+    share = (known[-1]["done"] - known[0]["done"]) / known[-1]["total"]
+    return float(share * result["reference_tokens"] / (known[-1]["at"] - known[0]["at"]))
+
+
 def losses(events: list[dict[str, Any]]) -> dict[int, float]:
     return {
         step: loss
@@ -122,7 +150,7 @@ def apart(one: dict[int, float], other: dict[int, float]) -> dict[str, float]:
     return {"mean": statistics.fmean(gaps), "worst": max(gaps), "last": gaps[-1]}
 
 
-def curves(bench: Bench, steps: int, rows: int) -> dict[str, Any]:
+def curves(bench: Bench, steps: int, rows: int, method: str) -> dict[str, Any]:
     """Fast and library on the same rows in the same order; the library twice, to see what noise is."""
     ways: dict[str, dict[str, Any]] = {
         "fast": {"pace": "auto" if SHAPES["tiny"] is not bench.shape else "fast", "batch_size": rows},
@@ -131,7 +159,8 @@ def curves(bench: Bench, steps: int, rows: int) -> dict[str, Any]:
     }
     found = {}
     for name, recipe in ways.items():
-        found[name] = losses(bench.run(f"curve-{name}", steps, learning_rate=1e-3, **recipe))
+        rate = 1e-4 if method == "dpo" else 1e-3
+        found[name] = losses(bench.run(f"curve-{name}", steps, method=method, learning_rate=rate, **recipe))
         print(
             f"{name}: " + " ".join(f"{loss:.4f}" for step, loss in found[name].items() if step % 10 == 0 or step == 1)
         )
@@ -141,11 +170,34 @@ def curves(bench: Bench, steps: int, rows: int) -> dict[str, Any]:
     }
 
 
+def measure(bench: Bench, given: argparse.Namespace, pace: str) -> dict[str, Any]:
+    """The run, for DPO after one of SFT, and TRL."""
+    usual = bench.run("speed", given.steps, batch_size=given.rows, pace=pace)
+    events, rate, operations = usual, speed(usual), 4
+    more: dict[str, float] = {}
+    if given.method == "dpo":
+        events = bench.run("pairs", given.steps, method="dpo", batch_size=max(1, given.rows // 2), pace=pace)
+        if told(events, "pace")[0]["path"] == "fast":
+            rate, operations = 1 / (1 / speed(events) + 1 / reference_speed(events)), 6
+            more = {"reference_tok_s": round(reference_speed(events))}
+        else:  # the library's pass reads with the reference in every step
+            rate, operations = speed(events), 6
+        more |= {"sft_tok_s": round(speed(usual)), "sft_cost_ratio": round(speed(usual) / rate, 2)}
+    print(json.dumps(told(events, "pace")[0], ensure_ascii=False))
+    return {
+        "tok_s": round(rate),
+        "peak_gib": round(told(events, "result")[0]["memory_bytes"] / 2**30, 1),
+        "share_of_ceiling": round(rate / bench.shape.ceiling(operations), 4),
+        "trl_default_tok_s": round(bench.peer(given.trl_steps, given.method)["tok_s"]),
+    } | more
+
+
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("--shape", choices=sorted(SHAPES), default="qwen1.5b")
+    ask.add_argument("--method", choices=["sft", "dpo"], default="sft")
     ask.add_argument("--steps", type=int, default=30)
-    ask.add_argument("--rows", type=int, default=40, help="rows of a step: about 16,000 tokens")
+    ask.add_argument("--rows", type=int, default=40, help="rows of a step, of which a pair is two: about 16,000 tokens")
     ask.add_argument("--trl-steps", type=int, default=40)
     ask.add_argument("--curve", type=int, default=0, help="steps of the comparison of losses; 0 leaves it out")
     ask.add_argument("--curve-rows", type=int, default=8)
@@ -155,17 +207,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="luthier-lora-") as folder:
         bench = Bench(shape, Path(folder))
         pace = "fast" if given.shape == "tiny" else "auto"
-        events = bench.run("speed", given.steps, batch_size=given.rows, pace=pace)
-        print(json.dumps(told(events, "pace")[0], ensure_ascii=False))
-        found = {
-            "tok_s": round(speed(events)),
-            "peak_gib": round(told(events, "result")[0]["memory_bytes"] / 2**30, 1),
-            "share_of_ceiling": round(speed(events) / shape.ceiling(), 4),
-            "trl_default_tok_s": round(bench.peer(given.trl_steps)["tok_s"]),
-        }
+        found = measure(bench, given, pace)
         print(json.dumps(found), flush=True)
         if given.curve:
-            found |= curves(bench, given.curve, given.curve_rows)
+            found |= curves(bench, given.curve, given.curve_rows, given.method)
     print(json.dumps(found))
 
 

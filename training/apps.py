@@ -119,7 +119,7 @@ class TrainingConfig(AppConfig):
                 remaining=selectors.remaining,
                 patience=supervisor.patience,
                 grace_seconds=None,
-                working=frozenset({"training"}),
+                working=frozenset({"reference", "training"}),
             )
         )
 

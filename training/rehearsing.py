@@ -16,7 +16,7 @@ Event = dict[str, Any]
 MISFIT = ("row", "tokens", "rows", "fits_rows", "fits_tokens", "limit")
 KEPT = (
     "points", "measured_steps", "widest", "peaks", "saves", "save_seconds", "save_bytes", "peak_disk", "stages",
-    "memory_bytes", "capacity", "limit", "adapter_bytes", "epoch_tokens", "longest",
+    "memory_bytes", "capacity", "limit", "adapter_bytes", "epoch_tokens", "longest", "reference_tokens",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ MEASURED = (
     "save_bytes",
     "peak_disk",
     "stages",
+    "reference_tokens",
     "capacity",
 )
 DESCRIBED = (

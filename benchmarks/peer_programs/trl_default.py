@@ -1,4 +1,7 @@
-"""TRL as it comes, LoRA on all linear layers: `trl_default.py MODEL TEXTS.json STEPS`; prints real tokens a second."""
+"""TRL as it comes, LoRA on all linear layers: `trl_default.py MODEL ROWS STEPS METHOD`; prints real tokens a second.
+
+Rows are texts for SFT, and objects with prompt, chosen and rejected for DPO.
+"""
 
 import json
 import sys
@@ -9,7 +12,9 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+TRAINERS = {"sft": (SFTTrainer, SFTConfig), "dpo": (DPOTrainer, DPOConfig)}
 
 
 class Clock(TrainerCallback):
@@ -26,13 +31,20 @@ class Clock(TrainerCallback):
         self.ended = time.perf_counter()
 
 
-def main(model: str, texts: str, steps: int) -> None:
-    rows = json.loads(Path(texts).read_text())
+def size(example: dict) -> int:
+    if "input_ids" in example:
+        return len(example["input_ids"])
+    return 2 * len(example["prompt_ids"]) + len(example["chosen_ids"]) + len(example["rejected_ids"])
+
+
+def main(model: str, path: str, steps: int, method: str) -> None:
+    rows = json.loads(Path(path).read_text())
     clock = Clock(steps)
-    trainer = SFTTrainer(
+    kind, config = TRAINERS[method]
+    trainer = kind(
         model=model,
-        args=SFTConfig(
-            output_dir=f"{texts}.out",
+        args=config(
+            output_dir=f"{path}.out",
             max_length=2048,
             max_steps=steps,
             report_to="none",
@@ -42,7 +54,7 @@ def main(model: str, texts: str, steps: int) -> None:
             use_cpu=not torch.cuda.is_available(),
             bf16=torch.cuda.is_available(),
         ),
-        train_dataset=Dataset.from_list([{"text": row} for row in rows]),
+        train_dataset=Dataset.from_list(rows if method == "dpo" else [{"text": row} for row in rows]),
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
         callbacks=[clock],
     )
@@ -50,7 +62,7 @@ def main(model: str, texts: str, steps: int) -> None:
     collate = trainer.data_collator
 
     def counted(examples):
-        seen.append(sum(len(example["input_ids"]) for example in examples))
+        seen.append(sum(map(size, examples)))
         return collate(examples)
 
     trainer.data_collator = counted
@@ -61,4 +73,4 @@ def main(model: str, texts: str, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -9,6 +9,13 @@ from typing import Any
 PEAK_FLOPS = 792e12
 
 
+# Turns one after another; an answer has an end.
+TEMPLATE = (
+    "{% for message in messages %}{{ message['content'] }} {% if message['role'] == 'assistant' %}</s> {% endif %}"
+    "{% endfor %}"
+)
+
+
 @dataclass(frozen=True)
 class Shape:
     """A decoder's sizes, as its config.json says them."""
@@ -25,9 +32,9 @@ class Shape:
         gated = 3 * c["hidden_size"] * c["intermediate_size"]
         return c["num_hidden_layers"] * (attention + gated) + c["vocab_size"] * c["hidden_size"]
 
-    def ceiling(self) -> float:
-        """Tokens a second at 4 operations for each parameter and token, with nothing else to do."""
-        return PEAK_FLOPS / (4 * self.counted())
+    def ceiling(self, operations: int = 4) -> float:
+        """Tokens a second at so many operations for each parameter and token, with nothing else to do."""
+        return PEAK_FLOPS / (operations * self.counted())
 
 
 SHAPES = {
@@ -94,6 +101,7 @@ def make(shape: Shape, folder: Path) -> Path:
     tokenizer.add_special_tokens(["</s>"])
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "pad_token": "</s>"}
+    settings["chat_template"] = TEMPLATE
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     del model
     if device == "cuda":

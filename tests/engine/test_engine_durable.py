@@ -15,7 +15,7 @@ def proof(tmp_path_factory):
     return prove_resume.Proof(tmp_path_factory.mktemp("resume"), random.Random(3))
 
 
-@pytest.mark.parametrize(("name", "step"), [("sft both", 12), ("dpo accumulated", 10)])
+@pytest.mark.parametrize(("name", "step"), [("sft both", 12), ("dpo accumulated", 10), ("dpo fast", 7)])
 def test_a_run_killed_in_its_middle_ends_bit_for_bit_the_same(proof, name, step):
     case = next(case for case in prove_resume.CASES if case.name == name)
     spec, whole = proof.whole(case)

@@ -26,12 +26,13 @@ save_file(weights, path, metadata={"format": "pt"})
 """
 
 
-def test_a_loss_that_is_no_number_names_its_step_and_rows(engine, routing, tmp_path):
+@pytest.mark.parametrize("pace", ["library", "fast"])
+def test_a_loss_that_is_no_number_names_its_step_and_rows(engine, routing, tmp_path, pace):
     base = tmp_path / "spoilt"
     shutil.copytree(engine.base, base)
     command = ["-c", SPOIL, str(base / "model.safetensors")]
     subprocess.run([sys.executable, *command], check=True)
-    spec = engine.spec(routing[0][:16], epochs=1)
+    spec = engine.spec(routing[0][:16], epochs=1, pace=pace)
     spec = replace(spec, base=BaseRef("spoilt", "f" * 64, hashing.base_parts(base), path=str(base)))
 
     told = engine.run(spec)

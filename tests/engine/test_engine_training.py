@@ -195,6 +195,28 @@ def test_the_fast_pass_goes_the_same_way_as_the_librarys(engine, routing):
     assert told["fast"].one("result")["tokens"] <= told["library"].one("result")["tokens"]
 
 
+def test_pairs_go_the_same_way_on_the_fast_pass_and_the_reference_reads_them_once(engine):
+    rows = tickets.preference_rows(24)
+    recipe = {"method": "dpo", "epochs": 2, "rank": 8, "batch_size": 4, "accumulation": 2, "learning_rate": 5e-4}
+    library, fast = (engine.run(engine.spec(rows, pace, pace=pace, **recipe)) for pace in ("library", "fast"))
+
+    assert [one.one("pace")["path"] for one in (library, fast)] == ["library", "fast"]
+    assert fast.losses.keys() == library.losses.keys()
+    for step, loss in library.losses.items():
+        assert fast.losses[step] == pytest.approx(loss, rel=2e-3)
+    for name in ("reward_chosen", "reward_rejected", "reward_margin", "reward_accuracy", "token_accuracy"):
+        values = [[event["values"][name] for event in one.of("metrics")] for one in (library, fast)]
+        assert values[1] == pytest.approx(values[0], rel=0.02, abs=2e-3), name
+    result = fast.one("result")
+    assert result["tokens"] == library.one("result")["tokens"] == 2 * fast.one("data")["tokens"]
+    assert result["reference_tokens"] == fast.one("data")["tokens"]
+    assert library.one("result")["reference_tokens"] == 0
+    told = [event for event in fast.of("progress") if event["phase"] == "reference"]
+    assert (told[0]["done"], told[-1]["done"], told[-1]["total"]) == (0, 24, 24)
+    assert {"reference", "training"} <= result["stages"].keys()
+    assert "reference" not in library.one("result")["stages"]
+
+
 @pytest.mark.parametrize(
     ("cut", "code", "kept"), [("refuse", "answer_cut", None), ("drop", None, 9), ("cut", "no_trained_tokens", 9)]
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from django.urls import reverse
 
-from projects import leases
+from projects import jobs, leases
 from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project
 from training import notes, pages, selectors, services
@@ -146,3 +146,12 @@ def test_the_log_is_searched_whole_in_any_case(viewer, run):
 def test_a_run_without_a_log_says_so(viewer, run):
     assert "has not written anything yet" in look(viewer, run, "")
     assert selectors.log_search(run, "x").count == 0
+
+
+def test_reading_with_the_reference_is_work_and_the_page_says_how_far_it_is(viewer, run):
+    leases.fenced_update(run, progress={"phase": "reference", "done": 30, "total": 120})
+
+    shown = page(viewer, run).content.decode()
+
+    assert "Pairs read with the reference" in shown
+    assert jobs.kind("training.run").working == {"reference", "training"}

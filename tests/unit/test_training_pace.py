@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.domain.pace import Card, Widths, decide, passes
+from training.domain.pace import Card, Widths, decide, obstacle, passes
 from training.domain.recipe import Recipe
 
 GIB = 1024**3
@@ -52,7 +52,9 @@ def test_what_does_not_fit_at_all_is_still_tried_with_the_longest_row():
         (Card("cpu"), {}, None, "there is no GPU"),
         (Card("cuda", 80 * GIB, "sdpa"), {}, None, "flash-attn is not there"),
         (H200, {"pace": "library"}, None, "the recipe says so"),
-        (H200, {"method": "dpo"}, None, "preferences are compared by the library"),
+        (H200, {"method": "dpo", "pace": "library"}, None, "the recipe says so"),
+        (Card("cpu"), {"method": "dpo"}, None, "there is no GPU"),
+        (H200, {"method": "dpo"}, "LoRA dropout needs a pass of its own over every input", "LoRA dropout"),
         (H200, {}, "GptForCausalLM is not one of the families that have it", "not one of the families"),
     ],
 )
@@ -64,6 +66,27 @@ def test_every_fallback_is_named(card, values, obstacle, said):
     assert pace.path == "library"
     assert said in pace.reasons[0]
     assert (pace.rows, pace.accumulation) == (chosen.batch_size, chosen.accumulation)
+
+
+def test_pairs_are_compared_by_the_fast_pass_which_reads_with_the_reference_first():
+    pairs, rows = decide(recipe(method="dpo"), H200, QWEN, 4096, None), decide(recipe(), H200, QWEN, 4096, None)
+
+    assert (pairs.path, pairs.rows, pairs.accumulation, pairs.tokens) == ("fast", 16, 1, rows.tokens)
+    assert pairs.reasons[2:] == rows.reasons
+    assert "once, before the first step, and kept" in pairs.reasons[0]
+    assert "Both answers of a pair" in pairs.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [({"dropout": 0.1}, "dropout"), ({"four_bit": True}, "4-bit"), ({"target_modules": "q_proj"}, "all linear layers")],
+)
+def test_pairs_fall_back_for_the_same_reasons_as_rows(values, said):
+    chosen = recipe(method="dpo", **values)
+    pace = decide(chosen, H200, QWEN, 500, obstacle("Qwen2ForCausalLM", chosen))
+
+    assert (pace.path, pace.by_length) == ("library", False)
+    assert said in pace.reasons[0]
 
 
 def test_flash_attention_serves_where_torch_has_no_varlen():

@@ -99,6 +99,45 @@ def test_of_pairs_both_answers_are_computed():
     assert (work.padded, work.widest_rows, work.steps) == (400, 8, 2)
 
 
+def pairs(pace: str = "auto", *, recompute: str = "auto", epochs: int = 2, **changes) -> projection.Plan:
+    """200 pairs whose sequences have 300 and 200 tokens, on a card."""
+    recipe = Recipe(method="dpo", epochs=epochs, batch_size=8, pace=pace, recompute=recompute)
+    facts = {"device": "cuda", "capacity": 150 * 10**9, "shape": QWEN, "epoch_tokens": 200 * 500, "card": "H200"}
+    return plan(recipe, [300] * 200, **facts | changes)
+
+
+def test_of_pairs_in_one_row_the_tokens_of_both_answers_are_computed_and_no_padding():
+    of = pairs()
+    work = of.work
+    assert (of.pace.path, work.steps, work.tokens) == ("fast", 50, 200_000)
+    assert (work.padded, work.widest_rows, work.widest_length, work.longest) == (4000, 1, 4000, 500)
+    assert work.padding == 0
+    assert pairs("library").work.padding > 0.15
+
+
+def test_the_reference_reads_an_epoch_once_on_the_fast_pass_and_in_every_step_on_the_librarys():
+    """Forward costs half of forward and back; two epochs are trained and one is read."""
+    of = pairs(recompute="never")
+    found = project(of)
+    assert found.stages["reference"] == pytest.approx(found.stages["training"] / 2 / 2)
+    assert project(pairs("library")).stages["reference"] == 0
+    sft = plan(Recipe(), device="cuda", capacity=150 * 10**9, shape=QWEN)
+    assert project(sft).stages["reference"] == 0
+    slow, quick = pairs("library", recompute="never").formula, of.formula
+    rates = (9e13, 5e14)
+    assert slow.token * rates[0] == pytest.approx(1.5 * quick.token * rates[1])
+
+
+def test_a_measured_reference_is_scaled_to_all_tokens_whether_a_rehearsal_stopped_or_an_attempt_went_on():
+    of = pairs()
+    told = {"points": [[1, 4000, 1e6, 0.1, 30]], "measured_steps": 30, "stages": {"training": 4.0, "reference": 2.0}}
+    read = Measured.read(of.as_dict(), told | {"reference_tokens": 20_000, "epoch_tokens": 50_000}, rehearsal=True)
+    assert read.stages["reference"] == pytest.approx(5.0)  # for the 50,000 tokens that the rehearsal was of
+    assert project(of, rehearsal=read).stages["reference"] == pytest.approx(10.0)
+    kept = Measured.read(of.as_dict(), told | {"reference_tokens": 0})
+    assert "reference" not in kept.stages
+
+
 def test_packing_fills_sequences_as_the_packer_does():
     assert sorted(workload.best_fit([6, 5, 4, 3, 2], 10)) == [10, 10]
     work = plan(Recipe(epochs=1, packing=True, max_length=100, batch_size=2), lengths=[50] * 400).work
@@ -248,8 +287,8 @@ def test_what_a_rehearsal_compiled_the_run_finds_ready():
 def test_the_memory_formula_is_near_what_an_h200_measured(method, rows, length, peak):
     """LoRA of rank 16 on the shape of Qwen2-1.5B; see docs/benchmarks.md."""
     of = plan(
-        Recipe(method=method, batch_size=rows, max_length=32_768), [length] * rows, device="cuda", capacity=150 * 10**9,
-        architecture="Qwen2ForCausalLM", shape=QWEN,
+        Recipe(method=method, batch_size=rows, max_length=32_768, pace="library" if method == "dpo" else "auto"),
+        [length] * rows, device="cuda", capacity=150 * 10**9, architecture="Qwen2ForCausalLM", shape=QWEN,
     )  # fmt: skip
     assert of.work.widest_rows * of.work.widest_length == rows * length * (2 if method == "dpo" else 1)
     band = project(of).memory_bytes

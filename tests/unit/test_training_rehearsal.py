@@ -53,6 +53,8 @@ def test_a_rehearsal_expects_to_take_a_minute_at_most():
     assert found.steps == 30
     assert found.seconds.p50 == pytest.approx(49)
     assert found.seconds.p10 < found.seconds.p50 < found.seconds.p90 <= 75
+    pairs = rehearsal.expected(projection | {"stages": stages | {"reference": 500}})
+    assert pairs.seconds.p50 == found.seconds.p50 + rehearsal.REFERENCE_SECONDS
 
 
 def test_a_short_run_is_rehearsed_in_less():

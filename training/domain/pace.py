@@ -17,6 +17,10 @@ MOST_TOKENS = 65_536
 UNKNOWN_ROOM = 8192  # where the memory is not known, as on a CPU
 # Rows of logits made at a time by the fast head, in 16 bit, with the product that follows them.
 HEAD_ROWS = 4096
+PAIRS = (
+    "Log-probabilities of the reference are computed once, before the first step, and kept with the run.",
+    "Both answers of a pair go through the model in the same pass, each behind a prompt of its own.",
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Pace:
 def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: str | None) -> Pace:
     """The fastest way that computes what the recipe says.
 
-    `longest`: tokens of the longest row (or sequence, when rows are packed). `obstacle`: why this model cannot take the
+    `longest`: tokens of the longest row (or sequence, when rows are packed; of a pair both answers, each with the
+    prompt). `obstacle`: why this model cannot take the
     fast path, None when it can.
     """
     obstacle = _obstacle(recipe, card, obstacle)
@@ -82,6 +87,7 @@ def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: s
         return _library(recipe, card, obstacle)
     tokens, recompute = _tokens_that_fit(recipe, card, widths, longest)
     reasons = (
+        *(PAIRS if recipe.method == Method.DPO else ()),
         "Rows of a step lie end to end without padding, and none sees another: the same numbers in fewer tokens.",
         "Linear layers of one input and their LoRA factors are one product; weights of the adapter stay in 32 bit.",
         f"Up to {tokens:,} tokens at a time, by the memory of the card; a step has the rows that the recipe says.",
@@ -106,8 +112,6 @@ def obstacle(architecture: str, recipe: Recipe) -> str | None:
 def _obstacle(recipe: Recipe, card: Card, obstacle: str | None) -> str | None:
     if recipe.pace == "library":
         return "the recipe says so"
-    if recipe.method == Method.DPO:
-        return "preferences are compared by the library"
     if card.kind != "cuda" and recipe.pace != "fast":
         return "there is no GPU"
     if card.kind == "cuda" and card.attention == "sdpa":

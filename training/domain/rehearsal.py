@@ -16,6 +16,7 @@ STEPS = 30
 LONG_STEPS = 6  # of them with the longest rows there are, before the typical ones
 SECONDS = 35  # of training at most; at least FEWEST steps
 FEWEST = 8
+REFERENCE_SECONDS = 8  # of reading with the reference before them, where pairs are compared by the fast pass
 PROBE_SECONDS = 20  # to find what would fit, when this does not
 PRIORITY = 5  # before runs that wait: somebody sits in front of the page
 # What a rehearsal's answer depends on; learning rate, epochs and seed are not among it.
@@ -65,6 +66,7 @@ def expected(projection: Mapping[str, Any]) -> Expected:
     stages, steps = projection["stages"], min(STEPS, projection["steps"])
     training = min(SECONDS, steps * stages["training"] / max(1, projection["steps"]))
     around = sum(stages[name] for name in ("starting", "loading", "warm_up", "saving", "closing"))
+    around += min(REFERENCE_SECONDS, stages.get("reference", 0.0))
     whole = projection["seconds"]
     wide = max(1.2, whole["p90"] / max(whole["p50"], 1e-9))
     most = min(around + training * wide, around * wide + SECONDS)

@@ -100,6 +100,13 @@ class Checkpoints:
             if place not in kept:
                 shutil.rmtree(place, ignore_errors=True)
 
+    def keep_beside(self, made: Path) -> None:
+        """Put a finished file beside the checkpoints, for all attempts of the run."""
+        flush(made)
+        self._check_fence()
+        made.rename(self.folder / made.name)
+        flush(self.folder)
+
     def room_for_another(self, expected_bytes: int = 0) -> bool:
         """Is there space for two and a half times the last checkpoint? Asked before each save."""
         sizes = [size_of(place) for _, place in self._all()]

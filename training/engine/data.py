@@ -15,6 +15,7 @@ COLUMNS = ["index", "kind", "messages", "chosen", "rejected", "tools", "text"]
 EXTRAS = "extras"  # what a row carries besides; versions of older files have none
 IGNORED = -100  # the label that TRL leaves out of the loss
 NAMED_ROWS = 20
+REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")  # of a pair, as TRL calls these columns
 
 Row = dict[str, Any]
 Example = dict[str, list[int]]

@@ -69,10 +69,10 @@ def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopF
     steps = min(int(raw["steps"]), run.total_steps(trainer))
     stop.look()
     emit("started", device=device.kind, device_name=device.name, total=steps)
-    stages.enter("training")
     meter, limit = _set_up(trainer, steps, device, int(raw.get("memory_limit") or 0))
     loaded = memory.peak(device.kind)
-    if not _fits(trainer):
+    fits, referred = _try(trainer, prepared, store, stop, stages)
+    if not fits:
         tell_misfit(trainer, prepared, limit)
     stop.look()
     stages.enter("saving")
@@ -87,6 +87,7 @@ def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopF
         limit=limit,
         adapter_bytes=made["size_bytes"],
         epoch_tokens=prepared.tokens,
+        reference_tokens=referred,
         longest={"row": prepared.rows[longest], "tokens": example_length(prepared.examples[longest])},
         device=device.kind,
         device_name=device.name,
@@ -146,10 +147,29 @@ def _set_up(trainer: Any, steps: int, device: Any, wanted_limit: int) -> tuple[A
     return meter, limit
 
 
-def _fits(trainer: Any) -> bool:
-    """Train; False when memory ran out. Whatever the failure held is let go before anything else is tried."""
+def _try(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> tuple[bool, int]:
+    """All of it, the reference's reading first where there is one: whether it fits, and the tokens of that reading."""
+    referred = 0
+
+    def refer() -> None:
+        nonlocal referred
+        from training.engine.references import References
+
+        seconds = rehearsal.REFERENCE_SECONDS
+        referred = trainer.refer(prepared.examples, References(store), stop, seconds=seconds)
+
+    if trainer.needs_reference:
+        stages.enter("reference")
+        if not _fits(refer):
+            return False, referred
+    stages.enter("training")
+    return _fits(trainer.train), referred
+
+
+def _fits(work: Callable[[], Any]) -> bool:
+    """Do it; False when memory ran out. Whatever the failure held is let go before anything else is tried."""
     try:
-        trainer.train()
+        work()
     except (MemoryError, RuntimeError) as problem:
         if not is_out_of_memory(problem):
             raise
@@ -243,7 +263,9 @@ def cut(example: Example, tokens: int) -> Example:
     longer = max(len(example["chosen_ids"]), len(example["rejected_ids"]))
     answer = max(1, min(longer, tokens - 1, tokens - len(example["prompt_ids"])))
     prompt = example["prompt_ids"][: max(1, tokens - answer)]
-    return {
+    # What the reference would say of it changes nothing about its size.
+    said: dict[str, Any] = dict.fromkeys(data.REFERENCE, 0.0)
+    return said | {
         "prompt_ids": prompt,
         "chosen_ids": example["chosen_ids"][:answer],
         "rejected_ids": example["rejected_ids"][:answer],

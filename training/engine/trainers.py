@@ -18,10 +18,12 @@ from training.domain.spec import RunSpec
 from training.engine import checkpoints, disk
 from training.engine import model as models
 from training.engine.checkpoints import Checkpoints
-from training.engine.data import Prepared
+from training.engine.data import Example, Prepared
 from training.engine.events import emit, log
+from training.engine.fast import pairs
 from training.engine.fast import trainer as fast
 from training.engine.fast.model import why_not
+from training.engine.fast.preference import FastPreference
 from training.engine.progress import Progress
 
 
@@ -69,11 +71,11 @@ class Durable:
         return self.store.commit(folder, step)
 
 
-class DurableSFT(fast.FastLoss, Durable, SFTTrainer):
+class DurableSFT(Durable, fast.FastLoss, SFTTrainer):
     """SFT on rows that are already tokens with labels."""
 
 
-class DurableDPO(Durable, DPOTrainer):
+class DurableDPO(Durable, FastPreference, DPOTrainer):
     """DPO on rows that are already tokens: what was counted before the start is what is trained on."""
 
     def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -110,7 +112,8 @@ def _checkpoint_bytes(model: Any) -> int:
 
 def _pace(recipe: Recipe, device: models.Device, model: Any, prepared: Prepared) -> Pace:
     """Decide how to go, and say it: once for the page, once for the log."""
-    longest = max((len(row.get("input_ids", ())) for row in prepared.examples), default=0)
+    size = pairs.length if recipe.method == Method.DPO else _length
+    longest = max(map(size, prepared.examples), default=0)
     sizes = fast.widths(model.config, model.num_parameters())
     pace = decide(
         recipe, fast.card(device.kind), sizes, recipe.max_length if recipe.packing else longest, why_not(model, recipe)
@@ -119,6 +122,10 @@ def _pace(recipe: Recipe, device: models.Device, model: Any, prepared: Prepared)
     for reason in pace.reasons:
         log(reason)
     return pace
+
+
+def _length(row: Example) -> int:
+    return len(row["input_ids"])
 
 
 @contextmanager

@@ -48,6 +48,7 @@ STAGE_WORDS = {
     "starting": "Start of the process",
     "preparing": "Preparing rows",
     "loading": "Loading libraries and base",
+    "reference": "Reading with the reference",
     "warm_up": "First steps",
     "training": "Training",
     "checkpoints": "Checkpoints",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from training.domain.projection import fitting, footprint
 from training.domain.projection.bands import Guess, total
-from training.domain.projection.formula import StepTime
+from training.domain.projection.formula import FORWARD_AND_BACK, StepTime
 from training.domain.projection.measured import Measured, Nearest
 from training.domain.projection.plan import Plan
 
@@ -28,11 +28,21 @@ def _weights(plan: Plan) -> float:
     return plan.shape.parameters * (2 if plan.device == "cuda" else 4)
 
 
+def _reference(plan: Plan) -> float:
+    """Both answers of every pair once forward, where the fast pass does that before the first step."""
+    if not plan.refers_first or not plan.work.tokens:
+        return 0.0
+    work = plan.work
+    epoch = work.steps * plan.formula.seconds(work.batches, work.padded, work.square) * work.epoch_tokens / work.tokens
+    return epoch / (FORWARD_AND_BACK + plan.pace.recompute)
+
+
 STAGES: dict[str, Callable[[Plan], float]] = {
     "starting": lambda plan: START[plan.device],
     "preparing": lambda plan: 0.1 + plan.work.epoch_tokens / TOKENS_A_SECOND,
     "loading": lambda plan: LOAD[plan.device][0] + _weights(plan) / LOAD[plan.device][1],
     "warm_up": lambda plan: WARM_UP[plan.device],
+    "reference": _reference,
     "checkpoint": lambda plan: 0.1 + footprint.checkpoint(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "saving": lambda plan: 0.1 + footprint.adapter(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "closing": lambda plan: 0.7,
@@ -96,7 +106,7 @@ def _beyond(plan: Plan, rows: Sequence[Measured]) -> float:
 def _stage(name: str, plan: Plan, rows: Sequence[Measured]) -> Guess:
     """By formula, times what the measured ones took against theirs; those with the same base first."""
     usual = STAGES[name](plan)
-    known = [row for row in rows if row.stages.get(name)]
+    known = [row for row in rows if row.stages.get(name) and STAGES[name](row.plan)]
     own = [row for row in known if row.plan.fingerprint == plan.fingerprint and row.plan.card == plan.card]
     chosen = (own or known)[:10]
     if not chosen:

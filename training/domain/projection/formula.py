@@ -9,7 +9,8 @@ from training.domain.recipe import ALL_LINEAR, Method, Recipe
 
 # A LoRA step costs 2N operations a token forward and 2N for the gradient of the inputs; the frozen weights need none of
 # their own (Hu et al. 2021, arXiv:2106.09685; counted as in Kaplan et al. 2020, arXiv:2001.08361). Activations that are
-# not kept are computed once more (Chen et al. 2016, arXiv:1604.06174). DPO adds a forward pass of the reference.
+# not kept are computed once more (Chen et al. 2016, arXiv:1604.06174). DPO adds a forward pass of the reference: in
+# every step of the library's pass, once for all steps of the fast one.
 FORWARD_AND_BACK = 2
 # By device and forward pass, read off measured runs: sustained operations a second, what a batch costs that does not
 # grow with it (the optimiser, logging), and what each layer costs besides its products (launching its kernels).
@@ -89,7 +90,7 @@ class StepTime:
 def step_time(shape: Shape, method: str, device: str, pace: Pace) -> StepTime:
     """2N operations a token and pass; attention 4 × hidden × layers for each pair of tokens (Kaplan et al. 2020)."""
     key = (device, pace.path)
-    passes = FORWARD_AND_BACK + pace.recompute + (method == Method.DPO)
+    passes = FORWARD_AND_BACK + pace.recompute + (method == Method.DPO and pace.path == "library")
     return StepTime(
         batch=BATCH_SECONDS[device] + LAYER_SECONDS[key] * shape.layers * passes / FORWARD_AND_BACK,
         token=2 * passes * max(shape.parameters, 1) / FLOPS[key],

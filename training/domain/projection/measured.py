@@ -29,10 +29,11 @@ class Measured:
     def read(cls, plan: Mapping[str, Any], told: Mapping[str, Any], *, rehearsal: bool = False) -> "Measured":
         """From what the engine said at the end of a run; older engines said less."""
         points = tuple(Point.read(raw) for raw in told.get("points") or [])
+        met = _as_it_was(Plan.read(plan), told)
         return cls(
-            plan=_as_it_was(Plan.read(plan), told),
+            plan=met,
             points=points,
-            stages=_stages(told, points),
+            stages=_stages(told, points, met.work.epoch_tokens),
             memory_bytes=float(told.get("memory_bytes") or 0),
             save_bytes=float(told.get("save_bytes") or 0),
             adapter_bytes=float(told.get("adapter_bytes") or 0),
@@ -56,9 +57,15 @@ def _as_it_was(plan: Plan, told: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _stages(told: Mapping[str, Any], points: Sequence[Point]) -> dict[str, float]:
-    """Seconds by stage; what training took besides its usual steps and its saves is the warm-up."""
+def _stages(told: Mapping[str, Any], points: Sequence[Point], epoch_tokens: float) -> dict[str, float]:
+    """Seconds by stage; what training took besides its usual steps and its saves is the warm-up.
+
+    The reference may have read some of the tokens only: a rehearsal stops, an attempt finds what one before it kept.
+    """
     stages = {name: float(value) for name, value in (told.get("stages") or {}).items()}
+    took, read = stages.pop("reference", 0.0), float(told.get("reference_tokens") or 0)
+    if read:
+        stages["reference"] = took * epoch_tokens / read
     if points and "training" in stages:
         usual = sum(point.seconds * point.steps for point in points) / sum(point.steps for point in points)
         rest = stages["training"] - usual * int(told["measured_steps"]) - float(told.get("save_seconds") or 0)

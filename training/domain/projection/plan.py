@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from training.domain.pace import Card, Pace, decide, obstacle
 from training.domain.projection.formula import Shape, StepTime, step_time
 from training.domain.projection.workload import Workload, of_lengths
-from training.domain.recipe import Recipe
+from training.domain.recipe import Method, Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Plan:
     def bucket(self) -> int:
         """Rows of like length are in one bucket: each is twice as long as the one before."""
         return max(0, round(self.work.length)).bit_length()
+
+    @property
+    def refers_first(self) -> bool:
+        """Does the reference of DPO read all pairs before the first step?"""
+        return self.recipe.method == Method.DPO and self.pace.path == "fast"
 
     @property
     def formula(self) -> StepTime:
@@ -92,6 +97,7 @@ def make(
     """The plan of rows of these lengths; `capacity` is the card's memory, 0 when it is not known."""
     known = Card(device, capacity if device == "cuda" else 0, "varlen" if device == "cuda" else "sdpa")
     longest = recipe.max_length if recipe.packing or not len(lengths) else int(lengths.max())
-    pace = decide(recipe, known, shape.widths(), longest, obstacle(architecture, recipe))
+    answers = 2 if recipe.method == Method.DPO else 1
+    pace = decide(recipe, known, shape.widths(), answers * longest, obstacle(architecture, recipe))
     work = of_lengths(lengths, recipe, pace, epoch_tokens=epoch_tokens, trained_tokens=trained_tokens)
     return Plan(device, card, architecture, fingerprint, shape, recipe, pace, work)

@@ -67,6 +67,8 @@ def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: 
     if len(pool) > MOST_ROWS:
         pool = rng.choice(pool, MOST_ROWS, replace=False)
     runs = [_drawn(pool, recipe, pace, rng) for _ in range(1 if len(pool) > LARGE else DRAWN_RUNS)]
+    answers = _answers(lengths, recipe, pace, epoch_tokens)
+    runs = [(counts, widths * answers) for counts, widths in runs]
     counts, widths = (np.concatenate(parts) for parts in zip(*runs, strict=True))
     padded = counts * widths
     widest = sorted((_widest(*one) for one in runs), key=math.prod)
@@ -87,8 +89,15 @@ def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: 
         widest_rows=widest[len(widest) // 2][0],
         widest_length=widest[len(widest) // 2][1],
         widest_spread=math.log(math.prod(widest[-1]) / math.prod(widest[0])) / RANGE,
-        longest=int(lengths.max()),
+        longest=math.ceil(lengths.max() * answers),
     )
+
+
+def _answers(lengths: "Lengths", recipe: Recipe, pace: Pace, epoch_tokens: int) -> float:
+    """Tokens of a pair against those of its longer sequence, where both lie in one row: between one and two."""
+    if recipe.method != Method.DPO or pace.path != "fast":
+        return 1.0
+    return float(min(2.0, max(1.0, epoch_tokens / lengths.sum())))
 
 
 def _drawn(pool: "Lengths", recipe: Recipe, pace: Pace, rng: Any) -> tuple["Lengths", "Lengths"]:

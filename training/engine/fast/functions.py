@@ -124,36 +124,38 @@ class Rotate(torch.autograd.Function):
 class Head(torch.autograd.Function):
     """Final norm, the frozen head and cross-entropy of the trained rows, a few thousand rows of logits at a time.
 
-    Returns the sum of losses ÷ `items`, and how many targets were the likeliest. The gradient is made on the way.
+    Returns the loss of each row in 32 bit, and 1 where its target was the likeliest. The gradient is made on the way,
+    unless nobody will ask for it.
     """
 
     ROWS = 4096
 
     @staticmethod
-    def forward(
-        ctx: Any, h: Any, rows: Any, targets: Any, weight: Any, eps: float, head: Any, items: Any, kernels: Kernels
-    ) -> Any:
+    def forward(ctx: Any, h: Any, rows: Any, targets: Any, weight: Any, eps: float, head: Any, kernels: Kernels) -> Any:
         kept = h.index_select(0, rows)
         normed = torch.empty_like(kept)
         rstd = kernels.norm(kept, weight, eps, normed)
         losses, hits = [], []
-        for start in range(0, len(rows), Head.ROWS):
+        for start in range(0, max(1, len(rows)), Head.ROWS):
             part = normed[start : start + Head.ROWS]
             logits = torch.mm(part, head.t())
             loss, hit = kernels.cross_entropy(logits, targets[start : start + Head.ROWS], 1.0)
             losses.append(loss)
             hits.append(hit)
-            part.copy_(torch.mm(logits, head))  # from here on the gradient for the normed rows
-        grad = kernels.norm_backward(normed, kept, weight, rstd, None)
-        ctx.save_for_backward(grad, rows)
-        ctx.shape, ctx.items = h.shape, items
-        hits_sum = torch.cat(hits).sum()
-        ctx.mark_non_differentiable(hits_sum)
-        return torch.cat(losses).sum() / items, hits_sum
+            if ctx.needs_input_grad[0]:
+                part.copy_(torch.mm(logits, head))  # from here on the gradient for the normed rows
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(kernels.norm_backward(normed, kept, weight, rstd, None), rows)
+            ctx.shape = h.shape
+        right = torch.cat(hits)
+        ctx.mark_non_differentiable(right)
+        return torch.cat(losses), right
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Any, _: Any) -> tuple[Any, ...]:
+    def backward(ctx: Any, slopes: Any, _: Any) -> tuple[Any, ...]:
         grad, rows = ctx.saved_tensors
         whole = grad.new_zeros(ctx.shape)
-        whole.index_copy_(0, rows, grad * (grad_loss / ctx.items).to(grad.dtype))
-        return whole, None, None, None, None, None, None, None
+        # The slope of each row stays in 32 bit until the product is rounded.
+        scaled = torch.mul(grad, slopes[:, None], out=torch.empty_like(grad))
+        whole.index_copy_(0, rows, scaled)
+        return whole, None, None, None, None, None, None

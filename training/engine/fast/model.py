@@ -76,40 +76,57 @@ class FastDecoder:
         """
         targets = torch.cat((labels[1:], labels.new_full((1,), -100)))
         rows = (targets != -100).nonzero()[:, 0]
-        h = self.hidden(ids, positions, bounds, longest)
-        norm, head = self.model.model.norm, self.model.lm_head.weight
-        return Head.apply(
-            h, rows, targets.index_select(0, rows), norm.weight, norm.variance_epsilon, head, items, self.kernels
-        )
+        losses, hits = self._read(self.hidden(ids, positions, bounds, longest), rows, targets.index_select(0, rows))
+        return losses.sum() / items, hits.sum()
 
-    def hidden(self, ids: Any, positions: Any, bounds: Any, longest: int) -> Any:
+    def answers(
+        self, ids: Any, positions: Any, bounds: Any, longest: int, rows: Any, owners: Any, count: int,
+        adapter: str | None = "default",
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Log-probabilities of `count` answers, and of each token if it was the likeliest.
+
+        `rows`: after which tokens those of the answers come, `owners`: of which answer each is. `adapter` is the one
+        that speaks, None the base alone.
+        """
+        h = self.hidden(ids, positions, bounds, longest, adapter)
+        losses, hits = self._read(h, rows, ids.index_select(0, rows + 1))
+        sums = torch.zeros(count, dtype=torch.float64, device=losses.device).index_add(0, owners, losses.double())
+        return -sums.float(), hits
+
+    def _read(self, h: Any, rows: Any, targets: Any) -> tuple[Any, Any]:
+        norm, head = self.model.model.norm, self.model.lm_head.weight
+        found: tuple[Any, Any] = Head.apply(h, rows, targets, norm.weight, norm.variance_epsilon, head, self.kernels)
+        return found
+
+    def hidden(self, ids: Any, positions: Any, bounds: Any, longest: int, adapter: str | None = "default") -> Any:
         """What the last layer gives, before the final norm: (tokens, hidden)."""
         inner = self.model.model
         h = inner.embed_tokens(ids)
         cos, sin = (part[0].contiguous() for part in inner.rotary_emb(h[None], positions[None]))
-        if self.recompute and not h.requires_grad:
+        recompute = self.recompute and torch.is_grad_enabled()
+        if recompute and not h.requires_grad:
             h.requires_grad_(True)  # or nothing would be recomputed for it
         for layer in self.layers:
-            step = partial(self._through, layer)
-            if self.recompute:
+            step = partial(self._through, layer, adapter)
+            if recompute:
                 h = checkpoint(step, h, cos, sin, bounds, longest, use_reentrant=False, preserve_rng_state=False)
             else:
                 h = step(h, cos, sin, bounds, longest)
         return h
 
-    def _through(self, layer: Layer, h: Any, cos: Any, sin: Any, bounds: Any, longest: int) -> Any:
+    def _through(self, layer: Layer, adapter: str | None, h: Any, cos: Any, sin: Any, bounds: Any, longest: int) -> Any:
         first, second = layer.norms
         queries, keys, width = layer.heads
         joint = NormedProjection.apply(
             h, first.weight, first.variance_epsilon, layer.joint, self.kernels,
-            *factors_of([layer.lora[name] for name in ATTENTION]),
+            *factors_of([layer.lora[name] for name in ATTENTION], adapter),
         )  # fmt: skip
         joint = Rotate.apply(joint, cos, sin, queries + keys, self.kernels)
         q, k, v = joint.unflatten(-1, (-1, width)).split((queries, keys, keys), dim=1)
         seen = self.attend(q, k, v, bounds, longest, layer.scale).flatten(1)
-        h = Projection.apply(seen, h, layer.out, *factors_of([layer.lora["o_proj"]]))
-        wide = factors_of([layer.lora[name] for name in GATED])
+        h = Projection.apply(seen, h, layer.out, *factors_of([layer.lora["o_proj"]], adapter))
+        wide = factors_of([layer.lora[name] for name in GATED], adapter)
         return GatedBlock.apply(
             h, second.weight, second.variance_epsilon, layer.wide, layer.narrow, self.kernels,
-            *wide, *factors_of([layer.lora["down_proj"]]),
+            *wide, *factors_of([layer.lora["down_proj"]], adapter),
         )  # fmt: skip

@@ -95,8 +95,8 @@ def build(layers: list[Any]) -> Stack:
     return Stack(weight, bias, first.shape[1], outputs, ranks, scales)
 
 
-def factors_of(layers: list[Any]) -> tuple[Any, ...]:
-    """All A, then all B, in the order of the layers."""
-    return tuple(layer.lora_A["default"].weight for layer in layers) + tuple(
-        layer.lora_B["default"].weight for layer in layers
-    )
+def factors_of(layers: list[Any], adapter: str | None = "default") -> tuple[Any, ...]:
+    """All A, then all B, in the order of the layers. Without an adapter every B is zero."""
+    downs = tuple(layer.lora_A[adapter or "default"].weight for layer in layers)
+    ups = tuple(layer.lora_B[adapter or "default"].weight for layer in layers)
+    return downs + (ups if adapter else tuple(up.new_zeros(up.shape) for up in ups))

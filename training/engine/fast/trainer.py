@@ -41,11 +41,13 @@ def widths(config: Any, parameters: int) -> Widths:
     )
 
 
-class FastLoss:
-    """Mixed into an SFT trainer whose batches are one row without padding."""
+class FastPass:
+    """What trainers with the fast pass have in common: the model answers `fast=…` through the decoder."""
 
     decoder: Any = None
     pace: Pace
+    way = "forward"  # the decoder's method that a step is made of
+    needs_reference = False
 
     def take_over(self, pace: Pace, kind: str) -> None:
         """Give the model the fast forward pass. Asked without `fast`, it answers as ever."""
@@ -54,12 +56,16 @@ class FastLoss:
         inner = self.model.base_model.model  # type: ignore[attr-defined]
         self.pace = pace
         self.decoder = FastDecoder(inner, ATTENTION[pace.attention], on_gpu=kind == "cuda", recompute=pace.recompute)
-        usual, decoder = inner.forward, self.decoder
+        usual, quick = inner.forward, getattr(self.decoder, self.way)
 
         def forward(*args: Any, fast: dict[str, Any] | None = None, **kwargs: Any) -> Any:
-            return usual(*args, **kwargs) if fast is None else decoder.forward(**fast)
+            return usual(*args, **kwargs) if fast is None else quick(**fast)
 
         inner.forward = forward
+
+
+class FastLoss(FastPass):
+    """Mixed into an SFT trainer whose batches are one row without padding."""
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """One step, pass by pass: each adds its share to the gradients, and the shares to the loss of the step."""

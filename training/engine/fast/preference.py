@@ -1,0 +1,137 @@
+"""The fast decoder inside TRL's DPO trainer: the reference once, then both answers of each pair in the same pass."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from training.domain.pace import Pace, passes
+from training.engine.data import REFERENCE
+from training.engine.events import emit
+from training.engine.fast import pairs
+from training.engine.fast.trainer import FastPass
+from training.engine.references import References
+
+TELL_SECONDS = 1.0
+SAVE_SECONDS = 300.0
+# What a step is told by, under TRL's names.
+TOLD = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "mean_token_accuracy")
+
+
+class FastPreference(FastPass):
+    """Mixed into a DPO trainer; its loss is the sigmoid of Rafailov et al. 2023 (arXiv:2305.18290), as in TRL."""
+
+    way = "answers"
+    tokens_seen = 0
+
+    @property
+    def needs_reference(self) -> bool:  # type: ignore[override]
+        return self.decoder is not None
+
+    def take_over(self, pace: Pace, kind: str) -> None:
+        super().take_over(pace, kind)
+        self.data_collator = pairs.collate
+        self.noted: list[Any] = []
+
+    # Before the first step
+
+    def refer(
+        self, examples: Sequence[Mapping[str, Any]], kept: References, stop: Any, *, seconds: float | None = None
+    ) -> int:
+        """What the reference says of every answer becomes part of the rows; returns the tokens it took.
+
+        What an attempt before has kept is not computed again. After `seconds`, if given, the rest is said to be 0: a
+        rehearsal does not learn.
+        """
+        sizes = [pairs.length(example) for example in examples]
+        found = torch.zeros(len(sizes), 2, device=self.accelerator.device)  # type: ignore[attr-defined]
+        known = kept.read(len(sizes))
+        found[: len(known)] = known.to(found.device)
+        tokens = 0
+        if len(known) < len(sizes):
+            try:
+                tokens = self._refer_all(examples, sizes, found, kept, stop, seconds)
+            finally:
+                kept.keep(found)
+        columns = found.cpu().numpy()
+        for place, name in enumerate(REFERENCE):
+            self.train_dataset = self.train_dataset.add_column(name, columns[:, place])  # type: ignore[has-type]
+        return tokens
+
+    def _refer_all(
+        self, examples: Sequence[Mapping[str, Any]], sizes: list[int], found: Any, kept: References, stop: Any,
+        seconds: float | None,
+    ) -> int:  # fmt: skip
+        began = told = saved = time.monotonic()
+        tokens = first = 0
+        emit("progress", phase="reference", done=kept.done, total=len(sizes))
+        for count in passes(sizes, self.pace.tokens):
+            end = first + count
+            if end > kept.done:
+                found[first:end] = self.reference_of(examples[first:end])
+                kept.done = end
+                tokens += sum(sizes[first:end])
+            first, now = end, time.monotonic()
+            if now - told >= TELL_SECONDS or end == len(sizes):
+                told = now
+                emit("progress", phase="reference", done=max(end, kept.done), total=len(sizes))
+            if now - saved >= SAVE_SECONDS:
+                saved = now
+                kept.keep(found)
+            stop.look()
+            if seconds is not None and now - began > seconds:
+                break
+        return tokens
+
+    def reference_of(self, examples: Sequence[Mapping[str, Any]]) -> Any:
+        """(pairs, 2): the adapter that was there before, or the base where the adapter is new."""
+        batch = pairs.moved(pairs.collate(examples), self.accelerator.device)  # type: ignore[attr-defined]
+        adapter = "ref" if "ref" in self.model.peft_config else None  # type: ignore[attr-defined]
+        with torch.no_grad(), self.accelerator.autocast():  # type: ignore[attr-defined]
+            said, _ = self.decoder.answers(**pairs.stretch(batch, 0, len(examples)), adapter=adapter)
+        return said.view(-1, 2)
+
+    # Steps
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
+        """One step, pass by pass: a pair is never split, so each pass adds its share of the mean over pairs."""
+        if self.decoder is None:
+            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
+        model.train()
+        inputs = self._prepare_inputs(inputs)  # type: ignore[attr-defined]
+        sizes = pairs.lengths(inputs)
+        losses, rewards, right = [], [], []
+        first = 0
+        for count in passes(sizes, self.pace.tokens):
+            given = pairs.stretch(inputs, first, count)
+            with self.compute_loss_context_manager():  # type: ignore[attr-defined]
+                said, hits = model(fast=given)
+                scores = self.beta * (said.view(-1, 2) - inputs["reference"][first : first + count])  # type: ignore[attr-defined]
+                loss = -torch.nn.functional.logsigmoid(scores[:, 0] - scores[:, 1]).sum() / len(sizes)
+            self.accelerator.backward(loss)  # type: ignore[attr-defined]
+            losses.append(loss.detach())
+            rewards.append(scores.detach())
+            right.append((hits * (given["owners"] % 2 == 0)).sum())  # TRL counts those of the chosen answers
+            first += count
+        self._note(torch.cat(rewards), sum(right) / max(1, _chosen(inputs["answers"])), inputs["bounds"][-1])
+        return sum(losses)
+
+    def _note(self, rewards: Any, accuracy: Any, tokens: int) -> None:
+        """Left on the card until a log asks for it: each look would stop it."""
+        chosen, rejected = rewards.unbind(1)
+        margins, better = chosen - rejected, (chosen > rejected).float()
+        self.noted.append(torch.stack([chosen.mean(), rejected.mean(), margins.mean(), better.mean(), accuracy]))
+        self.tokens_seen += tokens * self.accelerator.num_processes  # type: ignore[attr-defined]
+
+    def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        if self.decoder is not None and self.noted:
+            means = torch.stack(self.noted).mean(0).tolist()
+            logs |= dict(zip(TOLD, means, strict=True)) | {"num_tokens": self.tokens_seen}
+            self.noted = []
+        super().log(logs, *args, **kwargs)  # type: ignore[misc]
+
+
+def _chosen(answers: list[int]) -> int:
+    """Tokens of all chosen answers."""
+    return sum(end - start for start, end in zip(answers[::2], answers[1::2], strict=False))
