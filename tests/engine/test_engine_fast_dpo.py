@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch")
+from tests.engine.test_engine_fast import model as tiny_decoder
 from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
 from training.engine import trainers
@@ -14,7 +15,9 @@ from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared
 from training.engine.events import Stopped
 from training.engine.fast import pairs
+from training.engine.fast.attention import by_sequence
 from training.engine.fast.functions import Head, Kernels
+from training.engine.fast.model import FastDecoder
 from training.engine.hashing import folder_digest
 from training.engine.manifest import Origin
 from training.engine.model import Device
@@ -210,6 +213,27 @@ def test_a_disk_that_is_full_ends_nothing(bench, capsys, monkeypatch):
     assert json.loads(warnings[0])["code"] == "disk_full"
     assert not References(bench.store).path.exists()
     assert "ref_chosen_logps" in quick.train_dataset.column_names
+
+
+def test_with_a_base_in_16_bit_sums_and_gradients_of_the_adapter_stay_in_32():
+    """As on a card: what 16 bit cost is noise of a few per cent, and nothing is of the wrong type."""
+    given = pairs.collate(made_up())
+    found = {}
+    for kind in (torch.float32, torch.bfloat16):
+        wrapped = tiny_decoder("llama")
+        for name, parameter in wrapped.named_parameters():
+            if "lora_" not in name:
+                parameter.data = parameter.data.to(kind)
+        given["input_ids"] = given["input_ids"] % 100
+        decoder = FastDecoder(wrapped.base_model.model, by_sequence, on_gpu=False, recompute=False)
+        said, _ = decoder.answers(**pairs.stretch(given, 0, 6))
+        (said * torch.linspace(-1, 1, 12)).sum().backward()
+        grads = [one.grad for one in wrapped.parameters() if one.grad is not None]
+        assert said.dtype == torch.float32 and {grad.dtype for grad in grads} == {torch.float32}
+        found[kind] = said.detach(), torch.cat([grad.flatten() for grad in grads])
+    (exact, wanted), (rough, near) = found.values()
+    assert 0 < (rough - exact).norm() < 0.02 * exact.norm()
+    assert 0 < (near - wanted).norm() < 0.1 * wanted.norm()
 
 
 def test_what_is_no_number_is_not_kept(bench):
