@@ -19,7 +19,7 @@ from tests.factories.sweeps import RANKS, plan_sweep, run_sweep, start_sweep
 from tests.factories.training import make_base, make_owner
 from training import selectors, services, sweeping
 from training.domain.series import Series
-from training.models import MetricChunk, Run, Sweep, Trial
+from training.models import MetricChunk, Run, Sweep, TokenProfile, Trial
 
 pytestmark = pytest.mark.django_db
 
@@ -409,3 +409,28 @@ def test_tpe_learns_from_its_runs_and_a_worker_without_it_draws_at_random(monkey
     sweep = run_sweep(space=space, strategy="tpe", runs=2, at_once=1)
     assert sweep.trials.count() == 2
     assert "Optuna is not installed" in sweep.note
+
+
+def test_a_base_that_is_not_ready_waits():
+    project = make_project()
+    by = make_member(project)
+    base = make_base(project, by)
+    base.state = "running"
+
+    with pytest.raises(Refused) as refused:
+        plan_sweep(project, by, base=base)
+    assert refused.value.code == "base_not_ready"
+
+
+def test_data_that_cannot_be_counted_is_told_and_not_waited_for(client):
+    sweep = plan_sweep()
+    TokenProfile.objects.update(state="failed", error_code="template", error_message="Row 3 cannot be shown.")
+    client.force_login(sweep.created_by)
+
+    body = client.get(sweep.get_absolute_url()).content.decode()
+
+    assert "Row 3 cannot be shown." in body
+    assert "every 2s" not in body
+    with pytest.raises(Refused) as refused:
+        services.start_sweep(sweep, by=sweep.created_by)
+    assert refused.value.code == "template"

@@ -136,7 +136,7 @@ def sweep_draft(sweep: Sweep, now: datetime) -> dict[str, Any]:
     try:
         projection = selectors.projected(sweep)
     except Refused as refused:
-        return {"counting": refused.message}
+        return {"counting": refused.message, "is_counting": refused.code == "tokens_not_counted"}
     plan = budget.plan(sweep.project, money.p90(projection), now)
     overlaps = [row for version in selectors.versions_of(sweep) for row in selectors.overlaps(version)]
     points = selectors.planned(sweep)
@@ -161,7 +161,15 @@ def sweep_facts(sweep: Sweep) -> list[tuple[str, Any]]:
             rows.append((one.label, ", ".join(map(str, selectors.versions_of(sweep)))))
         else:
             rows.append((one.label, ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in one.values)))
-    return rows
+    stops = sweep.get_stopping_display()
+    if sweep.stopping != "none":
+        stops += f", not before {formatting.percent(sweep.grace, 0)} of its steps"
+    return [
+        *rows,
+        ("Runs at once", sweep.at_once),
+        ("Stopped early", stops),
+        ("Judged by", sweep.golden or "the loss at the end"),
+    ]
 
 
 def shared_facts(sweep: Sweep) -> list[tuple[str, Any]]:

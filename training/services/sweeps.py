@@ -46,6 +46,8 @@ def create_sweep(
     golden: DatasetVersion | None = None,
 ) -> Sweep:
     """A draft: every point is checked as a run of its own would be, nothing is spent, and its data is counted."""
+    if not base.is_ready:
+        raise Refused(f"The base model {base} is not ready yet. Wait until it is.", code="base_not_ready", field="base")
     read, shape = Recipe.read(recipe), spaces.read(space)
     _check_choices(strategy, stopping, at_once, grace)
     sweep = Sweep(
@@ -71,8 +73,7 @@ def create_sweep(
     sweep.save()
     transitions.record(sweep, "sweep.created", actor=by.email)
     for one in selectors.versions_of(sweep):
-        if base.is_ready:
-            ensure_profile(one, base, by=by)
+        ensure_profile(one, base, by=by)
         datasets.compare_soon(one, actor=by.email)
     return sweep
 
