@@ -166,17 +166,18 @@ class StopsAt(StopFlag):
 def test_a_reference_that_was_interrupted_goes_on_and_ends_the_same(bench):
     whole = bench.build("fast")
     object.__setattr__(whole.pace, "tokens", 40)
-    tokens = whole.refer(bench.examples, References(bench.store), StopFlag())
+    whole.refer(bench.examples, References(bench.store), StopFlag())
     quick = bench.build("fast")
     object.__setattr__(quick.pace, "tokens", 40)
     with pytest.raises(Stopped):
         quick.refer(bench.examples, References(bench.store), StopsAt())
     assert "ref_chosen_logps" not in quick.train_dataset.column_names
 
-    rest = quick.refer(bench.examples, References(bench.store), StopFlag())
+    before = quick.reference_tokens
+    quick.refer(bench.examples, References(bench.store), StopFlag())
 
-    assert tokens == sum(map(pairs.length, bench.examples))
-    assert 0 < rest < tokens
+    assert 0 < before < whole.reference_tokens == sum(map(pairs.length, bench.examples))
+    assert quick.reference_tokens == whole.reference_tokens  # what was read before the end was not read again
     for name in ("ref_chosen_logps", "ref_rejected_logps"):
         assert quick.train_dataset[name][:] == whole.train_dataset[name][:]
 

@@ -71,8 +71,7 @@ def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopF
     emit("started", device=device.kind, device_name=device.name, total=steps)
     meter, limit = _set_up(trainer, steps, device, int(raw.get("memory_limit") or 0))
     loaded = memory.peak(device.kind)
-    fits, referred = _try(trainer, prepared, store, stop, stages)
-    if not fits:
+    if not _try(trainer, prepared, store, stop, stages):
         tell_misfit(trainer, prepared, limit)
     stop.look()
     stages.enter("saving")
@@ -87,7 +86,7 @@ def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopF
         limit=limit,
         adapter_bytes=made["size_bytes"],
         epoch_tokens=prepared.tokens,
-        reference_tokens=referred,
+        reference_tokens=trainer.reference_tokens,
         longest={"row": prepared.rows[longest], "tokens": example_length(prepared.examples[longest])},
         device=device.kind,
         device_name=device.name,
@@ -147,23 +146,17 @@ def _set_up(trainer: Any, steps: int, device: Any, wanted_limit: int) -> tuple[A
     return meter, limit
 
 
-def _try(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> tuple[bool, int]:
-    """All of it, the reference's reading first where there is one: whether it fits, and the tokens of that reading."""
-    referred = 0
-
-    def refer() -> None:
-        nonlocal referred
+def _try(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> bool:
+    """Does it fit? The reference's reading comes first, where there is one."""
+    if trainer.needs_reference:
         from training.engine.references import References
 
-        seconds = rehearsal.REFERENCE_SECONDS
-        referred = trainer.refer(prepared.examples, References(store), stop, seconds=seconds)
-
-    if trainer.needs_reference:
         stages.enter("reference")
-        if not _fits(refer):
-            return False, referred
+        kept, seconds = References(store), rehearsal.REFERENCE_SECONDS
+        if not _fits(lambda: trainer.refer(prepared.examples, kept, stop, seconds=seconds)):
+            return False
     stages.enter("training")
-    return _fits(trainer.train), referred
+    return _fits(trainer.train)
 
 
 def _fits(work: Callable[[], Any]) -> bool:

@@ -84,7 +84,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     progress.tell_stop_time()
     if not begin:
         samples.take(trainer.model, 0)
-    referred = _refer(trainer, prepared, store, stop, stages)
+    _refer(trainer, prepared, store, stop, stages)
     stages.enter("training")
     began = time.monotonic()
     _train(trainer, progress, prepared, str(begin.place) if begin else None)
@@ -96,21 +96,20 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     samples.take(trainer.model, trainer.state.global_step)
     made = adapter.write(trainer.model, spec, outcome)
     measured = meter.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
-    measured["reference_tokens"] = referred
     about = {"device": device.kind, "device_name": device.name, "data": prepared.report()}
     emit("result", **outcome, **measured, **about, adapter=made, path=spec.output_dir)
 
 
-def _refer(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> int:
-    """What the reference says of all answers, where the trainer wants it beforehand; the tokens it took."""
+def _refer(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> None:
+    """What the reference says of all answers, where the trainer wants it beforehand."""
     if not trainer.needs_reference:
-        return 0
+        return
     from training.engine.references import References
 
     stages.enter("reference")
-    tokens = int(trainer.refer(prepared.examples, References(store), stop))
+    trainer.refer(prepared.examples, References(store), stop)
+    tokens = trainer.reference_tokens
     log(f"the reference has read {tokens:,} tokens" if tokens else "the reference was kept by an earlier attempt")
-    return tokens
 
 
 def _train(trainer: Any, progress: Any, prepared: Prepared, checkpoint: str | None) -> None:
@@ -189,6 +188,7 @@ def _outcome(trainer: Any, progress: Any, prepared: Prepared, seconds: float, re
     return {
         "steps": steps,
         "tokens": progress.tokens,
+        "reference_tokens": trainer.reference_tokens,
         "trained_tokens": round(prepared.trained_tokens * trainer.args.num_train_epochs),
         "seconds": seconds,
         "tokens_per_second": progress.tokens * share / max(seconds, 1e-6),

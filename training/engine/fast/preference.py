@@ -38,8 +38,8 @@ class FastPreference(FastPass):
 
     def refer(
         self, examples: Sequence[Mapping[str, Any]], kept: References, stop: Any, *, seconds: float | None = None
-    ) -> int:
-        """What the reference says of every answer becomes part of the rows; returns the tokens it took.
+    ) -> None:
+        """What the reference says of every answer becomes part of the rows.
 
         What an attempt before has kept is not computed again. After `seconds`, if given, the rest is said to be 0: a
         rehearsal does not learn.
@@ -48,30 +48,28 @@ class FastPreference(FastPass):
         found = torch.zeros(len(sizes), 2, device=self.accelerator.device)  # type: ignore[attr-defined]
         known = kept.read(len(sizes))
         found[: len(known)] = known.to(found.device)
-        tokens = 0
         if len(known) < len(sizes):
             try:
-                tokens = self._refer_all(examples, sizes, found, kept, stop, seconds)
+                self._refer_all(examples, sizes, found, kept, stop, seconds)
             finally:
                 kept.keep(found)
         columns = found.cpu().numpy()
         for place, name in enumerate(REFERENCE):
             self.train_dataset = self.train_dataset.add_column(name, columns[:, place])  # type: ignore[has-type]
-        return tokens
 
     def _refer_all(
         self, examples: Sequence[Mapping[str, Any]], sizes: list[int], found: Any, kept: References, stop: Any,
         seconds: float | None,
-    ) -> int:  # fmt: skip
+    ) -> None:  # fmt: skip
         began = told = saved = time.monotonic()
-        tokens = first = 0
+        first = 0
         emit("progress", phase="reference", done=kept.done, total=len(sizes))
         for count in passes(sizes, self.pace.tokens):
             end = first + count
             if end > kept.done:
                 found[first:end] = self.reference_of(examples[first:end])
                 kept.done = end
-                tokens += sum(sizes[first:end])
+                self.reference_tokens += sum(sizes[first:end])
             first, now = end, time.monotonic()
             if now - told >= TELL_SECONDS or end == len(sizes):
                 told = now
@@ -82,7 +80,6 @@ class FastPreference(FastPass):
             stop.look()
             if seconds is not None and now - began > seconds:
                 break
-        return tokens
 
     def reference_of(self, examples: Sequence[Mapping[str, Any]]) -> Any:
         """(pairs, 2): the adapter that was there before, or the base where the adapter is new."""

@@ -48,6 +48,7 @@ class FastPass:
     pace: Pace
     way = "forward"  # the decoder's method that a step is made of
     needs_reference = False
+    reference_tokens = 0  # that the reference has read in this attempt
 
     def take_over(self, pace: Pace, kind: str) -> None:
         """Give the model the fast forward pass. Asked without `fast`, it answers as ever."""
