@@ -82,7 +82,7 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not request.user.is_authenticated:
             return self.handle_no_permission()
-        access.require(request.user, self.needed(request), self.project)
+        access.check(self.role, self.needed(request))
         try:
             return super().dispatch(request, *args, **kwargs)
         except Refused as refused:

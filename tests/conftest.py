@@ -34,6 +34,7 @@ def own_folders(settings, tmp_path):
     settings.DEPLOY_DIR = settings.DATA_DIR / "deployments"
     for folder in (settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR, settings.DEPLOY_DIR):
         folder.mkdir(parents=True, exist_ok=True)
+    settings.ENGINES = dict(settings.ENGINES)  # factories put fakes in it
     storages = {name: dict(config) for name, config in settings.STORAGES.items()}
     storages["default"] = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from projects.domain import money
 from training.domain.projection import estimate
 from training.domain.projection.bands import Band, Guess
 from training.domain.projection.calibration import QUANTITIES, Calibration
@@ -96,7 +97,8 @@ def project(
 
 
 def cost(seconds: float, hour_price: Decimal) -> Decimal:
-    return (Decimal(str(seconds)) / 3600 * hour_price).quantize(Decimal("0.0001"))
+    """As finely as the ledger books, since the two are compared."""
+    return money.amount(money.hours(seconds), hour_price)
 
 
 def predicted(projection: Mapping[str, Any]) -> dict[str, dict[str, float]]:
