@@ -77,9 +77,12 @@ def top_down(label: str, pk: int, amount: Decimal) -> None:
 def take(job: Any, amount: Decimal) -> Decimal:
     """Take so much out of what is held for a job, as far as there is so much; what was taken."""
     row = Hold.objects.select_for_update().filter(job_label=job.job_label, job_id=job.pk, state="open").first()
-    taken = min(amount, max(row.amount - row.spent, ZERO)) if row is not None else ZERO
-    if row is not None and taken:
-        Hold.objects.filter(pk=row.pk).update(amount=F("amount") - taken)
+    if row is None:
+        return ZERO
+    taken = min(amount, max(money.exact(row.amount - row.spent), ZERO))
+    if taken:
+        # Worked out here, under the lock: SQLite would subtract in floating point and may end a hair below nothing.
+        Hold.objects.filter(pk=row.pk).update(amount=money.exact(row.amount - taken))
     return taken
 
 

@@ -309,7 +309,7 @@ def test_a15_no_call_ever_trusts_code_that_comes_with_a_model():
     assert {value for _, value in named} == {"False"}, named
     tables = []
     for path, node in nodes():
-        if isinstance(node, ast.Dict):
+        if isinstance(node, ast.Dict) and "dialects" not in path.parts:  # those say what the word means elsewhere
             items = zip(node.keys, node.values, strict=True)
             tables += [(path, ast.unparse(v)) for k, v in items if k and ast.unparse(k) == "'trust_remote_code'"]
     assert {value for _, value in tables} <= {"False", "None"}, tables  # None: a release without the argument

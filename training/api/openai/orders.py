@@ -83,7 +83,7 @@ def _method(data: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         raise refuse(
             "Reinforcement fine-tuning is not trained here. Use supervised or dpo.", "method.type", "unsupported_value"
         )
-    if not isinstance(given, Mapping) or kind not in finetuning.METHODS:
+    if not isinstance(given, Mapping) or not isinstance(kind, str) or kind not in finetuning.METHODS:
         raise refuse("method.type is supervised or dpo.", "method.type")
     if unknown := sorted(str(name) for name in given if name not in {"type", kind}):
         raise refuse(f"method of type {kind} has no “{shown(unknown[0])}”.", f"method.{shown(unknown[0])}",
