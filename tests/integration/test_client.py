@@ -21,7 +21,11 @@ from tests.factories.datasets import jsonl, tickets
 from tests.factories.projects import make_member, make_project, run_jobs
 from training.models import Run
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick_children")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("quick_children"),
+    pytest.mark.files,
+]
 CLIENT = Path(__file__).resolve().parents[2] / "client"
 SPEC = "version: 1\nlabel: by script\nrecipe: {epochs: 1, max_length: 64, rank: 2, alpha: 4}\n"
 

@@ -10,7 +10,7 @@ from projects.models import ApiToken
 from projects.services import tokens
 from tests.factories.projects import make_member, make_project
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.files]
 ROOT = "/openai/v1/"
 
 

@@ -12,6 +12,8 @@ from django.conf import settings
 from projects import happenings
 from projects.domain import signing
 
+pytestmark = pytest.mark.files
+
 PAGE = settings.BASE_DIR / "docs" / "webhooks.md"
 TABLE = re.compile(r"(<!-- events -->\n).*?(<!-- /events -->)", re.DOTALL)
 SECRET = "whsec_" + "c2VjcmV0IG9mIGEgd2ViaG9vayBmb3IgdGVzdHMh"

@@ -20,6 +20,8 @@ from projects.services import webhooks as services
 from tests.factories.projects import make_member, make_project
 from tests.factories.webhooks import happen, make_endpoint, receiving, replies, reply, send
 
+pytestmark = pytest.mark.files
+
 HOOK = "https://hooks.example.org/luthier"
 INTERNAL = [
     "127.0.0.1",
