@@ -169,6 +169,7 @@ def test_a17_the_engine_reads_any_spec_or_refuses_it_by_code(changes, base, data
     assert RunSpec.read(spec.as_dict()) == spec
 
 
+@pytest.mark.slow
 @quickly
 @given(content=st.binary(max_size=120) | SOME.map(lambda value: json.dumps(value).encode()))
 def test_a17_any_file_is_a_spec_or_refused(content, tmp_path_factory):

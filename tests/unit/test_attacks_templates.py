@@ -23,6 +23,8 @@ from datasets_app.engine.rendering import ChatTokenizer
 from projects.domain.errors import Refused
 from training.engine import fingerprint as describing
 
+pytestmark = pytest.mark.slow  # properties, and children under limits: whole seconds together
+
 TALK = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
 quickly = settings(max_examples=200, deadline=None, derandomize=True)
 

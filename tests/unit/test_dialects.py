@@ -14,6 +14,8 @@ from training.domain.dialects.notes import Kind
 from training.domain.knobs import ALL_LINEAR, KNOBS, MODULES, Method
 from training.domain.recipe import Recipe
 
+pytestmark = pytest.mark.slow  # properties, and children under limits: whole seconds together
+
 SPECS = Path(__file__).resolve().parents[1] / "factories" / "specs"
 TOOLS = ["trl", "axolotl", "llama_factory"]
 ABOUT = About("Tickets, first try", "acme/base", "a1b2c3", "f" * 64, "Tickets v3", "c" * 64, 120)

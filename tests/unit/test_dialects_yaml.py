@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from training.domain.dialects import yaml_text
 from training.domain.dialects.yaml_text import BadYaml
 
+pytestmark = pytest.mark.slow  # properties, and children under limits: whole seconds together
+
 
 @pytest.mark.parametrize(
     ("text", "value"),

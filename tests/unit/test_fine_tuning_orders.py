@@ -9,6 +9,8 @@ from training.api.openai import orders
 from training.domain import finetuning
 from training.domain.recipe import Recipe
 
+pytestmark = pytest.mark.slow  # properties, and children under limits: whole seconds together
+
 PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20))
 ANY = st.recursive(
     PLAIN,

@@ -227,6 +227,7 @@ def test_what_killed_attempts_left_is_swept(store, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [fresh.staging.name]
 
 
+@pytest.mark.slow
 def test_work_apart_answers_or_is_refused():
     assert limits.apart(lambda: {"a": 1}, cpu_seconds=5, memory_bytes=2**33) == {"a": 1}
 
