@@ -17,6 +17,7 @@ MISFIT = ("row", "tokens", "rows", "fits_rows", "fits_tokens", "limit")
 KEPT = (
     "points", "measured_steps", "widest", "peaks", "saves", "save_seconds", "save_bytes", "peak_disk", "stages",
     "memory_bytes", "capacity", "limit", "adapter_bytes", "epoch_tokens", "longest", "reference_tokens",
+    "samples_taken", "sample_seconds",
 )  # fmt: skip
 
 

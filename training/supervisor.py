@@ -39,6 +39,8 @@ MEASURED = (
     "peak_disk",
     "stages",
     "reference_tokens",
+    "samples_taken",
+    "sample_seconds",
     "capacity",
 )
 DESCRIBED = (

@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.training_speed.shapes import Shape, make
 
-KEPT = ("points", "peaks", "stages", "measured_steps", "widest", "memory_bytes", "code", "message")
+KEPT = ("points", "peaks", "stages", "measured_steps", "widest", "memory_bytes", "samples_taken", "sample_seconds",
+        "code", "message")  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 PRICE = Decimal("3.50")
 TEMPLATE = "{% for m in messages %}{{ m['content'] }} </s> {% endfor %}"

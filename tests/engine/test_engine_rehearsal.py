@@ -58,7 +58,8 @@ def test_real_steps_are_measured_by_size_and_a_save_is_timed(engine, routing, ch
     assert result["saves"] == 1 and result["save_bytes"] > 10_000 and result["adapter_bytes"] > 10_000
     assert all(seconds > 0 for *_, seconds, _ in result["points"])
     assert result["memory_bytes"] > 100 * 2**20
-    stages = {"starting", "preparing", "loading", "training", "saving"}
+    stages = {"starting", "preparing", "loading", "training", "samples", "saving"}
+    assert result["samples_taken"] == 1 and 0 < result["sample_seconds"] < 10
     assert set(result["stages"]) == stages | ({"reference"} if changes.get("pace") else set())
     assert bool(changes.get("pace")) == bool(result["reference_tokens"])
     assert not told.of("misfit")

@@ -32,6 +32,21 @@ def test_a_run_answers_at_its_start_at_every_checkpoint_and_at_its_end(engine):
     assert told.of("metrics")[-1]["each"]["seconds"][-1] > 0.2 and "device_use" in read[-1]
 
 
+def test_answers_side_by_side_are_those_of_each_alone(asking, engine):
+    from training.engine import model as models
+
+    ours, _ = asking
+    base = models.load_base(str(engine.base), models.Device("cpu", ""), four_bit=False)
+    together = ours.ask(base, 0)
+    prompts, alone = ours.prompts, []
+    for prompt in prompts:
+        ours.prompts = [prompt]
+        alone += ours.ask(base, 0)
+    assert len({len(prompt.ids) for prompt in prompts}) > 1, "prompts of one length need no padding"
+    assert together == alone and any(one["answer"] for one in together)
+    assert ours.told()["samples_taken"] == 4
+
+
 class Model:
     """As much of a model as is asked; `generate` does what a test wants."""
 

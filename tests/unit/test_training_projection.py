@@ -251,6 +251,22 @@ def test_checkpoints_are_paid_for():
     assert with_.stages["checkpoints"] > 0
 
 
+def test_samples_are_paid_for_before_between_and_after():
+    of = plan(Recipe(epochs=4, checkpoint_steps=100))
+    stages = measured(of).stages | {"sample": 2.0}
+    found = project(of, [measured(of, stages=stages)])
+    assert found.saves == 2 and found.stages["samples"] == pytest.approx(2.0 * 4)
+
+
+def test_rows_that_ask_nothing_take_no_samples_once_a_rehearsal_has_seen_it():
+    """Other runs with this base answered; these rows have no questions."""
+    of = plan()
+    asked = measured(of, stages=measured(of).stages | {"sample": 2.0})
+    silent = measured(of, stages=measured(of).stages | {"sample": 0.0}, rehearsal=True)
+    assert project(of, [asked]).stages["samples"] == pytest.approx(4.0)
+    assert project(of, [asked, silent], rehearsal=silent).stages["samples"] == 0
+
+
 def test_a_rehearsal_replaces_the_guess():
     rehearsed = measured(plan(), StepTime(0, 5e-4, 0), rehearsal=True, memory_bytes=7e8)
     found = project(plan(), [measured(plan())], rehearsal=rehearsed)
@@ -418,6 +434,11 @@ def test_what_an_engine_says_is_read_back():
     assert found.stages["checkpoint"] == 0.25
     assert (found.plan.work.widest_rows, found.plan.work.widest_length, found.plan.pace.rows) == (8, 99, 4)
     assert Measured.read(plan().as_dict(), {}).points == ()
+
+    told |= {"samples_taken": 3, "sample_seconds": 0.9, "stages": told["stages"] | {"samples": 0.6}}
+    asked = Measured.read(plan().as_dict(), told)
+    assert asked.stages["sample"] == pytest.approx(0.3) and "samples" not in asked.stages
+    assert asked.stages["warm_up"] == pytest.approx(found.stages["warm_up"] - 0.3)  # of the checkpoint's, in training
 
 
 def test_predicted_against_actual_says_if_it_lay_inside():

@@ -67,6 +67,7 @@ def expected(projection: Mapping[str, Any]) -> Expected:
     training = min(SECONDS, steps * stages["training"] / max(1, projection["steps"]))
     around = sum(stages[name] for name in ("starting", "loading", "warm_up", "saving", "closing"))
     around += min(REFERENCE_SECONDS, stages.get("reference", 0.0))
+    around += stages.get("samples", 0.0) / (2 + projection["saves"])  # it asks once, a run before, between and after
     whole = projection["seconds"]
     wide = max(1.2, whole["p90"] / max(whole["p50"], 1e-9))
     most = min(around + training * wide, around * wide + SECONDS)

@@ -48,11 +48,13 @@ class Meter(TrainerCallback):
         self.widest = Batch(0, 0, 0)
         self._batches: list[Batch] = []
         self._every, self._since, self._saved_since = 1, clock(), 0.0
+        self._asked = 0.0  # seconds of samples before the step at work
 
     def attach(self, trainer: Any) -> "Meter":
         """Put around the trainer's own methods, since no callback is told what is in a batch."""
         pace = getattr(trainer, "pace", None)
         self.tokens = pace.tokens if pace is not None else 0  # of a pass; 0 where each batch is one
+        self.samples = lambda: trainer.progress.samples
         self._watch_batches(trainer)
         self._watch_saves(trainer)
         trainer.add_callback(self)
@@ -93,16 +95,20 @@ class Meter(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.began = self._since = self.clock()
-        self._saved_since = 0.0
+        self._saved_since, self._asked = 0.0, self._asking()
+
+    def _asking(self) -> float:
+        samples = self.samples()
+        return samples.seconds if samples else 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.by_step:
             memory.forget_peak(self.device)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        now = self.clock()
-        took, self._since = now - self._since - self._saved_since, now
-        self._saved_since = 0.0
+        now, asked = self.clock(), self._asking()
+        took, self._since = now - self._since - self._saved_since - (asked - self._asked), now
+        self._saved_since, self._asked = 0.0, asked
         self.steps += 1
         batches, self._batches = self._batches, []
         self.widest = max([self.widest, *batches], key=lambda batch: batch.padded)

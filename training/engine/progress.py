@@ -131,6 +131,11 @@ class Progress(TrainerCallback):
         elif not last and self._checkpoint_due(state.global_step):
             control.should_save = True
 
+    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """Called after a save that failed, too."""
+        if self.samples and self.saved_step == state.global_step:
+            self.samples.take(model, state.global_step)
+
     def rewind(self) -> None:
         """Random numbers as they were after the last whole step, for that is what is saved."""
         if self.after_step is not None:

@@ -34,6 +34,7 @@ from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, emit, log, run_child
 from training.engine.naming import is_out_of_memory, named
+from training.engine.samples import Samples
 from training.engine.stages import Stages, process_age
 from training.engine.watch import StopFlag, die_with_parent
 
@@ -61,7 +62,8 @@ def main(spec_path: str) -> None:
 def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopFlag) -> None:
     stages = Stages(started_before=process_age())
     stages.enter("preparing")
-    prepared = prepare(spec, raw["rows"])
+    samples = Samples(stop)
+    prepared = prepare(spec, raw["rows"], samples)
     emit("progress", phase="loading", done=0, total=1)
     stages.enter("loading")
     device = model.choose_device(spec.device)
@@ -74,12 +76,15 @@ def rehearse(spec: RunSpec, raw: dict[str, Any], store: Checkpoints, stop: StopF
     if not _try(trainer, prepared, store, stop, stages):
         tell_misfit(trainer, prepared, limit)
     stop.look()
+    stages.enter("samples")
+    samples.ask(trainer.model, steps)
     stages.enter("saving")
     longest = _longest(prepared.examples)
     made = _adapter(trainer, spec)
     emit(
         "result",
         **meter.told(),
+        **samples.told(),
         stages=stages.close(),
         memory_bytes=max([loaded, *(peak for _, peak in meter.peaks)]),
         capacity=memory.capacity(device.kind),
@@ -100,16 +105,18 @@ def _adapter(trainer: Any, spec: RunSpec) -> dict[str, Any]:
     return adapter.write(trainer.model, spec, {"steps": trainer.state.global_step, "tokens": 0, "final_loss": 0.0})
 
 
-def prepare(spec: RunSpec, wanted: list[int]) -> Prepared:
+def prepare(spec: RunSpec, wanted: list[int], samples: Samples) -> Prepared:
     """The wanted rows as examples, in the wanted order; some may be wanted twice."""
     made: dict[int, Example] = {}
     with closing(Renderer(Path(spec.base.path))) as renderer:
-        preparer = Preparer(ChatTokenizer(Path(spec.base.path), renderer), spec.recipe.max_length, spec.recipe.cut)
+        chat = ChatTokenizer(Path(spec.base.path), renderer)
+        preparer = Preparer(chat, spec.recipe.max_length, spec.recipe.cut)
         for row in data.read_rows_at(Path(spec.data.path), wanted):
             before = len(preparer.done.examples)
             preparer.add(row, preference=spec.recipe.method == Method.DPO)
             if len(preparer.done.examples) > before:
                 made[row["index"]] = preparer.done.examples[-1]
+        samples.choose(chat, spec)
     prepared = preparer.finish()
     numbers = [index for index in wanted if index in made]
     emit("progress", phase="preparing", done=len(numbers), total=len(numbers))

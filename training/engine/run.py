@@ -83,7 +83,9 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     _warn_about_start(store, begin, spec)
     progress.tell_stop_time()
     if not begin:
+        stages.enter("samples")
         samples.take(trainer.model, 0)
+        stages.enter("loading")
     _refer(trainer, prepared, store, stop, stages)
     stages.enter("training")
     began = time.monotonic()
@@ -92,10 +94,11 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     faults.point("engine.trained")
     outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, begin.step if begin else 0)
     emit("progress", phase="saving", done=0, total=1)
-    stages.enter("saving")
+    stages.enter("samples")
     samples.take(trainer.model, trainer.state.global_step)
+    stages.enter("saving")
     made = adapter.write(trainer.model, spec, outcome)
-    measured = meter.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
+    measured = meter.told() | samples.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
     about = {"device": device.kind, "device_name": device.name, "data": prepared.report()}
     emit("result", **outcome, **measured, **about, adapter=made, path=spec.output_dir)
 

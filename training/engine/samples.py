@@ -73,6 +73,7 @@ class Samples:
         self.stop = stop
         self.prompts: list[Prompt] = []
         self.chat: ChatTokenizer
+        self.taken, self.seconds = 0, 0.0  # how often they were asked, and what that took
 
     def choose(self, chat: ChatTokenizer, spec: RunSpec) -> None:
         """While the data is prepared, since templates are rendered then."""
@@ -80,26 +81,36 @@ class Samples:
 
     def take(self, model: Any, step: int) -> None:
         """Answer all prompts and tell the answers, unless somebody wants the process to end."""
+        before = self.seconds
+        if answers := self.ask(model, step):
+            emit("samples", step=step, samples=answers, seconds=round(self.seconds - before, 3))
+
+    def ask(self, model: Any, step: int) -> list[dict[str, Any]]:
+        """The answers to all prompts; none where there are no prompts, or where it went wrong."""
         if not self.prompts or self.stop.asked:
-            return
+            return []
         state, training = randomness.capture(), model.training
         began = time.monotonic()
         try:
             model.eval()
-            answers = [self._answer(model, prompt, began + SECONDS) for prompt in self.prompts]
+            answers = self._answers(model, began + SECONDS)
         except Exception as problem:  # a card without room for it, a model that cannot be asked: training goes on
             log(f"no samples at step {step}: {type(problem).__name__}: {problem}"[:500])
             self.prompts = []
             _free(problem)
-            return
+            return []
         finally:
             model.train(training)
             randomness.restore(state)
-        if self.stop.asked:
-            return
-        emit("samples", step=step, samples=answers, seconds=round(time.monotonic() - began, 3))
+            self.taken, self.seconds = self.taken + 1, self.seconds + time.monotonic() - began
+        return [] if self.stop.asked else answers
 
-    def _answer(self, model: Any, prompt: Prompt, until: float) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
+        """For the result: what a projection of the next run has to know."""
+        return {"samples_taken": self.taken, "sample_seconds": round(self.seconds, 4)}
+
+    def _answers(self, model: Any, until: float) -> list[dict[str, Any]]:
+        """All prompts side by side, padded on their left: on a card a token of three takes as long as one of one."""
         import torch
         from transformers import GenerationConfig, StoppingCriteriaList
 
@@ -111,7 +122,11 @@ class Samples:
             eos_token_id=stops or None,
             pad_token_id=stops[0] if stops else 0,
         )
-        ids = torch.tensor([prompt.ids], device=model.device)
+        width = max(len(prompt.ids) for prompt in self.prompts)
+        gaps = [width - len(prompt.ids) for prompt in self.prompts]
+        padded = [[config.pad_token_id] * gap + prompt.ids for gap, prompt in zip(gaps, self.prompts, strict=True)]
+        ids = torch.tensor(padded, device=model.device)
+        mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=model.device)
 
         def enough(tokens: Any, _scores: Any, **_: Any) -> Any:
             over = self.stop.asked or time.monotonic() > until
@@ -120,11 +135,14 @@ class Samples:
         with torch.no_grad():
             out = model.generate(
                 input_ids=ids,
-                attention_mask=torch.ones_like(ids),
+                attention_mask=mask,
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([enough]),
             )
-        new = out[0, len(prompt.ids) :].tolist()
+        answers = zip(self.prompts, out[:, width:].tolist(), strict=True)
+        return [self._shown(prompt, new, stops) for prompt, new in answers]
+
+    def _shown(self, prompt: Prompt, new: list[int], stops: list[int]) -> dict[str, Any]:
         end = next((place for place, token in enumerate(new) if token in stops), len(new))
         text = self.chat.tokenizer.decode(new[:end], skip_special_tokens=True).strip()[:SHOWN]
         whole = end < len(new)

@@ -58,8 +58,6 @@ class Durable:
         facts = {"bytes": size, "seconds": clock.longest_save, "kept": self.store.steps()}
         emit("checkpoint", step=step, path=str(saved.place), sha256=saved.sha256, **facts)
         self.progress.tell_stop_time()
-        if self.progress.samples:
-            self.progress.samples.take(self.model, step)  # type: ignore[attr-defined]
 
     def _write_checkpoint(self, model: Any, trial: Any, step: int) -> checkpoints.Saved:
         if not self.store.room_for_another(self.progress.stop_time.checkpoint_bytes):

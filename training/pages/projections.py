@@ -51,6 +51,7 @@ STAGE_WORDS = {
     "reference": "Reading with the reference",
     "warm_up": "First steps",
     "training": "Training",
+    "samples": "Sample answers",
     "checkpoints": "Checkpoints",
     "saving": "Saving the adapter",
     "closing": "Storing and ending",

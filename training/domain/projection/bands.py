@@ -33,6 +33,9 @@ class Guess:
     def at(self, z: float) -> float:
         return self.middle * math.exp(z * self.sigma)
 
+    def times(self, factor: float) -> "Guess":
+        return Guess(self.middle * factor, self.sigma)
+
     def score(self, actual: float) -> float | None:
         """By how many of its own spreads the truth lay above it; None where there is nothing to compare."""
         if self.middle <= 0 or actual <= 0 or self.sigma <= 0:

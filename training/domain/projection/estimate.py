@@ -19,6 +19,9 @@ BEYOND = 0.15  # more doubt for each doubling beyond the sizes that were measure
 START = {"cpu": 1.0, "cuda": 0.7}
 LOAD = {"cpu": (6.0, 1e9), "cuda": (12.0, 2e9)}
 WARM_UP = {"cpu": 0.2, "cuda": 2.0}
+ANSWER_TOKENS = 64  # of a sample, whose prompts are answered side by side
+LAYER_SECONDS = {"cpu": 0.0005, "cuda": 0.0016}  # of a token of an answer
+SAMPLE_SECONDS = 10.0  # at most
 READY = 0.4  # of a rehearsal's warm-up is left for the run after it, where both were measured
 DISK_BYTES_A_SECOND = 2e8
 TOKENS_A_SECOND = 2.5e5
@@ -43,6 +46,7 @@ STAGES: dict[str, Callable[[Plan], float]] = {
     "loading": lambda plan: LOAD[plan.device][0] + _weights(plan) / LOAD[plan.device][1],
     "warm_up": lambda plan: WARM_UP[plan.device],
     "reference": _reference,
+    "sample": lambda plan: min(SAMPLE_SECONDS, ANSWER_TOKENS * plan.shape.layers * LAYER_SECONDS[plan.device]),
     "checkpoint": lambda plan: 0.1 + footprint.checkpoint(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "saving": lambda plan: 0.1 + footprint.adapter(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "closing": lambda plan: 0.7,
@@ -68,8 +72,11 @@ def time(plan: Plan, near: Nearest, measured: Sequence[Measured]) -> Time:
     saves = footprint.saves(plan.recipe, work, training.middle)
     around = [*near.rows, *(row for row in measured if row.plan.device == plan.device)]
     stages = {name: _stage(name, plan, around) for name in STAGES}
-    one = stages.pop("checkpoint")
-    return Time(step, saves, stages | {"training": training, "checkpoints": Guess(one.middle * saves, one.sigma)})
+    save, sample = stages.pop("checkpoint"), stages.pop("sample")
+    stages |= {"training": training, "checkpoints": save.times(saves)}
+    return Time(
+        step, saves, stages | {"samples": sample.times(2 + saves)}
+    )  # the first before, the last after all steps
 
 
 def _step(plan: Plan, near: Nearest) -> tuple[StepTime, float]:
@@ -106,7 +113,9 @@ def _beyond(plan: Plan, rows: Sequence[Measured]) -> float:
 def _stage(name: str, plan: Plan, rows: Sequence[Measured]) -> Guess:
     """By formula, times what the measured ones took against theirs; those with the same base first."""
     usual = STAGES[name](plan)
-    known = [row for row in rows if row.stages.get(name) and STAGES[name](row.plan)]
+    known = [row for row in rows if _is_known(row, name) and STAGES[name](row.plan)]
+    if name == "sample" and known and known[0].rehearsal and known[0] is rows[0]:
+        known = known[:1]  # these very rows, which may ask nothing
     own = [row for row in known if row.plan.fingerprint == plan.fingerprint and row.plan.card == plan.card]
     chosen = (own or known)[:10]
     if not chosen:
@@ -115,6 +124,11 @@ def _stage(name: str, plan: Plan, rows: Sequence[Measured]) -> Guess:
     # One look at a stage says little: the first process on a machine reads every library from its disk.
     known_sigma = STAGE_SIGMA[True] * math.sqrt(1 + 2 / len(chosen)) / math.sqrt(1.5)
     return Guess(usual * ratio, known_sigma if own else (STAGE_SIGMA[True] + STAGE_SIGMA[False]) / 2)
+
+
+def _is_known(row: Measured, name: str) -> bool:
+    """No seconds are none measured, but for samples, of which some data have none."""
+    return name in row.stages if name == "sample" else bool(row.stages.get(name))
 
 
 def _took(row: Measured, name: str) -> float:

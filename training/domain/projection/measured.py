@@ -63,15 +63,20 @@ def _stages(told: Mapping[str, Any], points: Sequence[Point], epoch_tokens: floa
     The reference may have read some of the tokens only: a rehearsal stops, an attempt finds what one before it kept.
     """
     stages = {name: float(value) for name, value in (told.get("stages") or {}).items()}
+    asked = float(told.get("sample_seconds") or 0)
+    between = asked - stages.pop("samples", 0.0)  # at checkpoints, which lie among the steps
     took, read = stages.pop("reference", 0.0), float(told.get("reference_tokens") or 0)
     if read:
         stages["reference"] = took * epoch_tokens / read
     if points and "training" in stages:
         usual = sum(point.seconds * point.steps for point in points) / sum(point.steps for point in points)
         rest = stages["training"] - usual * int(told["measured_steps"]) - float(told.get("save_seconds") or 0)
+        rest -= max(0.0, between)
         stages["warm_up"] = max(0.0, rest)
     if told.get("saves"):
         stages["checkpoint"] = float(told["save_seconds"]) / int(told["saves"])
+    if told.get("samples_taken") is not None:  # none where rows ask nothing; engines before did not count them
+        stages["sample"] = asked / max(int(told["samples_taken"]), 1)
     return stages
 
 
