@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import F
 from django.http import Http404
 
 from projects.domain.permissions import GRANTS, Permission, Role
@@ -16,10 +17,16 @@ T = TypeVar("T")
 
 def project_for(user: Any, slug: str) -> Project:
     """Outsiders get 404, so that a slug's existence does not leak."""
-    project = Project.objects.visible_to(user).filter(slug=slug).first() if user.is_authenticated else None
+    return entered(user, slug)[0]
+
+
+def entered(user: Any, slug: str) -> tuple[Project, Role]:
+    """A project by whoever enters it, and their role there, in one question."""
+    visible = Project.objects.visible_to(user).filter(slug=slug) if user.is_authenticated else Project.objects.none()
+    project = visible.annotate(entered_as=F("memberships__role")).first()
     if project is None:
         raise Http404
-    return project
+    return project, Role(project.entered_as)
 
 
 def role_of(user: Any, project: Project) -> Role | None:

@@ -72,8 +72,7 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         if request.user.is_authenticated:
-            self.project = access.project_for(request.user, kwargs["project"])
-            self.role = access.role_of(request.user, self.project)  # type: ignore[assignment]
+            self.project, self.role = access.entered(request.user, kwargs["project"])
 
     def needed(self, request: HttpRequest) -> Permission:
         writes = request.method not in {"GET", "HEAD", "OPTIONS"}

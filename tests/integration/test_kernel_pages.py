@@ -6,6 +6,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.http import Http404
 from django.test import Client, RequestFactory
 
 from projects import access
@@ -13,7 +14,7 @@ from projects.access import Service
 from projects.domain.errors import Refused
 from projects.domain.permissions import Permission, Role
 from projects.domain.states import JobState
-from projects.models import AuditEvent, Membership, User
+from projects.models import AuditEvent, Membership, Project, User
 from projects.services import people
 from projects.services import projects as services
 from projects.transitions import JustChanged, move
@@ -126,11 +127,22 @@ def test_an_absent_database_is_told_to_people_and_programs(project, monkeypatch)
     def away(*_):
         raise OperationalError("server closed the connection")
 
-    monkeypatch.setattr(access, "role_of", away)
+    monkeypatch.setattr(access, "entered", away)
 
     assert client.get("/projects/routing/").status_code == 503
     answer = client.get("/api/v1/projects/routing/")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+def test_whoever_enters_has_their_own_role_and_not_that_of_another_member(project):
+    people = {role: make_member(project, role) for role in Role}
+    other = Project.objects.create(name="Other", slug="other")
+    other.memberships.create(user=people[Role.VIEWER], role=Role.OWNER)
+
+    assert {role: access.entered(user, "routing")[1] for role, user in people.items()} == {role: role for role in Role}
+    assert access.entered(people[Role.VIEWER], "other") == (other, Role.OWNER)
+    with pytest.raises(Http404):
+        access.entered(people[Role.OWNER], "other")
 
 
 # Headers and health
