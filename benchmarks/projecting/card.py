@@ -10,11 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from benchmarks.projecting.cases import CASES, SHAPES, TINY, TOO_MUCH, Case, can_run
 from benchmarks.training_speed.shapes import Shape, make
 
 KEPT = ("points", "peaks", "stages", "measured_steps", "widest", "memory_bytes", "samples_taken", "sample_seconds",
@@ -22,52 +23,6 @@ KEPT = ("points", "peaks", "stages", "measured_steps", "widest", "memory_bytes",
 ROOT = Path(__file__).resolve().parents[2]
 PRICE = Decimal("3.50")
 TEMPLATE = "{% for m in messages %}{{ m['content'] }} </s> {% endfor %}"
-
-
-def _qwen(hidden: int, inner: int, layers: int, heads: int, vocab: int) -> Shape:
-    return Shape(
-        "Qwen2",
-        {
-            "hidden_size": hidden,
-            "intermediate_size": inner,
-            "num_hidden_layers": layers,
-            "num_attention_heads": heads,
-            "num_key_value_heads": 2,
-            "vocab_size": vocab,
-            "tie_word_embeddings": True,
-        },
-    )
-
-
-SHAPES = {
-    "0.1B": _qwen(512, 2048, 12, 8, 65_536),
-    "0.5B": _qwen(896, 4864, 24, 14, 151_936),
-    "1.5B": _qwen(1536, 8960, 28, 12, 151_936),
-}
-TINY = {name: _qwen(32 * size, 64 * size, 2, 4, 512) for size, name in enumerate(SHAPES, start=1)}
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    shape: str
-    steps: int
-    median: int  # tokens of a row, log-normal
-    recipe: dict[str, Any] = field(default_factory=dict)
-
-
-CASES = (
-    Case("0.1B SFT, short", "0.1B", 80, 250, {"batch_size": 16}),
-    Case("0.5B SFT, short", "0.5B", 60, 250, {"batch_size": 16}),
-    Case("0.5B SFT, long, packed", "0.5B", 50, 900, {"batch_size": 8, "packing": True}),
-    Case("0.5B DPO, short", "0.5B", 40, 250, {"batch_size": 4, "method": "dpo"}),
-    Case("1.5B SFT, long", "1.5B", 50, 900, {"batch_size": 16}),
-    Case("1.5B DPO, short", "1.5B", 40, 250, {"batch_size": 4, "method": "dpo"}),
-)
-# More rows at once than would fit: the rehearsal has to say so, with the row.
-TOO_MUCH = Case(
-    "1.5B SFT, library, 48 at once", "1.5B", 10, 1500, {"batch_size": 48, "pace": "library", "recompute": "never"}
-)
 
 
 class Bench:
@@ -307,6 +262,8 @@ def measure(*, tiny: bool, chosen: Sequence[int], seconds: float) -> dict[str, A
             if number == len(CASES):
                 found["misfit"] = bench.misfit()
                 print(json.dumps(found["misfit"]), flush=True)
+                continue
+            if not can_run(CASES[number]):
                 continue
             guess, projection = bench.take(number, CASES[number])
             guessed.append(guess)
