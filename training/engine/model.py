@@ -123,7 +123,17 @@ def load_base(path: str, device: Device, *, four_bit: bool, revision: str = "") 
     except (OSError, ValueError, KeyError) as problem:
         raise EngineError(f"The base model cannot be loaded: {problem}", code="incomplete_model") from problem
     model.config.use_cache = False
+    if four_bit and not device.is_cuda:
+        _keep_layout(model)
     return model
+
+
+def _keep_layout(model: Any) -> None:
+    """On some CPUs the first answer in evaluation mode packs 4-bit weights anew, and gradients are then read off the
+    new layout as if it were the old one: samples before the first step would spoil all that follow."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _quantisation(compute_dtype: Any) -> Any:

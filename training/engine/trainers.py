@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from training.domain import adapters
 from training.domain.pace import Pace, decide
 from training.domain.recipe import Method, Recipe
 from training.domain.spec import RunSpec
@@ -95,12 +96,27 @@ def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Check
             peft_config=lora,
             callbacks=[progress],
         )
+    if spec.recipe.four_bit:
+        _in_32_bits(trainer.model, spec)
     trainer.remove_callback(PrinterCallback)
     trainer.store, trainer.progress = store, progress
     progress.stop_time.checkpoint_bytes = _checkpoint_bytes(trainer.model)
     if pace.path == "fast":
         trainer.take_over(pace, device.kind)
     return trainer
+
+
+def _in_32_bits(model: Any, spec: RunSpec) -> None:
+    """TRL rounds the adapter of a 4-bit base to 16 bits, and a checkpoint would be read back in 32: a resumed run would
+    not be the same. Ours has 32 bits everywhere; of a parent's weights nothing is lost on the way."""
+    for value in model.parameters():
+        if value.requires_grad:
+            value.data = value.data.float()
+    if spec.parent is not None:
+        from peft import set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        set_peft_model_state_dict(model, load_file(Path(spec.parent.path) / adapters.WEIGHTS))
 
 
 def _checkpoint_bytes(model: Any) -> int:
