@@ -10,11 +10,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tools import forking, migrated
 
 ROOT = Path(__file__).resolve().parents[1]
+# How long examples take to draw says how busy the machine is, and nothing about the code.
+hypothesis.settings.register_profile("luthier", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
+hypothesis.settings.load_profile("luthier")
 DATABASE = {"db", "transactional_db", "live_server"}
 
 

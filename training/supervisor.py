@@ -91,6 +91,7 @@ def placed(run: Run | Rehearsal, workdir: Path, checkpoint_dir: Path) -> RunSpec
         parent=replace(spec.parent, path=str(selectors.adapter_path(parent))) if spec.parent and parent else None,
         output_dir=str(workdir / "out"),
         checkpoint_dir=str(checkpoint_dir),
+        verified=str(settings.DATA_DIR / "verified" / f"{spec.base.fingerprint}.json"),
     )
 
 

@@ -151,6 +151,19 @@ def test_a_run_on_a_base_whose_files_changed_is_refused_by_the_engine(settings):
     assert (run.state, run.error_code) == (JobState.FAILED, "base_changed")
 
 
+def test_a_flipped_bit_of_the_weights_is_found_though_their_size_is_the_same(settings):
+    run = factory.make_draft()
+    shard = next((Path(settings.MODELS_DIR) / run.base.path).glob("*.safetensors"))
+    raw = bytearray(shard.read_bytes())
+    raw[-1] ^= 1
+    shard.write_bytes(raw)
+    services.start_run(run, by=run.created_by)
+    run_jobs()
+    run.refresh_from_db()
+    assert (run.state, run.error_code) == (JobState.FAILED, "base_changed")
+    assert shard.name in run.error_message
+
+
 def test_a_failed_base_needs_someone_and_can_be_tried_again(settings):
     project = make_project()
     by = make_member(project)

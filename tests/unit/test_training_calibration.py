@@ -81,7 +81,7 @@ def test_a_verdict_needs_more_than_chance():
         actuals = [100.0] * inside + [300.0] * (of - inside)
         return coverage([Past("cpu", "measured", "seconds", Guess(100, 0.3), band, value) for value in actuals])
 
-    assert share(2, 4).verdict == share(0, 1).verdict == "fair"
+    assert share(2, 4).verdict == share(0, 1).verdict == share(4, 4).verdict == "few"
     assert share(10, 40).verdict == "narrow"
     assert share(60, 60).verdict == "wide"
 

@@ -112,7 +112,7 @@ class CoverageSerializer(serializers.Serializer):
     high = serializers.FloatField()
     bias = serializers.FloatField(help_text="Median of actual over predicted, less one.")
     width = serializers.FloatField(help_text="Median of P90 over P10.")
-    verdict = serializers.ChoiceField(["fair", "narrow", "wide"])
+    verdict = serializers.ChoiceField(["few", "fair", "narrow", "wide"])
 
 
 class DeviceRateSerializer(serializers.Serializer):

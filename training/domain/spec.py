@@ -15,7 +15,7 @@ from training.domain.recipe import BadRecipe, Recipe, shown
 VERSION = 1
 OF_ATTEMPT = (
     "output_dir", "checkpoint_dir", "device", "full_check", "fence", "start_at", "checkpoints", "grace_seconds",
-    "identity",
+    "identity", "verified",
 )  # fmt: skip
 MOST_BYTES = 16_000_000
 STEP = re.compile(r"\d{1,12}", re.ASCII)
@@ -78,6 +78,7 @@ class RunSpec:
     # By step, the sha256 of the manifest as the database knows it.
     checkpoints: dict[str, str] = field(default_factory=dict)
     grace_seconds: float = 0  # what it is given to save when it is stopped; 0 is not known
+    verified: str = ""  # where this host remembers the hashes of the base's files
     identity: str = ""  # digest of the document as it was frozen, whatever later versions add to it
     version: int = VERSION
 

@@ -1,7 +1,10 @@
 """sha256 of files and of base-model directories, with progress."""
 
 import hashlib
+import json
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from training.engine import weights
 
 CHUNK = 4 * 1024 * 1024
 Tell = Callable[[int], None]
+Hashed = Callable[[Path, Tell], str]
 
 
 def sha256_file(path: Path, tell: Tell = lambda _: None) -> str:
@@ -33,7 +37,43 @@ def folder_digest(folder: Path) -> str:
     return fingerprint.combine(files)
 
 
-def base_parts(folder: Path, *, whole: bool = True, tell: Tell = lambda _: None) -> dict[str, Any]:
+class Remembered:
+    """sha256 of files on this host, kept with what the file system says of them. A file whose size, times and inode are
+    those it was hashed with is not read again: a base of many gigabytes is hashed once a host, and again when touched.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.known = path, dict[str, list[Any]]()
+        with suppress(OSError, TypeError, ValueError):
+            self.known = dict(json.loads(path.read_bytes()))
+
+    def sha256(self, path: Path, tell: Tell = lambda _: None) -> str:
+        place, before = str(path.resolve()), _stamp(path)
+        kept = self.known.get(place)
+        if isinstance(kept, list) and kept[:-1] == before:
+            return str(kept[-1])
+        found = sha256_file(path, tell)
+        if _stamp(path) == before:  # or somebody is writing it
+            self.known[place] = [*before, found]
+        return found
+
+    def keep(self) -> None:
+        """Whoever comes last wins; what is lost is hashed again. Without room for it nothing is remembered."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+            aside.write_text(json.dumps(self.known))
+            aside.replace(self.path)
+
+
+def _stamp(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def base_parts(
+    folder: Path, *, whole: bool = True, tell: Tell = lambda _: None, hashed: Hashed = sha256_file
+) -> dict[str, Any]:
     """Hashes of the parts of a base model; not `whole`, only the sizes of its weights, which is the quick check."""
     groups: dict[str, dict[str, str]] = {
         "config": {},
@@ -48,8 +88,9 @@ def base_parts(folder: Path, *, whole: bool = True, tell: Tell = lambda _: None)
             continue
         if part == "weights":
             sizes[path.name] = path.stat().st_size
-            if not whole:
-                continue
+            if whole:
+                groups[part][path.name] = hashed(path, tell)
+            continue
         groups[part][path.name] = (
             _tokenizer_config(path) if path.name == "tokenizer_config.json" else sha256_file(path, tell)
         )
@@ -64,10 +105,18 @@ def base_parts(folder: Path, *, whole: bool = True, tell: Tell = lambda _: None)
     return parts | ({"weights": groups["weights"]} if whole else {})
 
 
-def differences(folder: Path, expected: dict[str, Any], *, full: bool) -> list[str]:
-    """What on disk is not as registered. The quick check takes of the weights only the sizes."""
-    found = base_parts(folder, whole=full)
-    if not full:
+def differences(folder: Path, expected: dict[str, Any], *, full: bool, memory: Path | None = None) -> list[str]:
+    """What on disk is not as registered.
+
+    The full check reads all weights. With a `memory`, a file of this host, it reads those that were touched since they
+    were last read; without one the quick check takes of the weights only the sizes.
+    """
+    whole = full or memory is not None
+    remembered = None if full or memory is None else Remembered(memory)
+    found = base_parts(folder, whole=whole, hashed=remembered.sha256 if remembered else sha256_file)
+    if remembered:
+        remembered.keep()
+    if not whole:
         found["weights"] = expected.get("weights", {})
     changed = fingerprint.changed(expected, found)
     if expected.get("sizes", found["sizes"]) != found["sizes"]:

@@ -54,7 +54,8 @@ def check_base(spec: RunSpec) -> None:
     folder = Path(spec.base.path)
     if not folder.is_dir():
         raise EngineError("The base model's directory is gone.", code="base_missing")
-    if changed := hashing.differences(folder, spec.base.parts, full=spec.full_check):
+    memory = Path(spec.verified) if spec.verified else None
+    if changed := hashing.differences(folder, spec.base.parts, full=spec.full_check, memory=memory):
         raise EngineError(
             f"The base model “{spec.base.name}” on disk is not the version that was registered: "
             f"{', '.join(changed[:5])} changed.",

@@ -84,6 +84,7 @@ def calibration_page(project: Project, wanted: str) -> dict[str, Any]:
 
 
 VERDICTS = {
+    "few": ("waiting", "too few runs to tell"),
     "fair": ("succeeded", "as promised"),
     "narrow": ("attention", "bands are too narrow"),
     "wide": ("attention", "bands are wider than need be"),

@@ -135,7 +135,7 @@ class Coverage:
     def verdict(self) -> str:
         """Is it off by more than so few runs can be by chance?"""
         if self.of < FEW:
-            return "fair"
+            return "few"
         if self.high < TARGET:
             return "narrow"
         return "wide" if self.low > TARGET else "fair"
