@@ -99,6 +99,15 @@ def test_a_failed_run_speaks_plainly_and_offers_a_retry(client):
     assert run.state == JobState.QUEUED
 
 
+def test_a_run_that_ended_before_its_first_step_promises_nothing(client):
+    draft = factory.make_draft()
+    run = services.cancel_run(services.start_run(draft, by=draft.created_by), by=draft.created_by)
+    client.force_login(run.created_by)
+    page = client.get(url("run-detail", run, run.pk)).content.decode()
+    assert "The run ended before its first step." in page and "The training process wrote nothing." in page
+    assert "yet" not in page.split("<main", 1)[1]
+
+
 def test_the_projection_counts_first_and_then_shows_bands(client):
     project = make_project()
     by = make_member(project)
