@@ -9,7 +9,7 @@ from django.db import transaction
 from projects import artefacts, leases
 from projects.domain.errors import Refused
 from projects.jobs import JobKind, Limits
-from training import selectors, supervisor
+from training import proving, selectors, supervisor
 from training.domain.matching import Proof
 from training.models import Adapter, AdapterImport, BaseModelVersion
 
@@ -56,7 +56,7 @@ def complete(row: AdapterImport, workdir: Path, result: Event) -> None:
     manifest = artefacts.commit_directory(workdir / "out", key)
     if manifest["files"] != made["files"]:
         raise Refused("The adapter's files are not what was read. Retry the import.", code="adapter_invalid")
-    Adapter.objects.create(
+    adapter = Adapter.objects.create(
         project=row.project,
         imported=row,
         name=supervisor.free_name(row.project, row.name, f"import {row.pk}"),
@@ -70,6 +70,7 @@ def complete(row: AdapterImport, workdir: Path, result: Event) -> None:
         size_bytes=made["size_bytes"],
         findings=result["findings"],
     )
+    proving.keep(adapter, made, by=row)
     came = row.key
     leases.fenced_update(
         row,

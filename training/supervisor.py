@@ -14,7 +14,7 @@ from projects import artefacts, faults, leases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from projects.models import Project
-from training import selectors
+from training import proving, selectors
 from training.domain.spec import RunSpec, digest
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run, SeenRow, TokenProfile
 
@@ -110,7 +110,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
     if manifest["files"] != made["files"]:
         raise Refused("The adapter's files are not what the engine wrote. Retry the run.", code="adapter_invalid")
     faults.point("run.before_adapter")
-    Adapter.objects.create(
+    adapter = Adapter.objects.create(
         project=run.project,
         run=run,
         name=free_name(run.project, run.name, f"run {run.pk}"),
@@ -124,6 +124,7 @@ def complete_run(run: Run, workdir: Path, result: Event) -> None:
         size_bytes=made["size_bytes"],
         findings=made.get("findings", []),
     )
+    proving.keep(adapter, made, by=run)
     faults.point("run.adapter_written")
     leases.fenced_update(
         run,
@@ -173,6 +174,7 @@ def complete_base(base: BaseModelVersion, workdir: Path, result: Event) -> None:
             f"Exactly these files are already registered as “{same}”. Use that one.", code="base_already_registered"
         )
     leases.fenced_update(base, revision=result["revision"], **{name: result[name] for name in DESCRIBED})
+    proving.describe(base, result.get("anatomy"))
 
 
 # Data as bases see it

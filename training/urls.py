@@ -21,6 +21,7 @@ from training.views import (
 urlpatterns = [
     path("bases/", bases.BaseList.as_view(), name="base-list"),
     path("bases/new/", bases.BaseRegister.as_view(), name="base-register"),
+    path("bases/compare/", bases.BaseCompare.as_view(), name="base-compare"),
     path("bases/<int:pk>/", bases.BaseDetail.as_view(), name="base-detail"),
     path("bases/<int:pk>/status/", bases.BaseStatus.as_view(), name="base-status"),
     path("bases/<int:pk>/retry/", bases.BaseRetry.as_view(), name="base-retry"),

@@ -18,7 +18,7 @@ from projects.api.views import Idempotent, ProjectViewSet
 from projects.domain.errors import Invalid, Refused
 from projects.domain.turns import Priority
 from training import archives, pages, selectors, services
-from training.api import comparing, listing
+from training.api import comparing, compatibility, listing
 from training.api import serializers as shapes
 from training.api.comparing import Comparing
 from training.api.curves import Curves
@@ -42,6 +42,10 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
     queryset = BaseModelVersion.objects.none()
     services = {"create": services.register_base, "retry": services.retry_base, "destroy": services.delete_base}
 
+    @property
+    def known_filters(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("other",) if self.action == "compare" else ()
+
     def get_queryset(self) -> QuerySet[BaseModelVersion]:
         return selectors.bases(self.project)
 
@@ -62,6 +66,12 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         """Hash (and fetch) again after a failure."""
         checked(EmptySerializer, request)
         return self.shown(self.services["retry"](self.get_object(), by=request.user), 202)
+
+    @extend_schema(parameters=compatibility.OTHER, responses={200: compatibility.ComparisonSerializer})
+    @action(detail=True, methods=["get"])
+    def compare(self, request: Any, **kwargs: Any) -> Response:
+        """This version beside another one, field by field."""
+        return Response(compatibility.compared(self.get_object(), request.query_params.get("other", "")))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Any, **kwargs: Any) -> Response:

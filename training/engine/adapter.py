@@ -10,7 +10,7 @@ from training.domain import adapter_config, adapters, safetensors
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
-from training.engine import weights
+from training.engine import sketch, weights
 from training.engine.checkpoints import flush
 from training.engine.events import EngineError
 from training.engine.hashing import sha256_file
@@ -82,6 +82,7 @@ def check(folder: Path, spec: RunSpec) -> dict[str, Any]:
         "parameters": safetensors.parameters(header),
         "size_bytes": sum(entry["size"] for entry in files.values()),
         "findings": [found.as_dict() for found in findings],
+        "anatomy": sketch.of_file(folder / adapters.WEIGHTS, config),
     }
 
 

@@ -16,7 +16,7 @@ from training.domain.documents import BadDocument, read_object
 from training.domain.findings import Finding, refusing, told
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.matching import Candidate, Match, NoBase, match
-from training.engine import hashing, unpacking, weights
+from training.engine import hashing, sketch, unpacking, weights
 from training.engine.adapter import TOKENIZER_FILES, manifest_of
 from training.engine.events import EngineError, emit, run_child
 from training.engine.watch import die_with_parent
@@ -165,6 +165,7 @@ class Reading:
                 "rank": config["r"],
                 "alpha": config["lora_alpha"],
                 "size_bytes": sum(entry["size"] for entry in files.values()),
+                "anatomy": sketch.of_file(out / adapters.WEIGHTS, config),
             },
         }
 

@@ -11,7 +11,7 @@ from datasets_app.engine.chat_template import ChatTemplate, Unshowable
 from datasets_app.engine.rendering import read_tokenizer
 from projects.domain.errors import Refused
 from training.domain import fingerprint, integrity, safetensors
-from training.engine import hashing, places, weights
+from training.engine import anatomy, hashing, places, weights
 from training.engine.events import EngineError, emit, run_child
 from training.engine.watch import StopFlag, die_with_parent
 
@@ -82,6 +82,7 @@ def describe(folder: Path, root: Path | None = None) -> dict[str, Any]:
         "size_bytes": total,
         "licence": _licence(folder),
         "template": template,
+        "anatomy": anatomy.of_base(folder),
         **fingerprint.facts(configs["config.json"]),
         "shape": fingerprint.shape(configs["config.json"]) | {"linear": _linear(headers)},
     }

@@ -85,7 +85,7 @@ def figures(path: Path, header: Header, scale: float) -> tuple[list[str], dict[s
     bad: list[str] = []
     grams: dict[str, NDArray[Any]] = {}
     norms: dict[str, float] = {}
-    for name, values in _tensors(path, header):
+    for name, values in tensors(path, header):
         if not np.isfinite(values).all():
             bad.append(name)
             continue
@@ -101,7 +101,7 @@ def figures(path: Path, header: Header, scale: float) -> tuple[list[str], dict[s
     return bad, norms
 
 
-def _tensors(path: Path, header: Header) -> Iterator[tuple[str, NDArray[Any]]]:
+def tensors(path: Path, header: Header) -> Iterator[tuple[str, NDArray[Any]]]:
     """One after the other, as they lie in the file, so that no more than one is in memory."""
     with path.open("rb") as file:
         start = 8 + int.from_bytes(file.read(8), "little")

@@ -1,6 +1,7 @@
 """How we train: base-model versions, runs and their metrics, adapters, and datasets as bases see them."""
 
 from training.models.adapter import Adapter, AdapterImport
+from training.models.compatibility import AdapterAnatomy, BaseAnatomy, BaseDecision, EffectProof
 from training.models.finetuning import FineTuningJob
 from training.models.metrics import MetricChunk, RunSample
 from training.models.projections import ProjectionRecord, Rehearsal
@@ -14,8 +15,12 @@ __all__ = [
     "STOPPING",
     "STRATEGIES",
     "Adapter",
+    "AdapterAnatomy",
     "AdapterImport",
+    "BaseAnatomy",
+    "BaseDecision",
     "BaseModelVersion",
+    "EffectProof",
     "FineTuningJob",
     "MetricChunk",
     "ProjectionRecord",

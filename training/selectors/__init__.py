@@ -4,6 +4,16 @@ from training.selectors.adapters import adapter_path, adapters, cost_of, rank_su
 from training.selectors.bases import base_path, bases, local_folders, ready_bases
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.comparing import compared, metric_names, run_scores
+from training.selectors.compatibility import (
+    compared_bases,
+    decisions,
+    described,
+    fitted,
+    proofs,
+    standing_decision,
+    standing_decisions,
+    structure,
+)
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
 from training.selectors.listing import Choices, Listed, choices, listed, matching, sorted_by
@@ -98,6 +108,7 @@ __all__ = [
     "checkpoints",
     "choices",
     "compared",
+    "compared_bases",
     "contest",
     "cost_of",
     "cost_so_far",
@@ -105,9 +116,12 @@ __all__ = [
     "coverages",
     "curve",
     "curves",
+    "decisions",
+    "described",
     "device_rates",
     "drawn",
     "fits_method",
+    "fitted",
     "imports",
     "kept_rows",
     "likely_device",
@@ -136,6 +150,7 @@ __all__ = [
     "projected",
     "projected_point",
     "projection",
+    "proofs",
     "rank_summary",
     "ready_bases",
     "records",
@@ -150,7 +165,10 @@ __all__ = [
     "sorted_by",
     "spent",
     "standing",
+    "standing_decision",
+    "standing_decisions",
     "step_at",
+    "structure",
     "sweeps",
     "telling_rows",
     "thinned",

@@ -1,5 +1,7 @@
 """Pages of base-model versions."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -43,12 +45,25 @@ class BasePage(ProjectPage):
         return get_object_or_404(selectors.bases(self.project), pk=pk)
 
 
+class BaseCompare(BasePage):
+    """Two versions field by field; nonsense in the address asks for two."""
+
+    def get(self, request: HttpRequest, project: str) -> HttpResponse:
+        rows = {str(base.pk): base for base in selectors.bases(self.project).select_related("anatomy")}
+        one, other = (rows.get(request.GET.get(name, "")) for name in ("one", "other"))
+        context: dict[str, Any] = {"bases": list(rows.values()), "one": one, "other": other}
+        if one and other:
+            context["comparison"] = selectors.compared_bases(one, other)
+        return self.render("training/base_compare.html", context)
+
+
 class BaseDetail(BasePage):
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         base = self.base(pk)
         context = {
             "base": base,
             "parts": pages.base_facts(base),
+            "others": selectors.ready_bases(self.project).exclude(pk=base.pk),
             "runs": selectors.runs(self.project).filter(base=base)[:20],
             "adapters": selectors.adapters(self.project).filter(base=base)[:20],
         }

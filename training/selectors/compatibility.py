@@ -1,0 +1,79 @@
+"""Reads about adapters on versions of their base: structure verdicts, comparisons, proofs and decisions."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import QuerySet
+
+from projects.models import Project
+from training.domain import anatomy, compatibility, versions
+from training.domain.compatibility import Base, Fitted, Judgement
+from training.models import Adapter, BaseDecision, BaseModelVersion, EffectProof
+
+
+def described(base: BaseModelVersion) -> Base:
+    """A base as verdicts see it."""
+    return Base(
+        name=str(base),
+        fingerprint=base.fingerprint,
+        parts=base.parts,
+        anatomy=_facts(base),
+        context=base.context_length,
+        vocabulary=base.vocab_size,
+        architecture=base.architecture,
+        ready=base.is_ready,
+    )
+
+
+def fitted(adapter: Adapter) -> Fitted:
+    """An adapter as verdicts see it."""
+    facts = _facts(adapter)
+    recipe = adapter.run.recipe if adapter.run else {}
+    return Fitted(
+        name=str(adapter),
+        rank=adapter.rank,
+        tensors=anatomy.unfold(facts.get("tensors", {})),
+        transposed=bool(facts.get("transposed")),
+        longest=int(recipe.get("max_length") or 0),
+        proven=not adapter.is_unproven,
+    )
+
+
+def _facts(row: Any) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = row.anatomy.facts
+    except ObjectDoesNotExist:
+        return {}
+    return found
+
+
+def structure(adapter: Adapter, base: BaseModelVersion) -> Judgement:
+    """The verdict that needs no weights."""
+    return compatibility.judge(fitted(adapter), described(adapter.base), described(base))
+
+
+def compared_bases(one: BaseModelVersion, other: BaseModelVersion) -> versions.Comparison:
+    return versions.compare(described(one), described(other))
+
+
+def decisions(project: Project) -> QuerySet[BaseDecision]:
+    return project.base_decisions.select_related("adapter", "base", "decided_by").order_by("-pk")
+
+
+def standing_decision(adapter: Adapter, base: BaseModelVersion) -> BaseDecision | None:
+    """The decision that holds: the newest, unless it takes an earlier one back."""
+    newest = decisions(adapter.project).filter(adapter=adapter, base=base).first()
+    return newest if newest and newest.allowed else None
+
+
+def standing_decisions(project: Project, adapters: Iterable[Adapter]) -> dict[tuple[int, int], BaseDecision]:
+    """The same for many, by (adapter, base)."""
+    found: dict[tuple[int, int], BaseDecision] = {}
+    for row in decisions(project).filter(adapter__in=adapters):
+        found.setdefault((row.adapter_id, row.base_id), row)
+    return {pair: row for pair, row in found.items() if row.allowed}
+
+
+def proofs(adapter: Adapter) -> QuerySet[EffectProof]:
+    return adapter.proofs.order_by("pk")
