@@ -74,13 +74,14 @@ class Told:
 
 
 class Runs:
-    """A folder with a base, in which runs are made, killed and taken up again."""
+    """A folder with a base, one that is there or a new one, in which runs are made, killed and taken up again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, base: Path | None = None) -> None:
         self.folder = folder
-        self.base = folder / "base"
-        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engine_runs", str(self.base)]
-        subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, stdout=subprocess.DEVNULL)
+        self.base = base or folder / "base"
+        if base is None:
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engine_runs", str(self.base)]
+            subprocess.run(command, cwd=ROOT, env=child_environment(), check=True, stdout=subprocess.DEVNULL)
         self.parts = hashing.base_parts(self.base)
 
     def spec(self, name: str, rows: list[dict[str, Any]], parent: str = "", **recipe: Any) -> RunSpec:

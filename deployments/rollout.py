@@ -64,12 +64,13 @@ def _source(deployment: Deployment) -> str | None:
 def _record(deployment: Deployment) -> dict[str, Any]:
     """What a server or a person finds beside the files."""
     request, adapter = deployment.request, deployment.adapter
+    base = request.evaluation.base if request.evaluation else adapter.base  # what was judged is what is served
     return {
         "name": f"{deployment.slot.target}--{deployment.release}",
         "adapter": adapter.name,
         "adapter_digest": deployment.digest,
-        "base": adapter.base.name,
-        "base_fingerprint": adapter.base.fingerprint,
+        "base": base.name,
+        "base_fingerprint": base.fingerprint,
         "request": request.pk,
         "approved_by": request.decided_by.email if request.decided_by else None,
         "approved_digest": request.decided_digest,

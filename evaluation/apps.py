@@ -17,7 +17,7 @@ class EvaluationConfig(AppConfig):
     label = "evaluation"
 
     def ready(self) -> None:
-        from evaluation import examining, happenings, lineage, scoring, selectors
+        from evaluation import examining, happenings, lineage, probing, scoring, selectors
         from evaluation.models import Evaluation
         from projects import contributions, jobs
 
@@ -33,6 +33,7 @@ class EvaluationConfig(AppConfig):
                 working=frozenset({"answers", "retention"}),
             )
         )
+        jobs.register(probing.KIND)
         happenings.register_all()
         contributions.examiners.append(examining.Examiner())
         contributions.needs.append(selectors.needs)

@@ -16,7 +16,7 @@ from projects.domain.contests import Contest
 from projects.domain.errors import Invalid, Refused
 from projects.domain.states import ACTIVE, JobState
 from projects.models import User
-from training.models import Adapter
+from training.models import Adapter, BaseModelVersion
 
 RETENTION_ROWS = 500
 
@@ -26,6 +26,7 @@ def queue(
     *,
     by: User,
     golden: DatasetVersion,
+    base: BaseModelVersion | None = None,
     retention: DatasetVersion | None = None,
     graders: Sequence[str] = (),
     max_new_tokens: int | None = None,
@@ -43,7 +44,7 @@ def queue(
     evaluation = Evaluation.objects.create(
         project=adapter.project,
         adapter=adapter,
-        base=adapter.base,
+        base=base or adapter.base,
         golden=golden,
         retention=retention,
         graders=fit.graders,

@@ -11,7 +11,8 @@ from evaluation.domain.graders import GRADERS
 from evaluation.domain.ranking import Change
 from projects.domain import formatting
 from projects.models import Project
-from training.models import Adapter
+from training import selectors as training
+from training.models import Adapter, BaseModelVersion
 
 OUTCOMES = ("", Change.REGRESSION.value, Change.GAIN.value, "unchanged", Change.BOTH_WRONG.value)
 
@@ -19,6 +20,11 @@ OUTCOMES = ("", Change.REGRESSION.value, Change.GAIN.value, "unchanged", Change.
 class AdapterField(forms.ModelChoiceField):
     def label_from_instance(self, adapter: Adapter) -> str:  # type: ignore[override]
         return f"{adapter.name} (on {adapter.base.name})"
+
+
+class BaseField(forms.ModelChoiceField):
+    def label_from_instance(self, base: BaseModelVersion) -> str:  # type: ignore[override]
+        return f"{base.name} ({formatting.short_hash(base.fingerprint)})"
 
 
 class GoldenField(forms.ModelChoiceField):
@@ -38,6 +44,13 @@ class EvaluationForm(forms.Form):
     """The newest adapter on the newest versions, unless somebody chooses otherwise."""
 
     adapter = AdapterField(queryset=Adapter.objects.none(), empty_label=None)
+    base = BaseField(
+        queryset=BaseModelVersion.objects.none(),
+        required=False,
+        empty_label="The one it was trained on",
+        label="Base",
+        help_text="On another version somebody must have answered for the pair under Compatibility.",
+    )
     golden = GoldenField(
         queryset=DatasetVersion.objects.none(),
         empty_label=None,
@@ -83,6 +96,7 @@ class EvaluationForm(forms.Form):
             field = self.fields[name]
             field.queryset = queryset  # type: ignore[attr-defined]
             self.initial.setdefault(name, queryset.first())
+        self.fields["base"].queryset = training.ready_bases(project)  # type: ignore[attr-defined]
 
     @property
     def plain(self) -> list[Any]:
@@ -90,7 +104,7 @@ class EvaluationForm(forms.Form):
 
     @property
     def detailed(self) -> list[Any]:
-        return [self[name] for name in ("graders", "max_new_tokens", "limit")]
+        return [self[name] for name in ("base", "graders", "max_new_tokens", "limit")]
 
 
 class ItemFilter(forms.Form):
@@ -103,3 +117,40 @@ class ItemFilter(forms.Form):
     def chosen(self) -> dict[str, str]:
         self.is_valid()
         return {"outcome": self.cleaned_data.get("outcome", ""), "query": self.cleaned_data.get("q", "")}
+
+
+class ProbeForm(forms.Form):
+    """Which prompts an adapter is asked on both versions of its base."""
+
+    golden = GoldenField(
+        queryset=DatasetVersion.objects.none(),
+        empty_label=None,
+        label="Golden set",
+        help_text="Its questions are asked on both versions, and its answers are looked at word by word.",
+    )
+    limit = forms.IntegerField(
+        min_value=8, max_value=1_000, initial=64, label="Prompts", help_text="A random sample; more of them tell finer."
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["golden"]
+        field.queryset = selectors.versions(project, "golden")  # type: ignore[attr-defined]
+        self.initial.setdefault("golden", field.queryset.first())  # type: ignore[attr-defined]
+
+
+class DecisionForm(forms.Form):
+    """Somebody answers for an adapter on a base that is not the one it was trained on."""
+
+    allowed = forms.TypedChoiceField(
+        choices=[("yes", "May be used on this version"), ("no", "May not be used on it any more")],
+        coerce=lambda value: value == "yes",
+        widget=forms.RadioSelect,
+        initial="yes",
+        label="Decision",
+    )
+    reason = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Whoever sees a result of this pair reads it.",
+    )

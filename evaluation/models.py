@@ -42,6 +42,40 @@ class Evaluation(LeasedJob):
         return reverse("evaluation-detail", args=[self.project.slug, self.pk])
 
 
+class Probe(LeasedJob):
+    """One adapter on another version of its base: how far what it says has drifted. Its figures are never changed."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="probes")
+    adapter = models.ForeignKey(Adapter, models.PROTECT, related_name="probes")
+    base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="probes")
+    golden = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="probes")
+    settings = models.JSONField(default=dict)
+    figures = models.JSONField(
+        default=dict, help_text="Means, intervals, threshold and verdict; empty until it is over."
+    )
+    told = models.JSONField(default=dict, help_text="How long it took, with which versions of the libraries.")
+    device = models.CharField(max_length=40, blank=True)
+    key = models.CharField(max_length=300, blank=True, help_text="Where the readings of each prompt lie.")
+    manifest = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64, blank=True, help_text="Of figures and readings together.")
+    created_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(LeasedJob.Meta):
+        indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["adapter", "base", "-id"])]
+        constraints = [
+            models.CheckConstraint(
+                name="a_finished_probe_has_evidence", condition=~models.Q(state="succeeded") | ~models.Q(digest="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.adapter.name} on {self.base.name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("compatibility-pair", args=[self.project.slug, self.adapter_id, self.base_id])
+
+
 class EvaluationItem(models.Model):
     """One golden row: both answers, their scores, and its place when the worst regressions come first."""
 

@@ -1,13 +1,17 @@
 """Figures with the numbers they show, ready for a page: of one evaluation, and of a golden set over time."""
 
+from collections import Counter
 from typing import Any
 
 from datasets_app.models import Dataset
 from evaluation import charts, selectors
-from evaluation.models import Evaluation
+from evaluation.models import Evaluation, Probe
+from evaluation.selectors import Cell
 from projects.contributions import Figure
 from projects.domain import formatting
 from projects.models import Project
+from training.domain.compatibility import TONES, Verdict
+from training.models import Adapter
 
 
 def quality_over_time(project: Project, dataset: Dataset) -> Figure | None:
@@ -96,3 +100,50 @@ def warnings(evaluation: Evaluation) -> list[str]:
             "They have no answer and count as wrong in both arms."
         )
     return found
+
+
+def matrix_sums(rows: list[tuple[Adapter, list[Cell]]]) -> list[tuple[str, str, int]]:
+    """How many pairs of the page have each verdict, in words and tone; those that stand on their own base left out."""
+    found = Counter(cell.judgement.verdict for _, cells in rows for cell in cells if not cell.is_own)
+    return [(verdict.value.capitalize(), TONES[verdict], found[verdict]) for verdict in Verdict if found[verdict]]
+
+
+def measured(probe: Probe) -> dict[str, Any]:
+    """The figures of a probe as rows of a table, and what it was measured with."""
+    figures = probe.figures
+    rows = [
+        ("The base alone", figures["base"], "KL of what both versions say next, without the adapter"),
+        ("The base with the adapter", figures["adapter"], "the same with it; this decides"),
+    ]
+    return {
+        "probe": probe,
+        "rows": [(label, _band(interval), why) for label, interval, why in rows],
+        "effect": figures["effect"],
+        "change": _band(figures["effect"], signed=True),
+        "gains": (f"{figures['effect']['own']:+.3g}", f"{figures['effect']['other']:+.3g}"),
+        "threshold": f"{figures['threshold']:.3g}",
+        "reloads": ", ".join(f"{reading:.3g}" for reading in figures["reloads"]),
+        "facts": _measured_with(probe),
+    }
+
+
+def _band(interval: dict[str, float], *, signed: bool = False) -> str:
+    style = "+.3g" if signed else ".3g"
+    told = [format(interval[name], style).replace("-", formatting.MINUS) for name in ("mean", "low", "high")]
+    return f"{told[0]} [{told[1]}, {told[2]}]"
+
+
+def _measured_with(probe: Probe) -> list[tuple[str, Any]]:
+    figures, told = probe.figures, probe.told
+    rows: list[tuple[str, Any]] = [
+        ("Prompts", f"{formatting.number(figures['prompts'])} of {probe.golden}, seed {probe.settings['seed']}"),
+        ("Tokens of their answers", formatting.number(figures["tokens"])),
+        ("Device", {"cuda": "GPU", "cpu": "CPU"}.get(probe.device, probe.device)),
+    ]
+    if told.get("left_out"):
+        rows.append(("Left out, too long", formatting.number(told["left_out"])))
+    if told.get("seconds"):
+        rows.append(("It took", formatting.duration(told["seconds"])))
+    if packages := told.get("packages"):
+        rows.append(("Measured with", ", ".join(f"{name} {version}" for name, version in packages.items())))
+    return rows

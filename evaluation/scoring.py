@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from evaluation import selectors
 from evaluation.domain import ranking
@@ -13,7 +14,10 @@ from evaluation.engine.spec import EvaluationSpec
 from evaluation.models import Evaluation, EvaluationItem
 from projects import leases
 from projects.domain.errors import Refused
+from projects.models import LeasedJob
+from training import proving
 from training import selectors as training
+from training.models import Adapter
 
 TEXTS = ("prompt", "expected", "base_output", "adapter_output")
 
@@ -31,7 +35,7 @@ def prepare(evaluation: Evaluation, workdir: Path) -> list[str]:
     spec = EvaluationSpec(
         base=str(training.base_path(evaluation.base)),
         parts=evaluation.base.parts,
-        revision=evaluation.base.revision or evaluation.base.fingerprint,
+        revision=evaluation.adapter.base.revision or evaluation.adapter.base.fingerprint,
         adapter=str(training.adapter_path(evaluation.adapter)),
         manifest=evaluation.adapter.manifest,
         questions=str(workdir / "questions.jsonl"),
@@ -41,6 +45,8 @@ def prepare(evaluation: Evaluation, workdir: Path) -> list[str]:
         primary=chosen["primary"],
         max_new_tokens=chosen["max_new_tokens"],
         seed=chosen["seed"],
+        proof=proving.stored(evaluation.adapter),
+        own_base=evaluation.base.fingerprint == evaluation.adapter.base.fingerprint,
     )
     spec.write(workdir / "spec.json")
     return [*settings.ENGINES["evaluation.evaluation"], str(workdir / "spec.json")]
@@ -61,6 +67,18 @@ def note(evaluation: Evaluation, event: dict[str, Any]) -> None:
     """The device decides the price of an hour, so it is written down as soon as it is known."""
     if event["event"] == "started":
         leases.fenced_update(evaluation, device=str(event.get("device", "cpu"))[:40])
+    note_proof(evaluation, evaluation.adapter, event)
+
+
+def note_proof(job: LeasedJob, adapter: Adapter, event: dict[str, Any]) -> None:
+    """What a load has told of an adapter for the first time is kept with it; a lost lease writes nothing."""
+    made = {"anatomy": event["anatomy"]} if event["event"] == "anatomy" else {}
+    if event["event"] == "proof" and event.get("first"):
+        made = {"proof": event["observed"]}
+    if made:
+        with transaction.atomic():
+            leases.hold(job)
+            proving.keep(adapter, made, by=job)
 
 
 def complete(evaluation: Evaluation, workdir: Path, result: dict[str, Any]) -> None:

@@ -2,13 +2,22 @@
 
 from django.urls import path
 
-from evaluation import views
+from evaluation.views import compatibility, evaluations
+
+PAIR = "compatibility/<int:adapter>/<int:base>/"
 
 urlpatterns = [
-    path("evaluations/", views.EvaluationList.as_view(), name="evaluation-list"),
-    path("evaluations/new/", views.EvaluationCreate.as_view(), name="evaluation-create"),
-    path("evaluations/<int:pk>/", views.EvaluationDetail.as_view(), name="evaluation-detail"),
-    path("evaluations/<int:pk>/status/", views.EvaluationStatus.as_view(), name="evaluation-status"),
-    path("evaluations/<int:pk>/cancel/", views.EvaluationCancel.as_view(), name="evaluation-cancel"),
-    path("evaluations/<int:pk>/retry/", views.EvaluationRetry.as_view(), name="evaluation-retry"),
+    path("evaluations/", evaluations.EvaluationList.as_view(), name="evaluation-list"),
+    path("evaluations/new/", evaluations.EvaluationCreate.as_view(), name="evaluation-create"),
+    path("evaluations/<int:pk>/", evaluations.EvaluationDetail.as_view(), name="evaluation-detail"),
+    path("evaluations/<int:pk>/status/", evaluations.EvaluationStatus.as_view(), name="evaluation-status"),
+    path("evaluations/<int:pk>/cancel/", evaluations.EvaluationCancel.as_view(), name="evaluation-cancel"),
+    path("evaluations/<int:pk>/retry/", evaluations.EvaluationRetry.as_view(), name="evaluation-retry"),
+    path("compatibility/", compatibility.Matrix.as_view(), name="compatibility"),
+    path(PAIR, compatibility.PairDetail.as_view(), name="compatibility-pair"),
+    path(f"{PAIR}probe/", compatibility.PairProbe.as_view(), name="compatibility-probe"),
+    path(f"{PAIR}decide/", compatibility.PairDecide.as_view(), name="compatibility-decide"),
+    path("probes/<int:pk>/status/", compatibility.ProbeStatus.as_view(), name="probe-status"),
+    path("probes/<int:pk>/cancel/", compatibility.ProbeCancel.as_view(), name="probe-cancel"),
+    path("probes/<int:pk>/retry/", compatibility.ProbeRetry.as_view(), name="probe-retry"),
 ]

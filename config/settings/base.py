@@ -204,6 +204,7 @@ ENGINES = {
     "training.run": [sys.executable, "-m", "training.engine"],
     "training.rehearsal": [sys.executable, "-m", "training.engine.rehearsal"],
     "evaluation.evaluation": [sys.executable, "-m", "evaluation.engine"],
+    "evaluation.probe": [sys.executable, "-m", "evaluation.engine.drifting"],
     "deployments.deployment": [sys.executable, "-m", "deployments.engine"],
 }
 
@@ -248,6 +249,7 @@ SPECTACULAR_SETTINGS = {
         "WebhookStateEnum": "projects.models.events.ENDPOINT_STATES",
         "RunMethodEnum": "training.models.METHODS",
         "DialectEnum": "training.api.specs.TOOLS",
+        "CompatibilityEnum": "training.domain.compatibility.VERDICTS",
         "RowVerdictEnum": "datasets_app.api.serializers.review.VERDICTS",
         "RulingVerdictEnum": "datasets_app.api.serializers.review.RULINGS",
     },

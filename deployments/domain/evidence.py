@@ -77,6 +77,7 @@ def _words(value: Any) -> str:
 
 
 LABELS = {
+    "other_base": "The base it would be served on",
     "adapter/files": "Recorded adapter file",
     "adapter/found": "Adapter file on disk",
     "adapter/findings": "Finding about the adapter",

@@ -166,9 +166,23 @@ def base_equal(facts: Facts) -> Finding:
     if missing:
         return _unknown("unknown", f"No base fingerprint is known for the {' and the '.join(missing)}.")
     short = " / ".join(str(fingerprint)[:8] for fingerprint in seen.values())
+    if other := _answered_for(facts, seen):
+        return other
     if len(set(seen.values())) > 1:
         return _failed(short, "Adapter, run and evaluation do not stand on the same base-model version.")
     return _passed(str(seen["adapter"])[:8], "Trained and evaluated on the same base-model version.")
+
+
+def _answered_for(facts: Facts, seen: Mapping[str, Any]) -> Finding | None:
+    """Evaluated on another version than it was trained on, when somebody answers for that pair."""
+    other = facts.get("other_base")
+    if not other or seen.get("run", seen["adapter"]) != seen["adapter"] or seen["evaluation"] == seen["adapter"]:
+        return None
+    told = f"Trained on {facts['base']['name']} and evaluated on {other['name']}, which is {other['verdict']}"
+    decision = other["decision"]
+    if other["fingerprint"] != seen["evaluation"] or not decision or other["verdict"] == "incompatible":
+        return _failed(other["verdict"], f"{told}. Nobody answers for that pair: decide on it under Compatibility.")
+    return _passed(f"{other['verdict']}, decided", f"{told}. {decision['by']} answers for it: “{decision['reason']}”")
 
 
 def uncontaminated(facts: Facts) -> Finding:

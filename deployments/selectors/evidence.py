@@ -35,6 +35,8 @@ def collect(slot: Slot, adapter: Any, evaluation: Any | None, *, trusting_files:
         "contamination": _contamination(adapter, evaluation),
         "measurements": sorted({_measurement(done) for done in _finished_evaluations(adapter)}),
     }
+    if evaluation is not None and (found := evaluations.otherwise(adapter, evaluation.base)):
+        facts["other_base"] = _other_base(found)
     return facts | {"gates": {gate.code: gate.as_evidence() for gate in gates.judge(facts)}}
 
 
@@ -102,6 +104,19 @@ def _base(base: Any) -> dict[str, Any]:
         "fingerprint": base.fingerprint,
         "revision": base.revision,
         "licence": base.licence,
+    }
+
+
+def _other_base(found: evaluations.Cell) -> dict[str, Any]:
+    """The base it would be served on, where that is not the one it was trained on, and who answers for it."""
+    decision = found.decision
+    return _base(found.base) | {
+        "verdict": found.judgement.verdict.value,
+        "reasons": sorted(found.judgement.codes),
+        "probe": found.probe.digest if found.probe else None,
+        "decision": {"id": decision.pk, "by": decision.decided_by.email, "reason": decision.reason}
+        if decision
+        else None,
     }
 
 

@@ -76,6 +76,7 @@ class Dossier:
     deployment: Deployment | None
     rights: Rights
     expires_at: Any = None
+    otherwise: evaluations.Cell | None = None
 
 
 def requests(project: Project) -> Any:
@@ -83,8 +84,8 @@ def requests(project: Project) -> Any:
         DeploymentRequest.objects.filter(project=project)
         .select_related(
             "project", "slot", "adapter__run", "adapter__imported__imported_by", "adapter__base",
-            "adapter__dataset_version__dataset", "evaluation__golden__dataset", "requested_by", "run_started_by",
-            "run_created_by", "imported_by", "decided_by",
+            "adapter__dataset_version__dataset", "evaluation__golden__dataset", "evaluation__base", "requested_by",
+            "run_started_by", "run_created_by", "imported_by", "decided_by",
         )
         .order_by("-submitted_at", "-pk")
     )  # fmt: skip
@@ -115,6 +116,7 @@ def dossier(request: DeploymentRequest, user: Any) -> Dossier:
         deployment=request.deployments.order_by("-pk").select_related("slot__project", "adapter").first(),
         rights=rights(request, user, stale=bool(stale) or _expired(request)),
         expires_at=policies.holds_until(request.decided_at) if request.decided_at else None,
+        otherwise=evaluations.otherwise(request.adapter, evaluation.base) if evaluation else None,
     )
 
 

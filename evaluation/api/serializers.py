@@ -10,7 +10,7 @@ from evaluation import selectors
 from evaluation.domain.graders import GRADERS
 from evaluation.models import Evaluation, EvaluationItem
 from projects.api.serializers import StrictSerializer
-from training.models import Adapter
+from training.models import Adapter, BaseModelVersion
 
 
 class ScoreSerializer(serializers.Serializer):
@@ -39,6 +39,21 @@ class RetentionSerializer(serializers.Serializer):
     high = serializers.FloatField()
 
 
+class FaultSerializer(serializers.Serializer):
+    code = serializers.CharField()
+    text = serializers.CharField()
+
+
+class ProofSerializer(serializers.Serializer):
+    """What the effect proof of the load found: `apart` is how far it was from what is stored, where that is known."""
+
+    faults = FaultSerializer(many=True, required=False)
+    effect = serializers.FloatField(required=False)
+    apart = serializers.FloatField(required=False, allow_null=True)
+    tolerance = serializers.FloatField(required=False)
+    numerics = serializers.CharField(required=False)
+
+
 class SummarySerializer(serializers.Serializer):
     """What was found; empty until the evaluation has succeeded."""
 
@@ -48,6 +63,7 @@ class SummarySerializer(serializers.Serializer):
     changes = serializers.DictField(child=serializers.IntegerField(), required=False)
     minimum_detectable = serializers.FloatField(required=False)
     retention = RetentionSerializer(required=False)
+    proof = ProofSerializer(required=False)
     effect = serializers.FloatField(required=False, help_text="Largest change of a logit by the adapter.")
     cut = serializers.DictField(child=serializers.IntegerField(), required=False)
     too_long = serializers.IntegerField(required=False)
@@ -122,6 +138,12 @@ class StartSerializer(StrictSerializer):
 
     adapter = serializers.PrimaryKeyRelatedField(queryset=Adapter.objects.none())
     golden = serializers.PrimaryKeyRelatedField(queryset=DatasetVersion.objects.none())
+    base = serializers.PrimaryKeyRelatedField(
+        queryset=BaseModelVersion.objects.none(),
+        required=False,
+        allow_null=True,
+        help_text="Left out, the one it was trained on. 409 `base_not_same`: somebody must answer for the pair first.",
+    )
     retention = serializers.PrimaryKeyRelatedField(
         queryset=DatasetVersion.objects.none(), required=False, allow_null=True
     )
@@ -136,6 +158,11 @@ class StartSerializer(StrictSerializer):
         project = self.context.get("project")
         if project is not None:
             own = DatasetVersion.objects.filter(dataset__project=project).select_related("dataset")
-            for name, queryset in (("adapter", selectors.adapters(project)), ("golden", own), ("retention", own)):
+            for name, queryset in (
+                ("adapter", selectors.adapters(project)),
+                ("base", project.bases.all()),
+                ("golden", own),
+                ("retention", own),
+            ):
                 fields[name].queryset = queryset  # type: ignore[attr-defined]
         return fields

@@ -2,8 +2,12 @@
 
 from rest_framework.routers import SimpleRouter
 
+from evaluation.api.compatibility import BaseDecisionViewSet, CompatibilityViewSet, ProbeViewSet
 from evaluation.api.views import EvaluationViewSet
 
 router = SimpleRouter()
 router.register("evaluations", EvaluationViewSet, basename="api-evaluation")
+router.register("compatibility", CompatibilityViewSet, basename="api-compatibility")
+router.register("probes", ProbeViewSet, basename="api-probe")
+router.register("base-decisions", BaseDecisionViewSet, basename="api-base-decision")
 urlpatterns = router.urls

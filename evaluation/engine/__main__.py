@@ -43,6 +43,7 @@ def run(path: str) -> None:
     emit("started", device=pair.device.kind, device_name=pair.device.name, total=len(questions))
     meter = answering.Meter()
     summary = _ask(spec, pair, questions, meter)
+    summary["proof"] = pair.proof
     if spec.retention:
         summary["retention"] = _forgotten(spec, pair)
     summary["tokens"] = {"prompt": meter.prompt_tokens, **meter.answer_tokens}

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from evaluation.engine.spec import EvaluationSpec
 from training.domain import adapters
-from training.engine import hashing
+from training.engine import hashing, proof, sketch
 from training.engine import model as models
-from training.engine.events import EngineError
+from training.engine.events import EngineError, emit
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Pair:
     device: models.Device
     context: int
     stops: list[int]
+    proof: dict[str, Any] = field(default_factory=dict)  # what the effect proof of this load found
 
     @property
     def pad(self) -> int:
@@ -75,10 +76,25 @@ def load(spec: EvaluationSpec) -> Pair:
     device = models.choose_device(spec.device)
     plain = models.load_base(spec.base, device, four_bit=False).to(device.kind)
     context, stops = _context(plain), _stops(plain, chat)
-    return Pair(_with_adapter(plain, adapter).eval(), chat, device, context, stops)
+    model = with_adapter(plain, adapter).eval()
+    return Pair(model, chat, device, context, stops, proved(model, spec))
 
 
-def _with_adapter(plain: PreTrainedModel, folder: Path) -> PeftModel:
+def proved(model: PeftModel, spec: EvaluationSpec) -> dict[str, Any]:
+    """The effect proof of what has just been loaded. Of an adapter that was made before sketches were kept,
+
+    the sketch is taken from its file, whose sha256 has been checked.
+    """
+    stored = dict(spec.proof)
+    if not stored.get("weights"):
+        folder = Path(spec.adapter)
+        config = json.loads((folder / adapters.CONFIG).read_text())
+        stored["weights"] = sketch.of_file(folder / adapters.WEIGHTS, config)
+        emit("anatomy", anatomy=stored["weights"])
+    return proof.check(model, stored, Path(spec.base), own_base=spec.own_base)
+
+
+def with_adapter(plain: PreTrainedModel, folder: Path) -> PeftModel:
     stored = _finite_names(folder / adapters.WEIGHTS)
     try:
         with warnings.catch_warnings():

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
 class EvaluationSpec:
-    """Paths are absolute. `manifest` and `parts` say which bytes are meant: checked before loading."""
+    """Paths are absolute. `manifest` and `parts` say which bytes are meant: checked before loading.
+
+    `revision` is what the adapter's config names: that of the base it was made on, whichever it is loaded on.
+    """
 
     base: str
     parts: dict[str, Any]
@@ -25,6 +28,9 @@ class EvaluationSpec:
     retention: str = ""
     batch_tokens: int | None = None
     device: str = "auto"
+    # What is known of the adapter's weights and effect, and whether this base is the one it was made on.
+    proof: dict[str, Any] = field(default_factory=dict)
+    own_base: bool = True
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(vars(self), indent=2, sort_keys=True))

@@ -27,7 +27,8 @@ WORDS = {
 
 _CODES = {
     Loss.DATA: """
-        adapter_damaged adapter_mismatch answer_cut archive_damaged archive_too_large archive_too_many
+        adapter_damaged adapter_mismatch other_adapter other_base flipped_bit rank_cut wrong_scaling
+        effect_differs tokenizer_differs answer_cut archive_damaged archive_too_large archive_too_many
         archive_unsupported arrow_damaged arrow_extension artefact_damaged base_already_registered base_changed
         base_missing chains_too_large custom_code damaged_config damaged_weights data_changed data_missing
         decoded_too_large empty_file encoding_utf16 file_missing format_unknown format_unsupported golden_empty
@@ -48,7 +49,9 @@ _CODES = {
         worker_lost infra_quarantined killed stalled hung host_stopped disk_full disk_error device_error no_device
         storage_failed no_checkpoint grace_over hub_unreachable no_quantiser cpu_limit file_limit bad_spec
         """,
-    Loss.SOFTWARE: "crashed engine_exited internal no_result answers_incomplete no_answers failed",
+    Loss.SOFTWARE: """
+        crashed engine_exited internal no_result answers_incomplete no_answers no_readings adapter_not_applied failed
+        """,
     Loss.USER: "cancelled superseded approval_stale",
 }
 BY_CODE = {code: loss for loss, codes in _CODES.items() for code in codes.split()}

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     DATASET_REVIEW = "dataset.review"
     DATASET_MERGE = "dataset.merge"
     BASE_REGISTER = "base.register"
+    BASE_DECIDE = "base.decide"
     RUN_START = "run.start"
     RUN_CANCEL = "run.cancel"
     ADAPTER_IMPORT = "adapter.import"
@@ -55,6 +56,7 @@ ENGINEER = VIEWER | {
     P.DATASET_REVIEW,
     P.DATASET_MERGE,
     P.BASE_REGISTER,
+    P.BASE_DECIDE,
     P.RUN_START,
     P.RUN_CANCEL,
     P.ADAPTER_IMPORT,

@@ -18,14 +18,14 @@ class ComparedFieldSerializer(serializers.Serializer):
     """One field of both versions; `told` says how they differ where that can be said."""
 
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     before = serializers.CharField(allow_blank=True)
     after = serializers.CharField(allow_blank=True)
     same = serializers.BooleanField()
     told = serializers.CharField(allow_blank=True)
 
 
-class ComparisonSerializer(serializers.Serializer):
+class VersionComparisonSerializer(serializers.Serializer):
     """`words` is the same weights with another template, tokenizer or settings; `weights` the same shapes with other
 
     weights; `shapes` another network.

@@ -67,7 +67,7 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         checked(EmptySerializer, request)
         return self.shown(self.services["retry"](self.get_object(), by=request.user), 202)
 
-    @extend_schema(parameters=compatibility.OTHER, responses={200: compatibility.ComparisonSerializer})
+    @extend_schema(parameters=compatibility.OTHER, responses={200: compatibility.VersionComparisonSerializer})
     @action(detail=True, methods=["get"])
     def compare(self, request: Any, **kwargs: Any) -> Response:
         """This version beside another one, field by field."""

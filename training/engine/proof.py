@@ -35,10 +35,11 @@ def observe(model: Any, ids: Sequence[Sequence[int]], tops: Sequence[Sequence[in
     model.config.use_cache = False
     try:
         with torch.inference_mode():
-            with model.disable_adapter():
-                chosen = tops or [_tops(model, row) for row in ids]
-                base, again = _read(model, ids, chosen), _read_at_once(model, ids, chosen)
+            # As it was loaded comes first: what switches the adapter off for a moment must not switch it on.
+            chosen = tops or [_tops(model, row) for row in ids]
             adapted = _read(model, ids, chosen)
+            with model.disable_adapter():
+                base, again = _read(model, ids, chosen), _read_at_once(model, ids, chosen)
     finally:
         model.train(training)
         model.config.use_cache = cache
@@ -71,9 +72,8 @@ def _logs(model: Any, rows: Sequence[Sequence[int]], pad: int = 0) -> Any:
 
 
 def _tops(model: Any, row: Sequence[int]) -> list[int]:
-    found: list[int] = (
-        _logs(model, [row])[0, -1].topk(min(TOPS, model.config.get_text_config().vocab_size)).indices.tolist()
-    )
+    last = _logs(model, [row])[0, -1]
+    found: list[int] = last.topk(min(TOPS, len(last))).indices.tolist()
     return found
 
 

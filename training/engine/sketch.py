@@ -12,7 +12,6 @@ from training.domain import anatomy, integrity, safetensors
 from training.domain.proofs import ZERO
 from training.engine import weights
 
-Matrix = NDArray[Any]
 PREFIX = "base_model.model."
 
 
@@ -27,8 +26,8 @@ def of_file(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _paired(path: Path, header: safetensors.Header) -> Iterator[tuple[str, Matrix, Matrix]]:
-    halves: dict[str, dict[str, Matrix]] = {}
+def _paired(path: Path, header: safetensors.Header) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+    halves: dict[str, dict[str, NDArray[Any]]] = {}
     for name, values in weights.tensors(path, header):
         match = integrity.TENSOR.match(name)
         assert match is not None
@@ -55,16 +54,17 @@ def of_model(model: Any, adapter: str = "default") -> dict[str, Any]:
 
 
 def _carries(module: Any, adapter: str) -> bool:
-    active = getattr(module, "active_adapters", ())
-    return adapter in getattr(module, "lora_A", {}) and adapter in active
+    if adapter not in getattr(module, "lora_A", {}):
+        return False
+    return adapter in module.active_adapters and not module.disable_adapters
 
 
-def _numbers(tensor: Any) -> Matrix:
-    found: Matrix = tensor.detach().float().cpu().contiguous().numpy().astype("<f4")
+def _numbers(tensor: Any) -> NDArray[Any]:
+    found: NDArray[Any] = tensor.detach().float().cpu().contiguous().numpy().astype("<f4")
     return found
 
 
-def _sketch(pairs: Iterator[tuple[str, Matrix, Matrix]], scales: list[float]) -> dict[str, Any]:
+def _sketch(pairs: Iterator[tuple[str, NDArray[Any], NDArray[Any]]], scales: list[float]) -> dict[str, Any]:
     """Layers in the order of their names, one component of all of them after the other."""
     modules: dict[str, str] = {}
     rows: dict[str, list[bytes]] = {}

@@ -1,15 +1,27 @@
 """Reads about adapters on versions of their base: structure verdicts, comparisons, proofs and decisions."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import QuerySet
 
+from projects.domain.errors import Refused
 from projects.models import Project
 from training.domain import anatomy, compatibility, versions
 from training.domain.compatibility import Base, Fitted, Judgement
-from training.models import Adapter, BaseDecision, BaseModelVersion, EffectProof
+from training.models import Adapter, BaseDecision, BaseModelVersion, EffectProof, Run
+
+
+@dataclass(frozen=True)
+class OtherBase:
+    """What has to be said of whatever used an adapter on another base than it was trained on."""
+
+    adapter: Adapter
+    base: BaseModelVersion
+    judgement: Judgement
+    decision: BaseDecision | None
 
 
 def described(base: BaseModelVersion) -> Base:
@@ -73,6 +85,32 @@ def standing_decisions(project: Project, adapters: Iterable[Adapter]) -> dict[tu
     for row in decisions(project).filter(adapter__in=adapters):
         found.setdefault((row.adapter_id, row.base_id), row)
     return {pair: row for pair, row in found.items() if row.allowed}
+
+
+def other_base(run: Run) -> OtherBase | None:
+    """A run that went on from an adapter of another version of its base; None for all others."""
+    parent = run.parent_adapter
+    if parent is None or parent.base.fingerprint == run.base.fingerprint:
+        return None
+    return OtherBase(parent, run.base, structure(parent, run.base), standing_decision(parent, run.base))
+
+
+def refuse_undecided(adapter: Adapter, base: BaseModelVersion, field: str = "base") -> None:
+    """An adapter is used on another version of its base only when it fits and somebody answers for it."""
+    if adapter.base.fingerprint == base.fingerprint:
+        return
+    found = structure(adapter, base)
+    if found.verdict == compatibility.Verdict.INCOMPATIBLE:
+        raise Refused(
+            f"{adapter} does not belong on {base}: {found.reasons[0].text}", code="base_incompatible", field=field
+        )
+    if standing_decision(adapter, base) is None:
+        raise Refused(
+            f"{adapter} was trained on {adapter.base}, and {base} is {found.verdict.value}: "
+            f"{found.reasons[0].text if found.reasons else ''} Decide on this pair under Compatibility, with a reason.",
+            code="base_not_same",
+            field=field,
+        )
 
 
 def proofs(adapter: Adapter) -> QuerySet[EffectProof]:

@@ -201,8 +201,7 @@ def _check_parent(project: Project, base: BaseModelVersion, parent: Adapter | No
         return
     if parent.project_id != project.pk:
         raise Invalid("There is no such adapter in this project.", code="not_found", field="parent")
-    if parent.base.fingerprint != base.fingerprint:
-        raise Invalid(f"{parent} was trained on another base model.", code="parent_mismatch", field="parent")
+    selectors.refuse_undecided(parent, base, "parent")
     if (parent.rank, parent.alpha) != (recipe.rank, recipe.alpha):
         raise Invalid(
             f"{parent} has rank {parent.rank} and alpha {parent.alpha}; going on from it needs the same.",

@@ -38,6 +38,7 @@ class AdapterDetail(AdapterPage):
             "server": selectors.rank_summary(adapter),
             "descendants": pages.descendants(adapter),
             "cost": selectors.cost_of(adapter, timezone.now()),
+            "other_base": selectors.other_base(adapter.run) if adapter.run else None,
         }
         return self.render("training/adapter.html", context)
 

@@ -134,6 +134,7 @@ class RunDetail(RunPage):
         run = self.run(pk)
         context = pages.run_status(run, timezone.now(), over(request)) | {"facts": pages.run_facts(run)}
         context["log"] = selectors.log_tail(run)
+        context["other_base"] = selectors.other_base(run)
         if run.state == JobState.DRAFT:
             context |= self.draft(run)
         return self.render("training/run.html", context)

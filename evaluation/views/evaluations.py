@@ -56,7 +56,7 @@ class EvaluationCreate(EvaluationPage):
     permission = services.start_evaluation.permission
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
-        wanted = {name: request.GET[name] for name in ("adapter", "golden", "retention") if name in request.GET}
+        wanted = {name: request.GET[name] for name in ("adapter", "base", "golden", "retention") if name in request.GET}
         return self.page(EvaluationForm(project=self.project, initial=wanted))
 
     def page(self, form: EvaluationForm, status: int = 200) -> HttpResponse:
@@ -84,6 +84,7 @@ class EvaluationDetail(EvaluationPage):
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         evaluation = self.one(pk)
         context = self.status(evaluation) | {"facts": pages.facts(evaluation)}
+        context["otherwise"] = selectors.otherwise(evaluation.adapter, evaluation.base)
         if context["verdict"]:
             context |= self.result(evaluation) | self.items(request, evaluation)
         return self.render("evaluation/detail.html", context)

@@ -14,7 +14,8 @@ from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
 from projects.domain.states import JobState
 from projects.models import User
-from training.models import Adapter
+from training import selectors as training
+from training.models import Adapter, BaseModelVersion
 
 
 @requires(Permission.EVALUATION_START)
@@ -24,24 +25,33 @@ def start_evaluation(
     *,
     by: User,
     golden: DatasetVersion,
+    base: BaseModelVersion | None = None,
     retention: DatasetVersion | None = None,
     graders: Sequence[str] = (),
     max_new_tokens: int | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Queue golden set × (base, adapter). What is left open is chosen to fit the golden set's answers."""
-    _check_version(adapter, golden, "golden", "golden set")
+    """Queue golden set × (base, adapter). What is left open is chosen to fit the golden set's answers.
+
+    On another `base` than its own somebody must have answered for the pair before: see `decide_on_base`.
+    """
+    check_version(adapter, golden, "golden", "golden set")
     if retention is not None:
-        _check_version(adapter, retention, "retention", "retention set")
-    if adapter.base.state != JobState.SUCCEEDED:
-        raise Refused(f"The base model {adapter.base} is not ready. Register it again first.", code="base_not_ready")
+        check_version(adapter, retention, "retention", "retention set")
+    chosen = base or adapter.base
+    if chosen.project_id != adapter.project_id:
+        raise Invalid("There is no such base model in this project.", code="not_found", field="base")
+    if chosen.state != JobState.SUCCEEDED:
+        raise Refused(f"The base model {chosen} is not ready. Register it again first.", code="base_not_ready")
+    training.refuse_undecided(adapter, chosen)
     unknown = sorted(set(graders) - set(GRADERS))
     if unknown:
         raise Invalid(f"There is no grader {unknown[0]}.", code="unknown_grader", field="graders")
     return examining.queue(
         adapter,
         by=by,
+        base=chosen,
         golden=golden,
         retention=retention,
         graders=graders,
@@ -51,7 +61,7 @@ def start_evaluation(
     )
 
 
-def _check_version(adapter: Adapter, version: DatasetVersion, purpose: str, words: str) -> None:
+def check_version(adapter: Adapter, version: DatasetVersion, purpose: str, words: str) -> None:
     """Only this project's versions, and only for what they were uploaded for."""
     if version.dataset.project_id != adapter.project_id:
         raise Invalid(f"There is no such {words} in this project.", code="not_found", field=purpose)

@@ -1,0 +1,126 @@
+"""What people do about a base that is not the one an adapter was trained on: probe the pair, and answer for it."""
+
+from django.db import transaction
+
+from datasets_app.models import DatasetVersion
+from evaluation import selectors
+from evaluation.models import Probe
+from evaluation.services.evaluations import check_version
+from projects import leases, transitions
+from projects.access import requires
+from projects.domain.errors import Invalid, Refused
+from projects.domain.permissions import Permission
+from projects.domain.states import ACTIVE
+from projects.models import User
+from training import selectors as training
+from training.domain.compatibility import Verdict
+from training.models import Adapter, BaseDecision, BaseModelVersion
+
+PROMPTS, FEWEST, MOST = 64, 8, 1_000
+RELOADS = 2
+REASON_AT_LEAST = 10
+
+
+@requires(Permission.EVALUATION_START)
+@transaction.atomic
+def probe_pair(
+    adapter: Adapter,
+    *,
+    by: User,
+    base: BaseModelVersion,
+    golden: DatasetVersion,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Queue the measurement of what an adapter says on another version of its base."""
+    _check_base(adapter, base)
+    check_version(adapter, golden, "golden", "golden set")
+    if not adapter.base.is_ready:
+        raise Refused(f"Its own base {adapter.base} is not ready, and both are needed.", code="base_not_ready")
+    found = training.structure(adapter, base)
+    if not found.may_be_probed:
+        raise Refused(
+            f"{adapter} cannot be loaded on {base}: {found.reasons[0].text} There is nothing to measure.",
+            code="base_incompatible",
+            field="base",
+        )
+    if Probe.objects.filter(adapter=adapter, base=base, state__in=ACTIVE).exists():
+        raise Refused("This pair is being probed already. Wait for its result.", code="already_probing")
+    asked = limit or PROMPTS
+    if not FEWEST <= asked <= MOST:
+        raise Invalid(f"Between {FEWEST} and {MOST:,} prompts.", code="out_of_range", field="limit")
+    if not selectors.questions(golden, limit=asked, seed=seed):
+        raise Invalid(
+            f"{golden} has no row with a question and an expected answer.", code="golden_empty", field="golden"
+        )
+    probe = Probe.objects.create(
+        project=adapter.project,
+        adapter=adapter,
+        base=base,
+        golden=golden,
+        settings={"limit": asked, "seed": seed, "reloads": RELOADS},
+        created_by=by,
+    )
+    transitions.record(probe, "probe.created", actor=by.email)
+    leases.queue_job(probe, actor=by.email)
+    return probe
+
+
+@requires(Permission.EVALUATION_START)
+def cancel_probe(probe: Probe, *, by: User, reason: str = "") -> Probe:
+    leases.request_cancel(probe, actor=by.email, reason=reason)
+    return probe
+
+
+@requires(Permission.EVALUATION_START)
+def retry_probe(probe: Probe, *, by: User) -> Probe:
+    """A new attempt of a failed or cancelled probe, with the settings it had."""
+    leases.queue_job(probe, actor=by.email)
+    return probe
+
+
+@requires(Permission.BASE_DECIDE)
+@transaction.atomic
+def decide_on_base(
+    adapter: Adapter, *, by: User, base: BaseModelVersion, reason: str, allowed: bool = True
+) -> BaseDecision:
+    """Answer for using an adapter on a base that is not the same, or take that back. Stored with what was known."""
+    _check_base(adapter, base)
+    reason = reason.strip()
+    if len(reason) < REASON_AT_LEAST:
+        raise Invalid(
+            f"Say why in at least {REASON_AT_LEAST} characters. Whoever sees a result of this pair reads it.",
+            code="reason_missing",
+            field="reason",
+        )
+    found = selectors.cell(adapter, base)
+    if found.is_same:
+        raise Refused(f"{base} is the very base it was trained on. There is nothing to decide.", code="base_is_same")
+    if allowed and found.judgement.verdict == Verdict.INCOMPATIBLE:
+        raise Refused(
+            f"{adapter} does not belong on {base}: {found.judgement.reasons[0].text} Train it again on that version.",
+            code="base_incompatible",
+        )
+    if not allowed and found.decision is None:
+        raise Refused("No decision stands that could be taken back.", code="nothing_decided")
+    decision = BaseDecision.objects.create(
+        project=adapter.project,
+        adapter=adapter,
+        base=base,
+        allowed=allowed,
+        verdict=found.judgement.verdict.value,
+        codes=found.judgement.codes,
+        evidence=found.probe.digest if found.probe else "",
+        reason=reason,
+        decided_by=by,
+    )
+    action = "basedecision.allowed" if allowed else "basedecision.withdrawn"
+    transitions.record(decision, action, actor=by.email, reason=reason, verdict=decision.verdict, codes=decision.codes)
+    return decision
+
+
+def _check_base(adapter: Adapter, base: BaseModelVersion) -> None:
+    if base.project_id != adapter.project_id:
+        raise Invalid("There is no such base model in this project.", code="not_found", field="base")
+    if not base.is_ready:
+        raise Refused(f"The base model {base} is not ready. Register it again first.", code="base_not_ready")
