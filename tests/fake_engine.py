@@ -14,6 +14,7 @@ from pathlib import Path
 
 from training.domain import adapters
 from training.domain.spec import RunSpec
+from training.engine import sketch
 from training.engine.checkpoints import Checkpoints, size_of
 from training.engine.hashing import sha256_file
 from training.engine.manifest import Origin
@@ -62,6 +63,15 @@ def write_adapter(spec: RunSpec) -> dict:
         "alpha": spec.recipe.alpha,
         "parameters": 8 * spec.recipe.rank,
         "size_bytes": sum(path.stat().st_size for path in out.iterdir()),
+        "anatomy": sketch.of_file(out / adapters.WEIGHTS, config),
+        "proof": {
+            "ids": [[1, 2]],
+            "tops": [[3]],
+            "base": [-1.0, -2.0],
+            "adapter": [-0.5, -2.5],
+            "numerics": "cpu float32",
+            "noise": 0.0,
+        },
     }
 
 

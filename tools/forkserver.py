@@ -40,10 +40,12 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "tests.fake_engine": (),
         "tests.fake_rehearsal": (),
         "tests/factories/evaluation_engine.py": ("evaluation.engine.grading", "evaluation.engine.spec"),
+        "tests/factories/probe_engine.py": ("evaluation.domain.drift", "evaluation.engine.drift_spec"),
     },
     "torch": {
         "training.engine": ("training.engine.__main__", *(f"training.engine.{part}" for part in TRAINS)),
         "evaluation.engine": (*LIBRARIES, "evaluation.engine.*"),
+        "evaluation.engine.drifting": ("evaluation.domain.drift", "training.engine.anatomy"),
     },
 }
 

@@ -125,7 +125,7 @@ def test_an_evaluation_answers_grades_and_measures_forgetting(base, adapter, tmp
     out, err = child.communicate(timeout=120)
     assert child.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
-    assert [event["event"] for event in events][:2] == ["progress", "started"]
+    assert [event["event"] for event in events][:4] == ["progress", "anatomy", "proof", "started"]
     summary = events[-1]["summary"]
     assert events[-1]["event"] == "result"
     assert summary["n"] == sum(summary["changes"].values()) == len(TICKETS)
