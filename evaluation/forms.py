@@ -36,6 +36,8 @@ class GoldenField(forms.ModelChoiceField):
 
 
 class RetentionField(forms.ModelChoiceField):
+    """Versions with their length alone."""
+
     def label_from_instance(self, version: DatasetVersion) -> str:  # type: ignore[override]
         return f"{version}: {formatting.number(version.rows)} rows"
 
@@ -122,7 +124,7 @@ class ItemFilter(forms.Form):
 class ProbeForm(forms.Form):
     """Which prompts an adapter is asked on both versions of its base."""
 
-    golden = GoldenField(
+    golden = RetentionField(
         queryset=DatasetVersion.objects.none(),
         empty_label=None,
         label="Golden set",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from datasets_app.engine.rendering import read_tokenizer
 from evaluation.engine import spec as specs
 from evaluation.engine.drift_spec import ProbeSpec
 from projects import artefacts
@@ -172,8 +173,8 @@ def test_a_template_that_writes_otherwise_is_measured_and_other_tokens_are_refus
     assert figures["verdict"] == "drifted"
 
     raw = json.loads((other / "tokenizer.json").read_text())
-    vocab = raw["model"]["vocab"]
-    vocab["b"], vocab["l"] = vocab["l"], vocab["b"]
+    vocab, (one, *_, two) = raw["model"]["vocab"], read_tokenizer(other).encode('{"queue": "billing"').tokens
+    vocab[one], vocab[two] = vocab[two], vocab[one]
     (other / "tokenizer.json").write_text(json.dumps(raw))
     last = probed(tmp_path, made, tiny_facts, tiny_base, other)[-1]
     assert (last["event"], last["code"]) == ("failed", "tokenizer_differs")

@@ -257,8 +257,8 @@ def test_training_goes_on_on_another_base_only_when_somebody_answers_for_it(true
     assert REASON in page
 
 
-def test_a_deployment_on_another_base_carries_who_answers_for_it(pair):
-    adapter, base, by = pair
+def test_a_deployment_on_another_base_carries_who_answers_for_it(true_pair):
+    adapter, base, by = true_pair
     decide(adapter, base, by)
     use_engine("better")
     evaluation = queue_evaluation(adapter, by, golden=make_golden(adapter.project, by), base=base)
