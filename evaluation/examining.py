@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy
-from django.db.models import Max, QuerySet
+from django.db.models import F, Max, QuerySet
 
 from datasets_app.models import DatasetVersion
 from evaluation import selectors
@@ -66,7 +66,7 @@ class Examiner:
     """What training asks of this app without knowing it: see projects.contributions.Examiner."""
 
     def ask(self, adapter: Adapter, golden: DatasetVersion, by: User) -> int:
-        if Evaluation.objects.filter(adapter=adapter, golden=golden).exists():
+        if _own_base().filter(adapter=adapter, golden=golden).exists():
             return 0
         try:
             queue(adapter, by=by, golden=golden)
@@ -75,10 +75,10 @@ class Examiner:
         return 1
 
     def pending(self, adapters: Sequence[int], golden: DatasetVersion) -> bool:
-        return Evaluation.objects.filter(adapter__in=adapters, golden=golden, state__in=ACTIVE).exists()
+        return _own_base().filter(adapter__in=adapters, golden=golden, state__in=ACTIVE).exists()
 
     def contest(self, adapters: Sequence[int], golden: DatasetVersion) -> Contest | None:
-        newest = _newest(Evaluation.objects.filter(adapter__in=adapters, golden=golden))
+        newest = _newest(_own_base().filter(adapter__in=adapters, golden=golden))
         if not newest:
             return None
         primary = newest[0].settings["primary"]
@@ -89,7 +89,7 @@ class Examiner:
 
     def scores(self, adapters: Sequence[int]) -> dict[int, list[RunScore]]:
         found: dict[int, list[RunScore]] = {}
-        for row in _newest(Evaluation.objects.filter(adapter__in=adapters)):
+        for row in _newest(_own_base().filter(adapter__in=adapters)):
             score = selectors.primary_score(row)
             if score is not None:
                 told = RunScore(
@@ -103,6 +103,11 @@ class Examiner:
                 )
                 found.setdefault(row.adapter_id, []).append(told)
         return found
+
+
+def _own_base() -> QuerySet[Evaluation]:
+    """A result on another version of the base says nothing of how good a run was."""
+    return Evaluation.objects.filter(base=F("adapter__base"))
 
 
 def _newest(rows: QuerySet[Evaluation]) -> list[Evaluation]:

@@ -19,7 +19,7 @@ def quality_over_time(project: Project, dataset: Dataset) -> Figure | None:
     points = selectors.history(project, dataset)[-200:]
     if not points:
         return None
-    moments, names = [point.at for point in points], [point.evaluation.adapter.name for point in points]
+    moments, names = [point.at for point in points], [_name(point.evaluation) for point in points]
     scores = [point.score for point in points]
     return Figure(
         id=f"quality-{dataset.pk}",
@@ -27,6 +27,12 @@ def quality_over_time(project: Project, dataset: Dataset) -> Figure | None:
         figure=charts.history(moments, names, scores),
         table=charts.history_table(moments, names, scores),
     )
+
+
+def _name(evaluation: Evaluation) -> str:
+    """The adapter, and its base where that is not its own."""
+    adapter = evaluation.adapter
+    return adapter.name if evaluation.base_id == adapter.base_id else f"{adapter.name} on {evaluation.base.name}"
 
 
 def overview_figures(project: Project) -> list[Figure]:

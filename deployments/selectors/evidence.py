@@ -208,7 +208,9 @@ def _contamination(adapter: Any, evaluation: Any | None) -> dict[str, int] | Non
 
 
 def _finished_evaluations(adapter: Any) -> Any:
-    return Evaluation.objects.filter(adapter=adapter, state=JobState.SUCCEEDED).select_related("golden")
+    return Evaluation.objects.filter(adapter=adapter, state=JobState.SUCCEEDED).select_related(
+        "golden", "base", "adapter"
+    )
 
 
 def _measurement(evaluation: Any) -> str:
@@ -216,4 +218,6 @@ def _measurement(evaluation: Any) -> str:
     primary = evaluation.summary.get("primary")
     score = (evaluation.summary.get("graders") or {}).get(primary) or {}
     low, high = score.get("low"), score.get("high")
-    return f"{evaluation.golden.content_hash[:12]} {primary} {score.get('difference')} [{low}, {high}]"
+    told = f"{evaluation.golden.content_hash[:12]} {primary} {score.get('difference')} [{low}, {high}]"
+    own = evaluation.base_id == evaluation.adapter.base_id
+    return told if own else f"{told} on {evaluation.base.fingerprint[:12]}"

@@ -175,13 +175,15 @@ def _score_on(adapter: Any, golden: Any) -> str:
         return "not measured"
     done = (
         adapter.evaluations.filter(state=JobState.SUCCEEDED, golden__content_hash=golden.content_hash)
+        .select_related("base")
         .order_by("-finished_at", "-pk")
         .first()
     )
     score = evaluations.primary_score(done) if done else None
     if score is None:
         return "not measured on these rows"
-    return f"{score.adapter * 100:.1f} % {score.label.lower()} (base {score.base * 100:.1f} %)"
+    told = f"{score.adapter * 100:.1f} % {score.label.lower()} (base {score.base * 100:.1f} %)"
+    return told if done is None or done.base_id == adapter.base_id else f"{told}, on {done.base}"
 
 
 def _costs(request: DeploymentRequest) -> list[LedgerEntry]:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from deployments.domain.states import OPEN
 from deployments.models import Deployment, DeploymentRequest, Slot
+from evaluation import selectors as evaluations
 from projects.domain.states import ACTIVE, JobState
 from projects.models import Project
 
@@ -22,12 +23,24 @@ class SlotCard:
 def history(slot: Slot) -> QuerySet[Deployment]:
     """Every switch of a slot, the newest first."""
     return slot.deployments.select_related(
-        "adapter", "request", "request__decided_by", "deployed_by", "back_to"
+        "adapter",
+        "request",
+        "request__evaluation__base",
+        "request__evaluation__adapter__base",
+        "request__decided_by",
+        "deployed_by",
+        "back_to",
     ).order_by("-pk")
 
 
 def live(slot: Slot) -> Deployment | None:
     return history(slot).filter(live=True).first()
+
+
+def otherwise(live: Deployment | None) -> evaluations.Cell | None:
+    """What has to be said of what is live where it was judged on another base than it was trained on."""
+    judged = live.request.evaluation if live else None
+    return evaluations.otherwise(judged.adapter, judged.base) if judged else None
 
 
 def switching(slot: Slot) -> Deployment | None:

@@ -60,6 +60,7 @@ class SlotPage(ProjectPage):
         return {
             "slot": slot,
             "live": live,
+            "otherwise": slots.otherwise(live),
             "switching": slots.switching(slot),
             "drifted": slots.drifted(slot, live),
             "serving": slots.serving(slot),

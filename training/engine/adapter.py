@@ -10,7 +10,7 @@ from training.domain import adapter_config, adapters, safetensors
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
-from training.engine import sketch, weights
+from training.engine import proof, sketch, weights
 from training.engine.checkpoints import flush
 from training.engine.events import EngineError
 from training.engine.hashing import sha256_file
@@ -45,7 +45,7 @@ def write(model: Any, spec: RunSpec, outcome: dict[str, Any]) -> dict[str, Any]:
     (folder / adapters.CARD).write_text(card(spec, outcome), encoding="utf-8")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes its files for the owner only
-    return check(folder, spec)
+    return check(folder, spec) | {"proof": proof.first(model, Path(spec.base.path))}
 
 
 def _check_finite(model: Any) -> None:

@@ -57,7 +57,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     stages.enter("loading")
     begin = store.begin(spec.start_at)
     device = model.choose_device(spec.device)
-    from training.engine import adapter, proof, trainers
+    from training.engine import adapter, trainers
     from training.engine.meter import Meter
     from training.engine.progress import Progress
 
@@ -97,7 +97,7 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     stages.enter("samples")
     samples.take(trainer.model, trainer.state.global_step)
     stages.enter("saving")
-    made = adapter.write(trainer.model, spec, outcome) | {"proof": proof.first(trainer.model, Path(spec.base.path))}
+    made = adapter.write(trainer.model, spec, outcome)
     measured = meter.told() | samples.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
     about = {"device": device.kind, "device_name": device.name, "data": prepared.report()}
     emit("result", **outcome, **measured, **about, adapter=made, path=spec.output_dir)
