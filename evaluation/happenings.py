@@ -5,6 +5,7 @@ from projects.events import EventType, register
 from projects.facts import MONEY, about_job, example
 
 PAGE = "/projects/support/evaluations/7/"
+PAIR, PROBE = "/projects/support/compatibility/3/7/", "tickets, rank 16 on help-desk 2"
 NAME = "tickets, rank 16 on golden tickets v2"
 
 
@@ -41,6 +42,38 @@ EVENTS = (
             money=MONEY,
             failure={
                 "code": "hash_mismatch",
+                "cause": "data",
+                "text": "Rows, templates or files that could not be used as they are.",
+            },
+        ),
+        Tell.WHOSE,
+        always=True,
+    ),
+    EventType(
+        "probe.succeeded",
+        "Evaluation",
+        "A probe is through: how far an adapter has drifted on another version of its base can be read.",
+        ("probe.succeeded",),
+        about_job("probe", "The probe of {name} has its figures."),
+        example("probe", PROBE, f"The probe of {PROBE} has its figures.", path=PAIR, state="succeeded", money=MONEY),
+        Tell.NOBODY,
+        always=True,
+    ),
+    EventType(
+        "probe.failed",
+        "Evaluation",
+        "A probe of an adapter on another version of its base has failed.",
+        ("probe.failed",),
+        about_job("probe", "The probe of {name} has failed."),
+        example(
+            "probe",
+            PROBE,
+            f"The probe of {PROBE} has failed.",
+            path=PAIR,
+            state="failed",
+            money=MONEY,
+            failure={
+                "code": "flipped_bit",
                 "cause": "data",
                 "text": "Rows, templates or files that could not be used as they are.",
             },

@@ -250,7 +250,7 @@ def _named(version: DatasetVersion) -> dict[str, Any]:
 
 
 def needs(project: Project, user: User) -> list[Need]:
-    """Evaluations that failed lately, and adapters that nobody has evaluated; for people who can act."""
+    """Evaluations and probes that failed lately, and adapters that nobody has evaluated; for people who can act."""
     if not access.may(user, Permission.EVALUATION_START, project):
         return []
     recent = timezone.now() - RECENT
@@ -258,6 +258,12 @@ def needs(project: Project, user: User) -> list[Need]:
     found = [
         Need(f"Evaluation of {row} failed", row.get_absolute_url(), "failed", row.finished_at, "evaluation")  # type: ignore[arg-type]
         for row in failed[:10]
+    ]
+    probes = project.probes.filter(state=JobState.FAILED, finished_at__gte=recent)
+    probes = probes.select_related("project", "adapter", "base").order_by("-pk")
+    found += [
+        Need(f"Probe of {row} failed", row.get_absolute_url(), "failed", row.finished_at, "evaluation")
+        for row in probes[:10]
     ]
     new = adapters(project).filter(created_at__gte=recent, evaluations__isnull=True)
     address = reverse("evaluation-create", args=[project.slug])
