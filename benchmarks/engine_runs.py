@@ -77,7 +77,7 @@ class Runs:
     """A folder with a base, one that is there or a new one, in which runs are made, killed and taken up again."""
 
     def __init__(self, folder: Path, base: Path | None = None) -> None:
-        self.folder = folder
+        self.folder, self.pid = folder, 0  # the process at work
         self.base = base or folder / "base"
         if base is None:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engine_runs", str(self.base)]
@@ -122,6 +122,7 @@ class Runs:
                 text=True,
             ) as process,
         ):
+            self.pid = process.pid
             for event in _events(process):
                 told.events.append(event)
                 if number := answer(event):

@@ -5,6 +5,10 @@ mean anything; `--shape tiny` shows that it runs. The last line is one JSON obje
 {"tok_s", "peak_gib", "share_of_ceiling", "trl_default_tok_s"}. `--curve N` also trains N steps on the same rows in the
 same order through the library's own forward pass, twice in batches of different size, and compares the losses.
 
+`--devices 2` shares the rows of every step out among so many cards, and measures one card with the same rows beside
+them: `tok_s_one`, `speed_up`, and with `--curve N` how far the losses of N steps are apart, `curve_apart`. The ceiling
+is that of all cards, the peak that of the first. `--trl-steps 0` leaves TRL out.
+
 `--method dpo` does the same with preference pairs. `tok_s` then counts what the reference reads before the first step,
 the ceiling is 6 operations for each parameter and token instead of 4, and `sft_cost_ratio` is the time of a token
 against that of SFT with the same model and as many tokens in a step.
@@ -62,6 +66,7 @@ class Bench:
 
     def __init__(self, shape: Shape, home: Path) -> None:
         self.shape, self.home = shape, home
+        self.pace = "fast" if shape is SHAPES["tiny"] else "auto"  # there, no GPU is expected
         self.base = make(shape, home / "model")
         from training.engine import fingerprint
 
@@ -152,43 +157,66 @@ def apart(one: dict[int, float], other: dict[int, float]) -> dict[str, float]:
 
 def curves(bench: Bench, steps: int, rows: int, method: str) -> dict[str, Any]:
     """Fast and library on the same rows in the same order; the library twice, to see what noise is."""
-    ways: dict[str, dict[str, Any]] = {
-        "fast": {"pace": "auto" if SHAPES["tiny"] is not bench.shape else "fast", "batch_size": rows},
-        "library": {"pace": "library", "recompute": "never", "batch_size": rows},
-        "library_again": {"pace": "library", "recompute": "never", "batch_size": rows // 2, "accumulation": 2},
-    }
-    found = {}
-    for name, recipe in ways.items():
-        rate = 1e-4 if method == "dpo" else 1e-3
-        found[name] = losses(bench.run(f"curve-{name}", steps, method=method, learning_rate=rate, **recipe))
-        print(
-            f"{name}: " + " ".join(f"{loss:.4f}" for step, loss in found[name].items() if step % 10 == 0 or step == 1)
-        )
+    found = _curves(
+        bench,
+        steps,
+        method,
+        {
+            "fast": {"pace": bench.pace, "batch_size": rows},
+            "library": {"pace": "library", "recompute": "never", "batch_size": rows},
+            "library_again": {
+                "pace": "library",
+                "recompute": "never",
+                "batch_size": max(1, rows // 2),
+                "accumulation": 2,
+            },
+        },
+    )
     return {
         "fast_from_library": apart(found["library"], found["fast"]),
         "library_from_itself": apart(found["library"], found["library_again"]),
     }
 
 
-def measure(bench: Bench, given: argparse.Namespace, pace: str) -> dict[str, Any]:
-    """The run, for DPO after one of SFT, and TRL."""
-    usual = bench.run("speed", given.steps, batch_size=given.rows, pace=pace)
+def curves_of_cards(bench: Bench, steps: int, rows: int, method: str, devices: int) -> dict[str, Any]:
+    """One card and several on the same rows in the same order, by the product's own choice of pass."""
+    ways = {f"cards_{number}": {"pace": bench.pace, "batch_size": rows, "devices": number} for number in (1, devices)}
+    one, several = _curves(bench, steps, method, ways).values()
+    return {"curve_apart": apart(one, several)}
+
+
+def _curves(bench: Bench, steps: int, method: str, ways: dict[str, dict[str, Any]]) -> dict[str, dict[int, float]]:
+    found = {}
+    for name, recipe in ways.items():
+        rate = 1e-4 if method == "dpo" else 1e-3
+        found[name] = losses(bench.run(f"curve-{name}", steps, method=method, learning_rate=rate, **recipe))
+        print(
+            f"{name}: " + " ".join(f"{loss:.4f}" for step, loss in found[name].items() if step % 10 == 0 or step == 1),
+            flush=True,
+        )
+    return found
+
+
+def measure(bench: Bench, given: argparse.Namespace, devices: int) -> dict[str, Any]:
+    """The run on so many cards, for DPO after one of SFT."""
+    common = {"pace": bench.pace, "devices": devices}
+    usual = bench.run(f"speed-{devices}", given.steps, batch_size=given.rows, **common)
     events, rate, operations = usual, speed(usual), 4
     more: dict[str, float] = {}
     if given.method == "dpo":
-        events = bench.run("pairs", given.steps, method="dpo", batch_size=max(1, given.rows // 2), pace=pace)
+        rows = max(1, given.rows // 2)
+        events = bench.run(f"pairs-{devices}", given.steps, method="dpo", batch_size=rows, **common)
         if told(events, "pace")[0]["path"] == "fast":
             rate, operations = 1 / (1 / speed(events) + 1 / reference_speed(events)), 6
             more = {"reference_tok_s": round(reference_speed(events))}
         else:  # the library's pass reads with the reference in every step
             rate, operations = speed(events), 6
         more |= {"sft_tok_s": round(speed(usual)), "sft_cost_ratio": round(speed(usual) / rate, 2)}
-    print(json.dumps(told(events, "pace")[0], ensure_ascii=False))
+    print(json.dumps(told(events, "pace")[0], ensure_ascii=False), flush=True)
     return {
         "tok_s": round(rate),
         "peak_gib": round(told(events, "result")[0]["memory_bytes"] / 2**30, 1),
-        "share_of_ceiling": round(rate / bench.shape.ceiling(operations), 4),
-        "trl_default_tok_s": round(bench.peer(given.trl_steps, given.method)["tok_s"]),
+        "share_of_ceiling": round(rate / (devices * bench.shape.ceiling(operations)), 4),
     } | more
 
 
@@ -198,18 +226,26 @@ def main() -> None:
     ask.add_argument("--method", choices=["sft", "dpo"], default="sft")
     ask.add_argument("--steps", type=int, default=30)
     ask.add_argument("--rows", type=int, default=40, help="rows of a step, of which a pair is two: about 16,000 tokens")
+    ask.add_argument("--devices", type=int, default=1, help="cards that share the rows of a step")
     ask.add_argument("--trl-steps", type=int, default=40)
     ask.add_argument("--curve", type=int, default=0, help="steps of the comparison of losses; 0 leaves it out")
     ask.add_argument("--curve-rows", type=int, default=8)
     given = ask.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    shape = SHAPES[given.shape]
     with tempfile.TemporaryDirectory(prefix="luthier-lora-") as folder:
-        bench = Bench(shape, Path(folder))
-        pace = "fast" if given.shape == "tiny" else "auto"
-        found = measure(bench, given, pace)
+        bench = Bench(SHAPES[given.shape], Path(folder))
+        found = measure(bench, given, given.devices)
         print(json.dumps(found), flush=True)
-        if given.curve:
+        if given.devices > 1:
+            one = measure(bench, given, 1)["tok_s"]
+            found |= {"devices": given.devices, "tok_s_one": one, "speed_up": round(found["tok_s"] / one, 3)}
+            print(json.dumps(found), flush=True)
+        if given.trl_steps:
+            found["trl_default_tok_s"] = round(bench.peer(given.trl_steps, given.method)["tok_s"])
+            print(json.dumps(found), flush=True)
+        if given.curve and given.devices > 1:
+            found |= curves_of_cards(bench, given.curve, given.curve_rows, given.method, given.devices)
+        elif given.curve:
             found |= curves(bench, given.curve, given.curve_rows, given.method)
     print(json.dumps(found))
 

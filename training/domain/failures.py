@@ -124,6 +124,9 @@ _ALL = (
      "Install bitsandbytes on the worker, or switch 4-bit off.", MENDED, WORKERS),
     # Workers, disks and devices
     ("no_device", "The worker has no such device.", "Start a worker with a GPU, or run on the CPU.", MENDED, WORKERS),
+    ("rank_lost", "One of the processes of a run on several cards is gone.",
+     "Retry once. If it comes back, look for lack of memory on the host, take the card that is named out of service, "
+     "or train on fewer cards.", HELPS, WORKERS),
     ("device_error", "The GPU reported an error.",
      "Retry once. If it comes back, take the card out of service and check it.", HELPS, WORKERS),
     ("disk_full", "The worker's disk is full.",

@@ -225,6 +225,16 @@ KNOBS: tuple[Knob, ...] = (
         expert=True,
     ),
     Knob(
+        "devices",
+        "Cards",
+        "Cards of one host that share each step's rows: the same result in less time. The rows a step do not change.",
+        "int",
+        1,
+        1,
+        16,
+        expert=True,
+    ),
+    Knob(
         "four_bit",
         "4-bit base (QLoRA)",
         "Loads the base in 4 bits: a quarter of the memory, a little slower. Needs bitsandbytes on the worker.",

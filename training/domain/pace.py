@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from training.domain.recipe import ALL_LINEAR, Method, Recipe
+from training.domain.sharing import spread
 
 # Families whose decoder the fast pass can be.
 FAMILIES = frozenset({"LlamaForCausalLM", "Qwen2ForCausalLM", "MistralForCausalLM"})
@@ -59,7 +60,8 @@ class Widths:
 class Pace:
     """What was decided. `rows` × `accumulation` is what the recipe asks for in each step, never more.
 
-    On the fast path a step comes as a whole and is worked through in passes of at most `tokens` tokens.
+    `rows` are those of all cards of the run together, `tokens` those of each. On the fast path a step comes as a whole
+    and is worked through in passes of at most `tokens` tokens.
     """
 
     path: str  # "fast", or "library": the model's own forward pass
@@ -87,6 +89,7 @@ def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: s
         return _library(recipe, card, obstacle)
     tokens, recompute = _tokens_that_fit(recipe, card, widths, longest)
     reasons = (
+        *_on_several(recipe),
         *(PAIRS if recipe.method == Method.DPO else ()),
         "Rows of a step lie end to end without padding, and none sees another: the same numbers in fewer tokens.",
         "Linear layers of one input and their LoRA factors are one product; weights of the adapter stay in 32 bit.",
@@ -123,13 +126,25 @@ def _library(recipe: Recipe, card: Card, obstacle: str) -> Pace:
     """The library's own pass: rows of like length together, unless somebody wants to compare."""
     chosen = recipe.pace == "library"
     by_length = card.kind == "cuda" and not chosen and not recipe.packing and recipe.method == Method.SFT
-    reasons = [f"The model's own forward pass is used: {obstacle}."]
+    reasons = [*_on_several(recipe), f"The model's own forward pass is used: {obstacle}."]
     if by_length:
         reasons.append("Rows of like length share a batch, so that little is padded.")
     recompute = card.kind == "cuda" and recipe.recompute != "never"
     if recompute:
         reasons.append("Activations are made again in the backward pass, which saves memory.")
-    return Pace("library", "sdpa", recipe.batch_size, recipe.accumulation, 0, recompute, by_length, tuple(reasons))
+    rows, accumulation = spread(recipe.batch_size, recipe.accumulation, recipe.devices)
+    return Pace("library", "sdpa", rows, accumulation, 0, recompute, by_length, tuple(reasons))
+
+
+def _on_several(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.devices == 1:
+        return ()
+    told = (
+        f"The rows of each step are shared out among {recipe.devices} cards by their tokens; each has the whole model."
+    )
+    if recipe.rows_per_step >= recipe.devices:
+        return (told,)
+    return (told, f"A step has {recipe.rows_per_step} rows, so that not all of the cards have something to do.")
 
 
 def _tokens_that_fit(recipe: Recipe, card: Card, widths: Widths, longest: int) -> tuple[int, bool]:

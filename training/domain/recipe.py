@@ -57,6 +57,7 @@ class Recipe:
     checkpoint_steps: int = 0
     pace: str = "auto"
     recompute: str = "auto"
+    devices: int = 1
     four_bit: bool = False
 
     @property

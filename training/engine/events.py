@@ -29,6 +29,7 @@ class Stopped(BaseException):
 
 
 _claimed: list[TextIO] = []
+_muted: list[bool] = []
 
 
 def claim_stdout() -> None:
@@ -39,7 +40,17 @@ def claim_stdout() -> None:
         sys.stdout = sys.stderr
 
 
+def speak_only_of_failure(writer: int) -> None:
+    """For a process that is one of several: what all of them see is told by the first, and failures go to it."""
+    for out in _claimed:
+        out.close()  # or whoever reads there would wait for our end
+    _claimed[:] = [os.fdopen(writer, "w", buffering=1, encoding="utf-8")]
+    _muted.append(True)
+
+
 def emit(event: str, **fields: Any) -> None:
+    if _muted and event != "failed":
+        return
     out = _claimed[0] if _claimed else sys.stdout
     print(json.dumps({"event": event} | _plain(fields), ensure_ascii=False), file=out, flush=True)
 
@@ -56,7 +67,8 @@ def _plain(value: Any) -> Any:
 
 
 def log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if not _muted:
+        print(text, file=sys.stderr, flush=True)
 
 
 def run_child(body: Callable[[str], None], argv: list[str], usage: str) -> int:

@@ -40,7 +40,7 @@ def capacity(device: str) -> int:
     if device == "cuda":
         import torch
 
-        return int(torch.cuda.get_device_properties(0).total_memory)
+        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     return min(filter(None, (_available() + _status("VmRSS"), _group_limit())), default=0)
 
 

@@ -12,6 +12,7 @@ from training.domain.recipe import ALL_LINEAR, Recipe
 from training.domain.spec import RunSpec
 from training.engine import hashing, weights
 from training.engine.events import EngineError, log
+from training.engine.group import ALONE, Group
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,11 @@ class Device:
         return self.kind == "cuda"
 
 
-def choose_device(wanted: str) -> Device:
-    """The GPU when there is one, unless the spec says otherwise."""
-    # One run, one card: with several visible, the trainer would split batches by threads, which TRL refuses.
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").count(","):
-        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"].split(",")[0]
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+def choose_device(wanted: str, group: Group = ALONE) -> Device:
+    """The GPU when there is one, unless the spec says otherwise; of a run on several cards the one of this process."""
+    # As many as there are processes: with more visible, the trainer would split batches by threads, which TRL refuses.
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(group.size))))
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible.split(",")[: group.size])
     # Needed for the same result twice on a GPU; read by the library when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Steps differ in length; segments that grow leave no gaps between them.
@@ -40,7 +40,16 @@ def choose_device(wanted: str) -> Device:
     if wanted == "cuda" and not there:
         raise EngineError("The spec asks for a GPU, but this worker has none.", code="no_device")
     if there and wanted != "cpu":
-        return Device("cuda", torch.cuda.get_device_name(0))
+        if torch.cuda.device_count() < group.size:
+            raise EngineError(
+                f"The run needs {group.size} cards, but this worker gives it {torch.cuda.device_count()}.",
+                code="no_device",
+            )
+        torch.cuda.set_device(group.rank)
+        return Device("cuda", torch.cuda.get_device_name())
+    if not group.is_alone:
+        os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // group.size))
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     return Device("cpu", in_threads(torch.get_num_threads()))
 
 

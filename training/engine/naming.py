@@ -1,7 +1,11 @@
 """A failure of a library as one of our taxonomy: what happened, where, and the traceback for whoever wants it."""
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from safetensors import SafetensorError
 
 from training.domain.failures import shorten
 from training.engine import blame, disk
@@ -15,7 +19,28 @@ OOM = (
     "std::bad_alloc",
     "cublas_status_alloc_failed",
 )
+# What is said by a process of several when another is gone.
+LOST = "rank_lost"
+GONE = (
+    "connection closed by peer",
+    "connection reset by peer",
+    "broken pipe",
+    "gloo",
+    "remote process exited",
+    "ncclremoteerror",
+    "nccl communicator was aborted",
+    "watchdog caught collective operation timeout",
+)
 DEVICE = ("cuda", "cublas", "cudnn", "nccl", "hip error", "nvrtc")
+
+
+@contextmanager
+def library_failures() -> Iterator[None]:
+    """Whatever a library breaks with, as one of our taxonomy."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError, SafetensorError) as problem:
+        raise named(problem) from problem
 
 
 def named(problem: BaseException, *, step: int = 0, batch: Any = None, prepared: Prepared | None = None) -> EngineError:
@@ -37,6 +62,8 @@ def _told(problem: BaseException, where: dict[str, Any]) -> tuple[str, str]:
     at = f" at step {where['step']:,}" if where else ""
     if is_out_of_memory(problem):
         return "oom", f"The device ran out of memory{at or ' while the model was being loaded'}.{blame.longest(where)}"
+    if type(problem).__name__.startswith("Dist") or any(words in lowered for words in GONE):
+        return LOST, f"Another card's process is gone{at}: {first}"
     if (number := disk.number(problem)) is not None:
         full = number in disk.FULL
         what = "The worker's disk is full" if full else "A file could not be read or written"

@@ -13,6 +13,7 @@ from training.domain.recipe import Recipe
 from training.engine import randomness
 from training.engine.events import EngineError, emit, log
 from training.engine.gauges import Gauges
+from training.engine.group import ALONE, Group
 from training.engine.samples import Samples
 from training.engine.stopping import StopTime
 from training.engine.watch import StopFlag
@@ -49,8 +50,8 @@ class Progress(TrainerCallback):
     The trainer itself logs every step, so that no average of its own is lost when a run is resumed in mid-window.
     """
 
-    def __init__(self, recipe: Recipe, stop: StopFlag, *, grace_seconds: float = 0) -> None:
-        self.recipe, self.stop, self.grace_seconds = recipe, stop, grace_seconds
+    def __init__(self, recipe: Recipe, stop: StopFlag, *, grace_seconds: float = 0, group: Group = ALONE) -> None:
+        self.recipe, self.stop, self.grace_seconds, self.group = recipe, stop, grace_seconds, group
         self.stop_time = StopTime()
         self.window: list[dict[str, float]] = []
         self.said: list[dict[str, float]] = []  # the newest that were told
@@ -117,7 +118,8 @@ class Progress(TrainerCallback):
     def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Within a step: its batches so far are given up, and the step before it is what is saved."""
         self.stop_time.look()
-        if self.stop.asked:
+        (stops,) = self.group.decide(self.stop.asked)
+        if stops:
             control.should_training_stop = True
             control.should_save = state.global_step > self.saved_step
 
@@ -126,10 +128,11 @@ class Progress(TrainerCallback):
         self.step = state.global_step
         self.after_step = randomness.capture() if args.gradient_accumulation_steps > 1 else None
         last = state.global_step >= state.max_steps
-        if self.stop.asked:
-            control.should_save = control.should_training_stop = True
-        elif not last and self._checkpoint_due(state.global_step):
-            control.should_save = True
+        due = not last and self._checkpoint_due(state.global_step)
+        stops, saves = self.group.decide(self.stop.asked, due)
+        if stops:
+            control.should_training_stop = True
+        control.should_save = control.should_save or stops or saves
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Called after a save that failed, too."""
@@ -179,6 +182,11 @@ class Progress(TrainerCallback):
         bad = [name for name in ("loss", "grad_norm") if not math.isfinite(values.get(name, 0.0))]
         if bad:
             raise EngineError(f"At step {step} the {bad[0].replace('_', ' ')} stopped being a number.", code="nan_loss")
+
+    @property
+    def is_broken_here(self) -> bool:
+        """Is it a batch of this process whose loss is no number?"""
+        return any(loss is not None and not math.isfinite(float(loss)) for _, loss in self.batches)
 
     def broken_batch(self) -> Mapping[str, Any] | None:
         """The first batch of the step whose loss is no number, or else the one that was being worked on."""

@@ -3,23 +3,24 @@
 import random
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
 
 from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from projects import faults
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
-from training.engine import blame, data, manifest, memory, model
+from training.engine import adapter, blame, data, manifest, memory, model
 from training.engine.checkpoints import Checkpoints, Found
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, emit, log
 from training.engine.gauges import Gauges
+from training.engine.group import Group
 from training.engine.manifest import Origin
-from training.engine.naming import named
+from training.engine.naming import library_failures, named
+from training.engine.ranks import together
 from training.engine.samples import Samples
 from training.engine.stages import Stages, process_age
 from training.engine.versions import packages
@@ -32,7 +33,7 @@ def main(spec_path: str) -> None:
     spec = RunSpec.load(Path(spec_path))
     stop = StopFlag().install()
     die_with_parent()
-    try:
+    with library_failures():
         model.check_base(spec)
         model.check_recipe(spec)
         model.check_parent(spec)
@@ -44,8 +45,6 @@ def main(spec_path: str) -> None:
             _run(spec, store, stop)
         finally:
             store.discard_staging()
-    except (MemoryError, RuntimeError, OSError, SafetensorError) as problem:
-        raise named(problem) from problem
 
 
 def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
@@ -55,52 +54,98 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     prepared = prepare(spec, stop, samples)
     emit("progress", phase="loading", done=0, total=1)
     stages.enter("loading")
-    begin = store.begin(spec.start_at)
-    device = model.choose_device(spec.device)
-    from training.engine import adapter, trainers
-    from training.engine.meter import Meter
-    from training.engine.progress import Progress
+    course = Course(spec, store, stop, stages, samples, prepared, store.begin(spec.start_at))
+    with together(spec.recipe.devices, course.follow) as group:
+        course.lead(group)
 
-    progress = Progress(spec.recipe, stop, grace_seconds=spec.grace_seconds)
-    progress.samples, progress.gauges = samples, Gauges(device.kind, torch_threads())
-    seed(spec.recipe.seed, device)
-    trainer = trainers.build(spec, prepared, device, store, progress)
-    meter = Meter().attach(trainer)
-    if begin:
-        progress.load(begin.place, begin.step)
-        log(f"going on from the checkpoint of step {begin.step}")
-    faults.point("engine.loaded")
-    stop.look()
-    emit(
-        "started",
-        device=device.kind,
-        device_name=device.name,
-        total=total_steps(trainer),
-        resumed_from=begin.step if begin else 0,
-        refused={str(step): why for step, why in store.refused.items()},
-    )
-    progress.say_again(total_steps(trainer))
-    _warn_about_start(store, begin, spec)
-    progress.tell_stop_time()
-    if not begin:
-        stages.enter("samples")
-        samples.take(trainer.model, 0)
-        stages.enter("loading")
-    _refer(trainer, prepared, store, stop, stages)
-    stages.enter("training")
-    began = time.monotonic()
-    _train(trainer, progress, prepared, str(begin.place) if begin else None)
-    stop.look()
-    faults.point("engine.trained")
-    outcome = _outcome(trainer, progress, prepared, time.monotonic() - began, begin.step if begin else 0)
-    emit("progress", phase="saving", done=0, total=1)
-    stages.enter("samples")
-    samples.take(trainer.model, trainer.state.global_step)
-    stages.enter("saving")
-    made = adapter.write(trainer.model, spec, outcome)
-    measured = meter.told() | samples.told() | {"stages": stages.close(), "capacity": memory.capacity(device.kind)}
-    about = {"device": device.kind, "device_name": device.name, "data": prepared.report()}
-    emit("result", **outcome, **measured, **about, adapter=made, path=spec.output_dir)
+
+@dataclass
+class Course:
+    """What every process of a run knows before it loads the model, and what it does from there."""
+
+    spec: RunSpec
+    store: Checkpoints
+    stop: StopFlag
+    stages: Stages
+    samples: Samples
+    prepared: Prepared
+    begin: Found | None
+
+    def follow(self, group: Group) -> None:
+        """Any process but the first: train along. It is stopped with the others, or by the end of the first."""
+        self.stop = StopFlag()
+        trainer, progress, _ = self._load(group, None)
+        self._train(trainer, progress, group)
+        group.leave()
+
+    def lead(self, group: Group) -> None:
+        """The first process, most often the only one: it says how it goes, and writes what comes of it."""
+        trainer, progress, device = self._load(group, self.samples)
+        seconds = self._train(trainer, progress, group)
+        self.stop.look()
+        group.leave()
+        faults.point("engine.trained")
+        resumed_from = self.begin.step if self.begin else 0
+        outcome = _outcome(trainer, progress, self.prepared, seconds, resumed_from)
+        emit("progress", phase="saving", done=0, total=1)
+        self.stages.enter("samples")
+        self.samples.take(trainer.model, trainer.state.global_step)
+        self.stages.enter("saving")
+        made = adapter.write(trainer.model, self.spec, outcome)
+        measured = trainer.meter.told() | self.samples.told()
+        measured |= {"stages": self.stages.close(), "capacity": memory.capacity(device.kind)}
+        about = {"device": device.kind, "device_name": device.name, "devices": group.size}
+        emit(
+            "result", **outcome, **measured, **about, data=self.prepared.report(), adapter=made,
+            path=self.spec.output_dir,
+        )  # fmt: skip
+
+    def _load(self, group: Group, samples: Samples | None) -> tuple[Any, Any, model.Device]:
+        """A trainer at the point where it begins or goes on."""
+        group.tell_libraries()
+        device = model.choose_device(self.spec.device, group)
+        from training.engine import trainers
+        from training.engine.meter import Meter
+        from training.engine.progress import Progress
+
+        group.join(device.kind)
+        spec, store, begin = self.spec, self.store, self.begin
+        progress = Progress(spec.recipe, self.stop, grace_seconds=spec.grace_seconds, group=group)
+        progress.samples, progress.gauges = samples, Gauges(device.kind, torch_threads()) if group.is_first else None
+        seed(spec.recipe.seed, device)
+        trainer = trainers.build(spec, self.prepared, device, store, progress, group)
+        if not group.is_first:  # the same weights for all, but to each its own dropout
+            seed((spec.recipe.seed + group.rank) % 2**32, device)
+        trainer.meter = Meter().attach(trainer)
+        if begin:
+            progress.load(begin.place, begin.step)
+            log(f"going on from the checkpoint of step {begin.step}")
+        faults.point("engine.loaded")
+        self.stop.look()
+        emit(
+            "started",
+            device=device.kind,
+            device_name=device.name,
+            total=total_steps(trainer),
+            resumed_from=begin.step if begin else 0,
+            refused={str(step): why for step, why in store.refused.items()},
+        )
+        progress.say_again(total_steps(trainer))
+        _warn_about_start(store, begin, spec)
+        progress.tell_stop_time()
+        if samples and not begin:
+            self.stages.enter("samples")
+            samples.take(trainer.model, 0)
+            self.stages.enter("loading")
+        return trainer, progress, device
+
+    def _train(self, trainer: Any, progress: Any, group: Group) -> float:
+        """From here to the last step; returns the seconds."""
+        _refer(trainer, self.prepared, self.store, self.stop, self.stages)
+        self.stages.enter("training")
+        began = time.monotonic()
+        _train(trainer, progress, self.prepared, str(self.begin.place) if self.begin else None)
+        return time.monotonic() - began
 
 
 def _refer(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> None:
@@ -123,7 +168,8 @@ def _train(trainer: Any, progress: Any, prepared: Prepared, checkpoint: str | No
         raise named(problem, step=progress.step + 1, batch=progress.broken_batch(), prepared=prepared) from problem
     except EngineError as failure:
         if failure.code == "nan_loss":
-            failure.where = blame.where(progress.broken_batch(), prepared, progress.step)
+            batch, elsewhere = progress.broken_batch(), not (trainer.group.is_alone or progress.is_broken_here)
+            failure.where = {"elsewhere": True} if elsewhere else blame.where(batch, prepared, progress.step)
         raise
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from datasets import Dataset
@@ -25,7 +26,9 @@ from training.engine.fast import pairs
 from training.engine.fast import trainer as fast
 from training.engine.fast.model import why_not
 from training.engine.fast.preference import FastPreference
+from training.engine.group import ALONE, Group
 from training.engine.progress import Progress
+from training.engine.shares import Together
 
 
 class Durable:
@@ -33,6 +36,8 @@ class Durable:
 
     store: Checkpoints
     progress: Progress
+    group: Group
+    numbers: list[bytes]  # the random numbers of every process, while a checkpoint is written
 
     def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         self.progress.begin_batch(inputs)
@@ -43,6 +48,10 @@ class Durable:
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         step, clock = self.state.global_step, self.progress.stop_time  # type: ignore[attr-defined]
         self.progress.rewind()
+        self.numbers = self.group.collect(self._random_numbers())
+        if not self.group.is_first:
+            self.progress.saved(step)
+            return
         try:
             with clock.saving():
                 saved = self._write_checkpoint(model, trial, step)
@@ -66,22 +75,36 @@ class Durable:
         # TRL would also write a model card here; ours is written once, at the end.
         Trainer._save_checkpoint(self, model, trial)  # type: ignore[arg-type]
         folder = self.store.staging / f"checkpoint-{step}"
+        for rank, content in enumerate(self.numbers[1:], start=1):
+            (folder / f"rng_state_{rank}.pth").write_bytes(content)
         self.progress.save(folder)
         return self.store.commit(folder, step)
 
+    def _random_numbers(self) -> bytes:
+        """Where the random numbers of this process stand, as the trainer writes and reads it: for the first to write,
+        since all of a checkpoint is written by one or not at all."""
+        if self.group.is_first:
+            return b""
+        with TemporaryDirectory() as folder:
+            self._save_rng_state(folder)  # type: ignore[attr-defined]
+            return next(Path(folder).iterdir()).read_bytes()
 
-class DurableSFT(Durable, fast.FastLoss, SFTTrainer):
+
+class DurableSFT(Durable, Together, fast.FastLoss, SFTTrainer):
     """SFT on rows that are already tokens with labels."""
 
 
-class DurableDPO(Durable, FastPreference, DPOTrainer):
+class DurableDPO(Durable, Together, FastPreference, DPOTrainer):
     """DPO on rows that are already tokens: what was counted before the start is what is trained on."""
 
     def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         return dataset
 
 
-def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Checkpoints, progress: Progress) -> Any:
+def build(
+    spec: RunSpec, prepared: Prepared, device: models.Device, store: Checkpoints, progress: Progress,
+    group: Group = ALONE,
+) -> Any:  # fmt: skip
     """A trainer that is ready to train."""
     model = models.load_base(spec.base.path, device, four_bit=spec.recipe.four_bit, revision=spec.base.revision)
     pace = _pace(spec.recipe, device, model, prepared)
@@ -103,6 +126,7 @@ def build(spec: RunSpec, prepared: Prepared, device: models.Device, store: Check
     progress.stop_time.checkpoint_bytes = _checkpoint_bytes(trainer.model)
     if pace.path == "fast":
         trainer.take_over(pace, device.kind)
+    trainer.join(group)
     return trainer
 
 
@@ -176,6 +200,11 @@ def _common(recipe: Recipe, device: models.Device, staging: Path, pace: Pace) ->
         "disable_tqdm": True,
         "bf16": device.is_cuda,
         "use_cpu": not device.is_cuda,
+        # On several cards: tokens are counted over all of them, and gradients are added up in the same order always,
+        # which they are not when the library sorts them anew after the first step.
+        "average_tokens_across_devices": True,
+        "ddp_find_unused_parameters": True,
+        "ddp_broadcast_buffers": False,
         "activation_checkpointing": pace.recompute and pace.path == "library",
         "dataloader_pin_memory": device.is_cuda,
         "dataset_num_proc": None,

@@ -76,6 +76,11 @@ def number(value: float) -> int | float:
 
 WITHOUT_WORDS = (
     Lost("pace", "How fast it goes is decided by the tool. The numbers learned are the same but for rounding."),
+    Lost(
+        "devices",
+        "How many cards is said where the tool is started. The rows a step written here are those of one card: on "
+        "several, divide them.",
+    ),
 )
 
 

@@ -1,7 +1,8 @@
 """The fast decoder inside TRL's DPO trainer: the reference once, then both answers of each pair in the same pass."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ TOLD = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accura
 class FastPreference(FastPass):
     """Mixed into a DPO trainer; its loss is the sigmoid of Rafailov et al. 2023 (arXiv:2305.18290), as in TRL."""
 
+    data_collator: Any
     way = "answers"
     tokens_seen = 0
 
@@ -64,10 +66,10 @@ class FastPreference(FastPass):
         began = told = saved = time.monotonic()
         first = 0
         emit("progress", phase="reference", done=kept.done, total=len(sizes))
-        for count in passes(sizes, self.pace.tokens):
-            end = first + count
+        for counts in batched(passes(sizes, self.pace.tokens), self.group.size):
+            end = first + sum(counts)
             if end > kept.done:
-                found[first:end] = self.reference_of(examples[first:end])
+                found[first:end] = self._side_by_side(examples, first, counts)
                 kept.done = end
                 self.reference_tokens += sum(sizes[first:end])
             first, now = end, time.monotonic()
@@ -80,6 +82,19 @@ class FastPreference(FastPass):
             stop.look()
             if seconds is not None and now - began > seconds:
                 break
+
+    def _side_by_side(self, examples: Sequence[Mapping[str, Any]], first: int, counts: Sequence[int]) -> Any:
+        """A pass for each card, and what all of them have found."""
+        starts = [first, *(first + done for done in accumulate(counts))]
+        found = torch.zeros(sum(counts), 2)
+        rank = self.group.rank
+        if rank < len(counts):
+            start, end = starts[rank], starts[rank + 1]
+            said = self.reference_of(examples[start:end])
+            if self.group.is_alone:
+                return said
+            found[start - first : end - first] = said.cpu()
+        return self.group.total(found)
 
     def reference_of(self, examples: Sequence[Mapping[str, Any]]) -> Any:
         """(pairs, 2): the adapter that was there before, or the base where the adapter is new."""
@@ -96,37 +111,55 @@ class FastPreference(FastPass):
         if self.decoder is None:
             return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
         model.train()
+        share = self.share
+        if share is not None and not share.rows:
+            self.noted.append(torch.zeros(len(TOLD), device=self.accelerator.device))  # type: ignore[attr-defined]
+            self.tokens_seen += share.all.tokens
+            return self._nothing(model)
         inputs = self._prepare_inputs(inputs)  # type: ignore[attr-defined]
         sizes = pairs.lengths(inputs)
         losses, rewards, right = [], [], []
+        # The mean over the cards of what each makes of its own is the mean over all pairs.
+        among = len(sizes) if share is None else share.all.rows / self.group.size
         first = 0
         for count in passes(sizes, self.pace.tokens):
             given = pairs.stretch(inputs, first, count)
-            with self.compute_loss_context_manager():  # type: ignore[attr-defined]
-                said, hits = model(fast=given)
-                scores = self.beta * (said.view(-1, 2) - inputs["reference"][first : first + count])  # type: ignore[attr-defined]
-                loss = -torch.nn.functional.logsigmoid(scores[:, 0] - scores[:, 1]).sum() / len(sizes)
-            self.accelerator.backward(loss)  # type: ignore[attr-defined]
+            with self._part(model, last=first + count == len(sizes)):
+                with self.compute_loss_context_manager():  # type: ignore[attr-defined]
+                    said, hits = model(fast=given)
+                    scores = self.beta * (said.view(-1, 2) - inputs["reference"][first : first + count])  # type: ignore[attr-defined]
+                    loss = -torch.nn.functional.logsigmoid(scores[:, 0] - scores[:, 1]).sum() / among
+                self.accelerator.backward(loss)  # type: ignore[attr-defined]
             losses.append(loss.detach())
             rewards.append(scores.detach())
             right.append((hits * (given["owners"] % 2 == 0)).sum())  # TRL counts those of the chosen answers
             first += count
-        self._note(torch.cat(rewards), sum(right) / max(1, _chosen(inputs["answers"])), inputs["bounds"][-1])
+        pairs_in_all = len(sizes) if share is None else share.all.rows
+        answers = _chosen(inputs["answers"]) if share is None else share.all.chosen
+        self._note(torch.cat(rewards), pairs_in_all, sum(right) / max(1, answers))
+        self.tokens_seen += inputs["bounds"][-1] if share is None else share.all.tokens
         return sum(losses)
 
-    def _note(self, rewards: Any, accuracy: Any, tokens: int) -> None:
+    def _note(self, rewards: Any, among: int, accuracy: Any) -> None:
         """Left on the card until a log asks for it: each look would stop it."""
         chosen, rejected = rewards.unbind(1)
         margins, better = chosen - rejected, (chosen > rejected).float()
-        self.noted.append(torch.stack([chosen.mean(), rejected.mean(), margins.mean(), better.mean(), accuracy]))
-        self.tokens_seen += tokens * self.accelerator.num_processes  # type: ignore[attr-defined]
+        told = torch.stack([values.sum() / among for values in (chosen, rejected, margins, better)])
+        self.noted.append(torch.cat((told, accuracy[None])))
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         if self.decoder is not None and self.noted:
-            means = torch.stack(self.noted).mean(0).tolist()
+            means = self.group.total(torch.stack(self.noted).mean(0).cpu()).tolist()
             logs |= dict(zip(TOLD, means, strict=True)) | {"num_tokens": self.tokens_seen}
             self.noted = []
         super().log(logs, *args, **kwargs)  # type: ignore[misc]
+
+
+def batched(counts: list[int], size: int) -> Iterator[list[int]]:
+    """So many at a time; the last may be fewer."""
+    left = iter(counts)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _chosen(answers: list[int]) -> int:

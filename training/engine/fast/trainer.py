@@ -1,10 +1,12 @@
 """The fast decoder inside TRL's trainer: same data, same loss, same log; only the forward pass is another."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
 from training.domain.pace import Card, Pace, Widths, passes
 from training.engine.fast.attention import by_sequence, flash, varlen
+from training.engine.group import ALONE, Group
 
 ATTENTION = {"varlen": varlen, "flash": flash, "sdpa": by_sequence}
 
@@ -15,7 +17,7 @@ def card(kind: str) -> Card:
 
     if kind != "cuda":
         return Card(kind)
-    return Card(kind, torch.cuda.get_device_properties(0).total_memory, _best_attention())
+    return Card(kind, torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory, _best_attention())
 
 
 def _best_attention() -> str:
@@ -49,6 +51,8 @@ class FastPass:
     way = "forward"  # the decoder's method that a step is made of
     needs_reference = False
     reference_tokens = 0  # that the reference has read in this attempt
+    group: Group = ALONE
+    share: Any = None  # of the batch at work, where it is shared out among several processes
 
     def take_over(self, pace: Pace, kind: str) -> None:
         """Give the model the fast forward pass. Asked without `fast`, it answers as ever."""
@@ -60,9 +64,26 @@ class FastPass:
         usual, quick = inner.forward, getattr(self.decoder, self.way)
 
         def forward(*args: Any, fast: dict[str, Any] | None = None, **kwargs: Any) -> Any:
-            return usual(*args, **kwargs) if fast is None else quick(**fast)
+            if fast is None:
+                return usual(*args, **kwargs)
+            return quick(**fast) if fast else nothing(inner)
 
         inner.forward = forward
+
+    def _part(self, model: Any, *, last: bool) -> Any:
+        """Around a pass: gradients go from card to card with the last one of a step, and not before."""
+        return nullcontext() if last else self.accelerator.no_sync(model)  # type: ignore[attr-defined]
+
+    def _nothing(self, model: Any) -> Any:
+        """The step of a card that has no rows: the others wait for its gradients, which are zero."""
+        loss = model(fast={})
+        self.accelerator.backward(loss)  # type: ignore[attr-defined]
+        return loss.detach()
+
+
+def nothing(model: Any) -> Any:
+    """Zero, by way of everything that is trained."""
+    return sum(value.sum() for value in model.parameters() if value.requires_grad) * 0.0
 
 
 class FastLoss(FastPass):
@@ -73,6 +94,10 @@ class FastLoss(FastPass):
         if self.decoder is None:
             return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[misc]
         model.train()
+        share = self.share
+        if share is not None and not share.rows:
+            self._note(0.0, share.all.tokens)
+            return self._nothing(model)
         bounds = inputs["cu_seq_lens_q"].tolist()
         counts = passes([end - start for start, end in pairwise(bounds)], self.pace.tokens)
         inputs = self._prepare_inputs(inputs)  # type: ignore[attr-defined]
@@ -80,20 +105,22 @@ class FastLoss(FastPass):
         items = trained if num_items_in_batch is None else num_items_in_batch / self.accelerator.num_processes  # type: ignore[attr-defined]
         losses, hits = [], []
         first = 0
-        for count in counts:
-            with self.compute_loss_context_manager():  # type: ignore[attr-defined]
-                loss, right = model(fast=_stretch(inputs, bounds[first : first + count + 1], items))
-            self.accelerator.backward(loss)  # type: ignore[attr-defined]
+        for place, count in enumerate(counts, start=1):
+            with self._part(model, last=place == len(counts)):
+                with self.compute_loss_context_manager():  # type: ignore[attr-defined]
+                    loss, right = model(fast=_stretch(inputs, bounds[first : first + count + 1], items))
+                self.accelerator.backward(loss)  # type: ignore[attr-defined]
             losses.append(loss.detach())
             hits.append(right.detach())
             first += count
-        self._note(sum(hits) / trained.clamp(min=1), bounds[-1])
+        among, tokens = (trained, bounds[-1]) if share is None else (share.all.trained, share.all.tokens)
+        self._note(sum(hits) / among, tokens)
         return sum(losses)
 
     def _note(self, accuracy: Any, tokens: int) -> None:
         """As TRL keeps its figures, but left on the card until a log asks for them: each look would stop it."""
-        self._metrics["train"]["mean_token_accuracy"].append(accuracy.detach())  # type: ignore[attr-defined]
-        self._total_train_tokens += tokens * self.accelerator.num_processes  # type: ignore[attr-defined]
+        self._metrics["train"]["mean_token_accuracy"].append(accuracy)  # type: ignore[attr-defined]
+        self._total_train_tokens += tokens  # type: ignore[attr-defined]
         self._metrics["train"]["num_tokens"] = [self._total_train_tokens]  # type: ignore[attr-defined]
 
     def log(self, logs: dict[str, Any], *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,138 @@
+"""Runs on several cards, played by processes on the CPU: the same run as on one, and no end that hangs."""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from benchmarks.engine_runs import Runs, at_step
+from demo import tickets
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+# The order in which gradients are added up is another, and with it the last digits of 32 bits.
+NOISE = 2e-3
+UNTIMED = {"loss", "grad_norm", "learning_rate", "token_accuracy", "entropy", "reward_chosen", "reward_rejected"}
+FAST = {"pace": "fast"}
+LIBRARY = {"pace": "library"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("cards"))
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, list[dict]]:
+    sft = tickets.routing_sets()[0][:43]
+    return {"sft": sft, "dpo": pairs(43)}
+
+
+def pairs(count: int) -> list[dict]:
+    rng = random.Random(1)
+
+    def turn(role: str, words: int) -> list[dict]:
+        return [{"role": role, "content": " ".join(rng.choices(["ticket", "help", "refund", "no"], k=words))}]
+
+    return [
+        {
+            "prompt": turn("user", rng.randint(1, 20)),
+            "chosen": turn("assistant", rng.randint(1, 12)),
+            "rejected": turn("assistant", rng.randint(1, 12)),
+        }
+        for _ in range(count)
+    ]
+
+
+def curves(told) -> dict[str, list[float]]:
+    events = told.of("metrics")
+    names = events[0]["each"].keys() & UNTIMED
+    return {name: [value for event in events for value in event["each"][name]] for name in sorted(names)}
+
+
+CASES = {
+    # 43 rows: the last step has three, so that of five cards two have none.
+    "sft fast": (5, {"method": "sft", "batch_size": 8, **FAST}),
+    "sft library": (2, {"method": "sft", "batch_size": 8, **LIBRARY}),
+    "sft added up": (3, {"method": "sft", "batch_size": 2, "accumulation": 4, **LIBRARY}),
+    "sft packed fast": (2, {"method": "sft", "batch_size": 2, "packing": True, **FAST}),
+    "sft packed library": (2, {"method": "sft", "batch_size": 2, "packing": True, **LIBRARY}),
+    "dpo fast": (3, {"method": "dpo", "batch_size": 8, "learning_rate": 1e-3, **FAST}),
+    "dpo library": (2, {"method": "dpo", "batch_size": 4, "accumulation": 2, "learning_rate": 1e-3, **LIBRARY}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_several_cards_train_what_one_trains(runs, rows, name):
+    cards, recipe = CASES[name]
+    data = rows[recipe["method"]]
+
+    one = runs.run(runs.spec(f"{name} one", data, epochs=2, **recipe))
+    several = runs.run(runs.spec(f"{name} several", data, epochs=2, devices=cards, **recipe))
+
+    assert one.returncode == several.returncode == 0, several.why
+    wanted, found = curves(one), curves(several)
+    assert found.keys() == wanted.keys() and {"loss", "grad_norm", "token_accuracy"} <= wanted.keys()
+    for figure, values in wanted.items():
+        assert found[figure] == pytest.approx(values, rel=NOISE, abs=2e-5), figure
+    for figure in ("steps", "tokens", "trained_tokens", "reference_tokens"):
+        assert several.one("result")[figure] == one.one("result")[figure], figure
+    assert several.one("result")["devices"] == cards
+
+
+def others_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+RESUMED = {
+    "sft with dropout": (2, {"method": "sft", "batch_size": 2, "accumulation": 2, "dropout": 0.1, "epochs": 1}),
+    "sft fast": (3, {"method": "sft", "batch_size": 4, "epochs": 1, **FAST}),
+    "dpo fast": (2, {"method": "dpo", "batch_size": 4, "epochs": 1, **FAST}),
+}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_run_goes_on_bit_for_bit_the_same_whichever_process_is_killed(runs, rows, name):
+    cards, recipe = RESUMED[name]
+    spec = runs.spec(f"{name} whole", rows[recipe["method"]], devices=cards, checkpoint_steps=3, **recipe)
+    whole = runs.run(spec)
+    assert whole.returncode == 0, whole.why
+
+    again = runs.elsewhere(spec, f"{name} again")
+    first = runs.run(again, at_step(5, signal.SIGKILL))
+    assert first.returncode == -signal.SIGKILL
+
+    def kill_another(event) -> None:
+        if event["event"] == "metrics" and event["step"] == 8:
+            os.kill(others_of(runs.pid)[-1], signal.SIGKILL)
+
+    second = runs.run(again, kill_another)
+    assert second.returncode == 1
+    assert second.one("failed")["code"] == "rank_lost"
+    assert "SIGKILL" in second.one("failed")["message"] and f"of {cards}" in second.one("failed")["message"]
+
+    third = runs.run(again)
+    assert third.one("started")["resumed_from"] == 6
+    assert first.metrics | second.metrics | third.metrics == whole.metrics
+    assert third.weights == whole.weights
+
+
+def test_sigterm_saves_the_same_step_for_all_and_nobody_stays_behind(runs, rows):
+    spec = runs.spec("stopped whole", rows["sft"], devices=2, batch_size=1, accumulation=6, epochs=1, dropout=0.1)
+    whole = runs.run(spec)
+    again, left = runs.elsewhere(spec, "stopped"), []
+
+    def stop(event):
+        if event["event"] == "metrics" and event["step"] == 3:
+            left.extend(others_of(runs.pid))
+            return signal.SIGTERM
+        return None
+
+    first = runs.run(again, stop)
+    second = runs.run(again)
+
+    assert first.returncode == 143 and first.of("checkpoint")[-1]["step"] in {3, 4, 5}
+    assert left and not any(Path(f"/proc/{pid}").exists() for pid in left)
+    assert first.metrics | second.metrics == whole.metrics
+    assert second.weights == whole.weights
