@@ -38,12 +38,6 @@ def as_read(row):
     return {"prompt": row["prompt"], "chosen": f" {row['chosen']}", "rejected": f" {row['rejected']}"}
 
 
-def size(example: dict) -> int:
-    if "input_ids" in example:
-        return len(example["input_ids"])
-    return 2 * len(example["prompt_ids"]) + len(example["chosen_ids"]) + len(example["rejected_ids"])
-
-
 def main(model: str, path: str, steps: int, method: str) -> None:
     rows = json.loads(Path(path).read_text())
     clock = Clock(steps)
@@ -65,16 +59,12 @@ def main(model: str, path: str, steps: int, method: str) -> None:
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
         callbacks=[clock],
     )
-    seen = []
-    collate = trainer.data_collator
-
-    def counted(examples):
-        seen.append(sum(map(size, examples)))
-        return collate(examples)
-
-    trainer.data_collator = counted
     trainer.train()
-    tokens = sum(seen[clock.first : steps])
+    # What TRL itself has counted: real tokens, of pairs those of both answers with the prompt before each.
+    counted = {
+        entry["step"]: float(entry["num_tokens"]) for entry in trainer.state.log_history if "num_tokens" in entry
+    }
+    tokens = counted[steps] - counted[clock.first]
     peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
     print(json.dumps({"tok_s": tokens / (clock.ended - clock.began), "peak_gib": peak}))
 
