@@ -148,3 +148,38 @@ def history_title(label: str, scores: Sequence[Any]) -> str:
         return f"{label} stands at {formatting.percent(last.adapter)} as at the first evaluation"
     verb = "rose" if change > 0 else "fell"
     return f"{label} {verb} {abs(change) * 100:.1f} points since the first evaluation"
+
+
+def drift(readings: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any]:
+    """Drift of every prompt, the largest first, without and with the adapter, above the line that decides."""
+    figure = go.Figure()
+    places = list(range(1, len(readings) + 1))
+    series = (
+        ("base_kl", "The base alone", charting.BASE, "diamond"),
+        ("adapter_kl", "With the adapter", charting.LIVE, "circle"),
+    )
+    for name, label, colour, symbol in series:
+        figure.add_scatter(
+            x=places,
+            y=[reading[name] for reading in readings],
+            customdata=[reading["index"] + 1 for reading in readings],
+            mode="markers",
+            name=label,
+            marker={"color": colour, "size": 7, "symbol": symbol},
+            hovertemplate="golden row %{customdata}: %{y:.3g}<extra></extra>",
+        )
+    figure.add_hline(y=threshold, line={"color": charting.BASE, "dash": "dash", "width": 1})
+    figure.update_xaxes(title={"text": "Prompts, the most drifted first"}, showgrid=False)
+    figure.update_yaxes(title={"text": "Drift (nats a token)"}, rangemode="tozero")
+    figure.update_layout(hovermode="closest")
+    return charting.figure_dict(figure)
+
+
+def drift_title(readings: Sequence[dict[str, Any]], threshold: float) -> str:
+    beyond = sum(reading["adapter_kl"] > threshold for reading in readings)
+    return f"{formatting.number(beyond)} of {formatting.number(len(readings))} prompts drift beyond the threshold"
+
+
+def drift_table(readings: Sequence[dict[str, Any]], most: int = 50) -> dict[str, Any]:
+    rows = [[str(one["index"] + 1), f"{one['base_kl']:.3g}", f"{one['adapter_kl']:.3g}"] for one in readings[:most]]
+    return {"head": ["Golden row", "The base alone", "With the adapter"], "rows": rows}

@@ -7,6 +7,7 @@ from datasets_app.models import Dataset
 from evaluation import charts, selectors
 from evaluation.models import Evaluation, Probe
 from evaluation.selectors import Cell
+from projects.artefacts import ArtefactDamaged
 from projects.contributions import Figure
 from projects.domain import formatting
 from projects.models import Project
@@ -130,7 +131,18 @@ def measured(probe: Probe) -> dict[str, Any]:
         "threshold": f"{figures['threshold']:.3g}",
         "reloads": ", ".join(f"{reading:.3g}" for reading in figures["reloads"]),
         "facts": _measured_with(probe),
-    }
+    } | _readings(probe)
+
+
+def _readings(probe: Probe) -> dict[str, Any]:
+    """The drift of each prompt as a chart, or what is wrong with the files."""
+    try:
+        found = sorted(selectors.readings(probe), key=lambda one: -one["adapter_kl"])
+    except ArtefactDamaged as damaged:
+        return {"damaged": damaged.message}
+    limit = probe.figures["threshold"]
+    title = charts.drift_title(found, limit)
+    return {"chart": Figure("drift", title, charts.drift(found, limit), charts.drift_table(found))}
 
 
 def _band(interval: dict[str, float], *, signed: bool = False) -> str:

@@ -27,7 +27,9 @@ def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
 
 def known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
-    return {
+    other = selectors.other_base(run)
+    decided = {"base_decision": other.decision.as_dict()} if other and other.decision else {}
+    return decided | {
         "cut": recipe.cut,
         "rows_cut": stats["cut"],
         "answers_cut": stats["answers_cut"],

@@ -262,7 +262,7 @@ def needs(project: Project, user: User) -> list[Need]:
     probes = project.probes.filter(state=JobState.FAILED, finished_at__gte=recent)
     probes = probes.select_related("project", "adapter", "base").order_by("-pk")
     found += [
-        Need(f"Probe of {row} failed", row.get_absolute_url(), "failed", row.finished_at, "evaluation")
+        Need(f"Probe of {row} failed", row.get_absolute_url(), "failed", row.finished_at, "evaluation")  # type: ignore[arg-type]
         for row in probes[:10]
     ]
     new = adapters(project).filter(created_at__gte=recent, evaluations__isnull=True)

@@ -83,5 +83,6 @@ def cancel_evaluation(evaluation: Evaluation, *, by: User, reason: str = "") -> 
 @requires(Permission.EVALUATION_START)
 def retry_evaluation(evaluation: Evaluation, *, by: User) -> Evaluation:
     """A new attempt of a failed or cancelled evaluation, with the settings it had."""
+    training.refuse_undecided(evaluation.adapter, evaluation.base)
     leases.queue_job(evaluation, actor=by.email)
     return evaluation

@@ -72,6 +72,16 @@ def test_the_proof_of_the_run_is_what_the_next_load_reads(load, made):
     assert len(made[1]["anatomy"]["components"]) == made[1]["rank"] == 8
 
 
+@pytest.mark.parametrize("recipe", [{"pace": "fast"}, {"pace": "fast", "packing": True, "batch_size": 1}])
+def test_a_run_that_took_the_fast_pass_proves_what_any_load_reads(engine, routing, load, recipe):
+    spec = engine.spec(routing[0][:32], epochs=1, rank=8, alpha=16, **recipe)
+    told = engine.run(spec).one("result")["adapter"]
+
+    found = load(adapter=Path(spec.output_dir), proof=stored(told))
+
+    assert (found["faults"], found["apart"] <= 1e-4, found["effect"] > 0.1) == ([], True, True), found
+
+
 def test_without_a_proof_the_first_load_tells_what_to_store(load, capsys):
     assert load(proof={})["apart"] is None
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

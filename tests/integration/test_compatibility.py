@@ -137,7 +137,7 @@ def test_a_probe_is_booked_kept_and_makes_the_verdict(pair):
     assert len(probe.digest) == 64
 
 
-def test_readings_that_were_touched_are_not_shown(pair):
+def test_readings_that_were_touched_are_not_shown(pair, client):
     adapter, base, by = pair
     probe = factory.run_probe(adapter, base, by)
     path = artefacts.fetch_directory(probe.key, verify=False) / "readings.jsonl"
@@ -145,6 +145,8 @@ def test_readings_that_were_touched_are_not_shown(pair):
 
     with pytest.raises(artefacts.ArtefactDamaged):
         selectors.readings(probe)
+    client.force_login(by)
+    assert "The readings of this probe are damaged" in text(client.get(address(adapter, base)))
 
 
 def test_what_says_the_same_is_compatible(pair):
@@ -250,11 +252,20 @@ def test_training_goes_on_on_another_base_only_when_somebody_answers_for_it(true
 
     decide(adapter, base, by)
     run = training_services.create_run(adapter.project, by=by, recipe=recipe, **given)
+    run_jobs()
 
     client.force_login(by)
     page = text(client.get(run.get_absolute_url()))
     assert "On another base than it was trained on: drifted" in page
     assert REASON in page
+
+    decide(adapter, base, by, allowed=False)
+    with pytest.raises(Refused) as refused:
+        training_services.start_run(run, by=by)
+    assert refused.value.code == "base_not_same"
+    decide(adapter, base, by)
+    training_services.start_run(run, by=by)
+    assert run.launched_with["base_decision"]["reason"] == REASON
 
 
 def test_a_deployment_on_another_base_carries_who_answers_for_it(true_pair):
@@ -323,6 +334,7 @@ def test_a_pair_is_probed_and_decided_on_its_page(pair, client):
     assert status["HX-Refresh"] == "true"
     measured = text(client.get(address(adapter, base)))
     assert "The base with the adapter" in measured
+    assert "20 of 20 prompts drift beyond the threshold" in measured
     assert probe.digest in measured
 
     short = client.post(address(adapter, base, "compatibility-decide"), {"allowed": "yes", "reason": "no"})
@@ -428,6 +440,7 @@ def test_the_api_refuses_in_the_same_words(pair, client):
     assert (undecided.status_code, undecided.json()["code"]) == (409, "base_not_same")
     assert foreign.status_code == 400
 
+    assert client.get(api(project, f"adapters/{adapter.pk}/proofs/")).json() == []
     found = client.get(api(project, f"bases/{base.pk}/compare/"), {"other": adapter.base_id}).json()
     assert (found["kind"], found["fields"][4]["same"]) == ("weights", False)
     assert client.get(api(project, f"bases/{base.pk}/compare/"), {"other": theirs.pk}).status_code == 400

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from projects.domain.errors import Invalid
 from training import selectors
 from training.domain.versions import KINDS
-from training.models import BaseModelVersion
+from training.models import BaseModelVersion, EffectProof
 
 OTHER = [OpenApiParameter("other", int, required=True, description="The base to compare with.")]
 KIND_CHOICES = [(kind.value, words) for kind, words in KINDS.items()]
@@ -34,6 +34,17 @@ class VersionComparisonSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(KIND_CHOICES)
     title = serializers.CharField()
     fields = ComparedFieldSerializer(many=True)  # type: ignore[assignment]
+
+
+class EffectProofSerializer(serializers.ModelSerializer):
+    """`effect` is the largest change of a log-probability by the adapter; `job` is the work that made the proof."""
+
+    job = serializers.CharField(source="job_label")
+
+    class Meta:
+        model = EffectProof
+        fields = ["numerics", "effect", "job", "job_id", "digest", "created_at"]
+        read_only_fields = fields
 
 
 def compared(base: BaseModelVersion, other: str) -> dict[str, Any]:

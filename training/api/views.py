@@ -222,6 +222,12 @@ class AdapterViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
         self.services["destroy"](self.get_object(), by=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @extend_schema(responses={200: compatibility.EffectProofSerializer(many=True)}, filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def proofs(self, request: Any, **kwargs: Any) -> Response:
+        """What was stored of its effect: by its run, or by the first load in another kind of numbers."""
+        return Response(compatibility.EffectProofSerializer(selectors.proofs(self.get_object()), many=True).data)
+
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"])
     def download(self, request: Any, **kwargs: Any) -> FileResponse:

@@ -104,3 +104,8 @@ class BaseDecision(Kept):
 
     def __str__(self) -> str:
         return f"{self.adapter} on {self.base}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """What goes into the records of work that stands on it."""
+        told = ("pk", "verdict", "codes", "evidence", "reason")
+        return {name: getattr(self, name) for name in told} | {"by": self.decided_by.email}

@@ -13,6 +13,9 @@ from training.domain import anatomy, compatibility, versions
 from training.domain.compatibility import Base, Fitted, Judgement
 from training.models import Adapter, BaseDecision, BaseModelVersion, EffectProof, Run
 
+MOST_VERDICTS = 10_000
+_verdicts: dict[tuple[Any, ...], Judgement] = {}  # of this process, by the hashes of what was judged
+
 
 @dataclass(frozen=True)
 class OtherBase:
@@ -61,8 +64,17 @@ def _facts(row: Any) -> Mapping[str, Any]:
 
 
 def structure(adapter: Adapter, base: BaseModelVersion) -> Judgement:
-    """The verdict that needs no weights."""
-    return compatibility.judge(fitted(adapter), described(adapter.base), described(base))
+    """The verdict that needs no weights. A page asks for hundreds, and what they are judged by never changes."""
+    known = tuple(bool(_facts(row)) for row in (adapter, adapter.base, base))
+    of_adapter = (str(adapter), adapter.digest, adapter.rank, adapter.is_unproven, adapter.run_id)
+    of_bases = tuple((str(row), row.fingerprint, row.is_ready) for row in (adapter.base, base))
+    key = (of_adapter, of_bases, known)
+    if (found := _verdicts.get(key)) is None:
+        found = compatibility.judge(fitted(adapter), described(adapter.base), described(base))
+        if len(_verdicts) >= MOST_VERDICTS:
+            _verdicts.clear()
+        _verdicts[key] = found
+    return found
 
 
 def compared_bases(one: BaseModelVersion, other: BaseModelVersion) -> versions.Comparison:

@@ -68,6 +68,8 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
+    if run.parent_adapter is not None:  # a decision that stood for the draft may have been taken back
+        selectors.refuse_undecided(run.parent_adapter, run.base, "parent")
     profile = counted(run)
     stats = selectors.token_stats(profile, recipe.max_length)
     check_rows(stats, recipe)
