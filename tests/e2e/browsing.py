@@ -69,7 +69,7 @@ class Visitor:
 
     def check(self) -> None:
         heard, self.complaints = self.complaints, []
-        assert heard == [], f"{self.name}'s browser complained"
+        assert heard == [], f"{self.name}'s browser complained: {heard}"
 
     def close(self) -> None:
         self.context.close()
