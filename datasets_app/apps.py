@@ -49,4 +49,4 @@ class DatasetsConfig(AppConfig):
         contributions.sweeps.append(incoming.sweep_incoming)
         for invariant in invariants.INVARIANTS:
             register_invariant(*invariant)
-        contributions.lineage.append(lineage.nodes_and_edges)
+        contributions.lineage.append(lineage.Versions())

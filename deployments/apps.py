@@ -18,4 +18,4 @@ class DeploymentsConfig(AppConfig):
         contributions.needs.append(needs.needs)
         for invariant in invariants.INVARIANTS:
             register_invariant(*invariant)
-        contributions.lineage.append(lineage.contribution)
+        contributions.lineage.append(lineage.Deployments())

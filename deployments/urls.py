@@ -20,4 +20,7 @@ urlpatterns = [
     path("deployments/requests/<int:pk>/resubmit/", requests.RequestResubmit.as_view(), name="request-resubmit"),
     path("deployments/requests/<int:pk>/deploy/", requests.RequestDeploy.as_view(), name="request-deploy"),
     path("lineage/", lineage.Lineage.as_view(), name="lineage"),
+    path("lineage/export/<str:form>/", lineage.LineageExport.as_view(), name="lineage-export"),
+    path("lineage/compare/", lineage.LineageCompare.as_view(), name="lineage-compare"),
+    path("lineage/versions/<int:pk>/rows/<int:index>/", lineage.LineageRow.as_view(), name="lineage-row"),
 ]

@@ -37,5 +37,5 @@ class EvaluationConfig(AppConfig):
         happenings.register_all()
         contributions.examiners.append(examining.Examiner())
         contributions.needs.append(selectors.needs)
-        contributions.lineage.append(lineage.contribution)
+        contributions.lineage.append(lineage.Evaluations())
         contributions.overview_figures.append(_overview_figures)

@@ -1,11 +1,12 @@
 """What apps add to pages that belong to no single one of them: what needs people, ancestry, overview figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from projects.domain.contests import Contest
+from projects.domain.staleness import Mark
 from projects.models import LedgerEntry, Project, User
 
 
@@ -32,13 +33,53 @@ class Node:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """`source` is what `target` descends from."""
 
     source: str
     target: str
     label: str = ""
+
+
+class Brief(NamedTuple):
+    """What a graph of thousands needs of each node; `group` are siblings that may be drawn as one."""
+
+    id: str
+    kind: str
+    label: str
+    state: str = ""
+    group: str = ""
+    group_label: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of node: its names, its place among the others, what PROV calls it, and why people may withdraw one."""
+
+    title: str
+    word: str
+    rank: int
+    prov: str = "entity"
+    aside: bool = False  # drawn when somebody asks for it
+    causes: tuple[str, ...] = ()
+
+
+class LineageSource(Protocol):
+    """What an app knows of a project's lineage. Ids are "word:number"; an app looks only at its own."""
+
+    kinds: Mapping[str, Kind]
+
+    def links(self, project: Project) -> Iterable[Edge]:
+        """Every edge that ends at one of its nodes."""
+
+    def briefs(self, project: Project, ids: Collection[str] | None = None) -> Iterable[Brief]:
+        """Every one of its nodes, in the order of their numbers; or at least those asked for."""
+
+    def nodes(self, project: Project, ids: Collection[str]) -> list[Node]:
+        """Those of its nodes in full; ids that are not its own, or not of this project, are passed over."""
+
+    def marks(self, project: Project) -> Iterable[Mark]:
+        """What is wrong with its nodes and with all that descends from them."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +145,7 @@ class Examiner(Protocol):
 
 
 needs: list[Callable[[Project, User], list[Need]]] = []
-lineage: list[Callable[[Project], tuple[list[Node], list[Edge]]]] = []
+lineage: list[LineageSource] = []
 # Bytes that an app stores for a project: (what they are, how many), shown in the settings.
 storage: list[Callable[[Project], list[tuple[str, int]]]] = []
 # Called with every sweep of the reconciler: what an app throws away when its time is over.

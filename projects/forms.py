@@ -25,6 +25,18 @@ def add_refusal(form: forms.Form, refused: Refused) -> None:
     form.add_error(refused.field if refused.field in form.fields else None, refused.message)
 
 
+class WithdrawForm(forms.Form):
+    """Which node of the lineage, for what cause, and why; what is wrong with it the service says."""
+
+    node = forms.CharField(max_length=60)
+    cause = forms.CharField(max_length=20)
+    reason = forms.CharField(max_length=4000)
+
+    @property
+    def given(self) -> dict[str, str]:
+        return {name: self.cleaned_data.get(name, "") for name in self.fields}
+
+
 class SignInForm(AuthenticationForm):
     username = forms.EmailField(
         label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from projects.views import audit, budget, costs, ledger, notifications, overview, people, projects, tokens, webhooks
+from projects.views import (
+    audit,
+    budget,
+    costs,
+    ledger,
+    lineage,
+    notifications,
+    overview,
+    people,
+    projects,
+    tokens,
+    webhooks,
+)
 
 urlpatterns = [
     path("", overview.ProjectOverview.as_view(), name="project-overview"),
@@ -39,5 +51,7 @@ urlpatterns = [
     path("webhooks/<int:pk>/deliveries/<int:delivery>/", webhooks.WebhookDelivery.as_view(), name="webhook-delivery"),
     path("webhooks/<int:pk>/deliveries/<int:delivery>/again/", webhooks.DeliveryAgain.as_view(), name="delivery-again"),
     path("notifications/", notifications.NotificationSettings.as_view(), name="notification-settings"),
+    path("lineage/withdrawals/", lineage.WithdrawalList.as_view(), name="withdrawal-list"),
+    path("lineage/withdrawals/<int:pk>/lift/", lineage.WithdrawalLift.as_view(), name="withdrawal-lift"),
     path("audit/", audit.AuditList.as_view(), name="audit-list"),
 ]

@@ -46,7 +46,7 @@ class TrainingConfig(AppConfig):
         contributions.needs.append(selectors.needs)
         for invariant in invariants.INVARIANTS:
             register_invariant(*invariant)
-        contributions.lineage.append(lineage.graph)
+        contributions.lineage.append(lineage.Training())
         contributions.overview_figures.append(_overview)
         contributions.products.append(selectors.products)
         contributions.version_tabs.append(_tabs)

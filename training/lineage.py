@@ -3,46 +3,89 @@
 base → version → run → adapter; adapter → run when one goes on; base → adapter for one that was imported.
 """
 
-from projects.contributions import Edge, Node
+from collections.abc import Collection, Iterator, Mapping
+
+from projects.contributions import Brief, Edge, Kind, Node
+from projects.domain.staleness import Cause, Mark
+from projects.lineage import among, numbers, picked
 from projects.models import Project
+from training.domain.matching import Proof
 from training.models import Adapter, BaseModelVersion, Run
 
 
-def graph(project: Project) -> tuple[list[Node], list[Edge]]:
-    nodes = [_base(row) for row in BaseModelVersion.objects.filter(project=project).select_related("project")]
-    edges: list[Edge] = []
-    for run in Run.objects.filter(project=project).select_related("project").order_by("pk"):
-        nodes.append(_run(run))
-        edges.append(Edge(f"base:{run.base_id}", f"run:{run.pk}", "base"))
-        edges.append(Edge(f"version:{run.dataset_version_id}", f"run:{run.pk}", "trained on"))
-        if run.parent_adapter_id:
-            edges.append(Edge(f"adapter:{run.parent_adapter_id}", f"run:{run.pk}", "goes on from"))
-    for adapter in Adapter.objects.filter(project=project).select_related("project", "imported").order_by("pk"):
-        nodes.append(_adapter(adapter))
-        edges += _origins(adapter)
-    return nodes, edges
+class Training:
+    """Base-model versions, runs and adapters."""
+
+    kinds: Mapping[str, Kind] = {
+        "base": Kind("Base models", "base model", 0, causes=(Cause.WITHDRAWN, Cause.LICENCE)),
+        "run": Kind("Runs", "run", 20, prov="activity"),
+        "adapter": Kind("Adapters", "adapter", 30, causes=(Cause.WITHDRAWN, Cause.LICENCE)),
+    }
+
+    def links(self, project: Project) -> Iterator[Edge]:
+        runs = Run.objects.filter(project=project).order_by("pk")
+        for run, base, version, parent in runs.values_list("pk", "base", "dataset_version", "parent_adapter"):
+            here = f"run:{run}"
+            yield Edge(f"base:{base}", here, "base")
+            yield Edge(f"version:{version}", here, "trained on")
+            if parent:
+                yield Edge(f"adapter:{parent}", here, "goes on from")
+        yield from _origins(project)
+
+    def briefs(self, project: Project, ids: Collection[str] | None = None) -> Iterator[Brief]:
+        bases = BaseModelVersion.objects.filter(project=project).order_by("pk")
+        for pk, name, state in among(bases, ids, "base").values_list("pk", "name", "state"):
+            yield Brief(f"base:{pk}", "base", name, state)
+        runs = Run.objects.filter(project=project).order_by("pk")
+        for pk, name, state, sweep, of in among(runs, ids, "run").values_list(
+            "pk", "name", "state", "sweep", "sweep__name"
+        ):
+            group = (f"sweep:{sweep}:runs", f"Runs of {of}") if sweep else ("", "")
+            yield Brief(f"run:{pk}", "run", name, state, *group)
+        adapters = Adapter.objects.filter(project=project).order_by("pk")
+        for pk, name, sweep, of in among(adapters, ids, "adapter").values_list(
+            "pk", "name", "run__sweep", "run__sweep__name"
+        ):
+            group = (f"sweep:{sweep}:adapters", f"Adapters of {of}") if sweep else ("", "")
+            yield Brief(f"adapter:{pk}", "adapter", name, "succeeded", *group)
+
+    def nodes(self, project: Project, ids: Collection[str]) -> list[Node]:
+        bases = BaseModelVersion.objects.filter(project=project).select_related("project").order_by("pk")
+        runs = Run.objects.filter(project=project).select_related("project", "sweep").order_by("pk")
+        adapters = Adapter.objects.filter(project=project).select_related("project", "imported").order_by("pk")
+        return [
+            *map(_base, picked(bases, numbers(ids, "base"))),
+            *map(_run, picked(runs.defer("spec", "projection", "report"), numbers(ids, "run"))),
+            *map(_adapter, picked(adapters.defer("manifest"), numbers(ids, "adapter"))),
+        ]
+
+    def marks(self, project: Project) -> list[Mark]:
+        return []
 
 
-def _origins(adapter: Adapter) -> list[Edge]:
-    """The run that made it; of an imported one the base, and the data if they were declared."""
-    here = f"adapter:{adapter.pk}"
-    if adapter.run_id:
-        return [Edge(f"run:{adapter.run_id}", here, "made")]
-    edges = [Edge(f"base:{adapter.base_id}", here, "imported for" if adapter.is_unproven else "base")]
-    if adapter.dataset_version_id:
-        edges.append(Edge(f"version:{adapter.dataset_version_id}", here, "declared as trained on"))
-    return edges
+def _origins(project: Project) -> Iterator[Edge]:
+    """The run that made an adapter; of an imported one the base, and the data if they were declared."""
+    found = Adapter.objects.filter(project=project).order_by("pk")
+    for pk, run, base, version, proof in found.values_list("pk", "run", "base", "dataset_version", "imported__proof"):
+        here = f"adapter:{pk}"
+        if run:
+            yield Edge(f"run:{run}", here, "made")
+            continue
+        yield Edge(f"base:{base}", here, "base" if proof == Proof.EXACT else "imported for")
+        if version:
+            yield Edge(f"version:{version}", here, "declared as trained on")
 
 
 def _base(row: BaseModelVersion) -> Node:
-    detail = {"fingerprint": row.fingerprint, "revision": row.revision, "licence": row.licence}
+    detail = {"fingerprint": row.fingerprint[:8], "revision": row.revision, "licence": row.licence}
     return Node(f"base:{row.pk}", "base", str(row), row.get_absolute_url(), row.state, detail)
 
 
 def _run(row: Run) -> Node:
-    return Node(f"run:{row.pk}", "run", str(row), row.get_absolute_url(), row.state, {"method": row.method})
+    detail = {"method": row.method, "loss": row.last_loss, "sweep": str(row.sweep) if row.sweep else ""}
+    return Node(f"run:{row.pk}", "run", str(row), row.get_absolute_url(), row.state, detail)
 
 
 def _adapter(row: Adapter) -> Node:
-    detail = {"digest": row.digest, "rank": row.rank, "origin": row.origin}
+    detail = {"digest": row.digest[:8], "rank": row.rank, "alpha": row.alpha, "origin": row.origin}
     return Node(f"adapter:{row.pk}", "adapter", str(row), row.get_absolute_url(), "succeeded", detail)

@@ -26,6 +26,7 @@ from datasets_app.selectors.rows import (
 )
 from datasets_app.selectors.search import answer_lines, descendants, files_found, matches, quoting, stored_files
 from datasets_app.selectors.storage import Storage, refuse_full, storage_of, stored
+from datasets_app.selectors.tracing import Trace, trace_row
 from datasets_app.selectors.uploads import (
     BAD_FILE,
     BadCode,
@@ -65,6 +66,7 @@ __all__ = [
     "Making",
     "Offer",
     "Storage",
+    "Trace",
     "answer_lines",
     "assembly",
     "bad_codes",
@@ -112,6 +114,7 @@ __all__ = [
     "storage_of",
     "stored",
     "stored_files",
+    "trace_row",
     "unfinished",
     "usable_versions",
     "verdict",

@@ -1,18 +1,17 @@
 """What a search for a person's text has found, and everything that was made of it."""
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from datasets_app.domain.codes import HOPELESS
 from datasets_app.models import BadRow, DatasetVersion, TextSearch, Upload
-from projects.contributions import Edge, Node, lineage
+from projects import lineage
+from projects.contributions import Node
 from projects.models import Project
 
 # What grew out of data, in the order in which a deletion request asks for it.
 AFTERWARDS = {"run": "Runs", "adapter": "Adapters", "evaluation": "Evaluations", "deployment": "Deployments"}
-MOST_EDGES = 200_000
 
 
 @dataclass(frozen=True)
@@ -66,23 +65,9 @@ def files_found(search: TextSearch) -> tuple[list[Upload], list[Upload]]:
 
 def descendants(project: Project, versions: set[int]) -> dict[str, list[Node]]:
     """Everything that descends from these versions, by kind: through adapters that were trained on, too."""
-    nodes: dict[str, Node] = {}
-    onward: dict[str, list[str]] = defaultdict(list)
-    for contribute in lineage:
-        found: tuple[list[Node], list[Edge]] = contribute(project)
-        nodes |= {node.id: node for node in found[0]}
-        for edge in found[1]:
-            onward[edge.source].append(edge.target)
-    wave = [f"version:{pk}" for pk in versions]
-    seen = set(wave)
-    while wave and len(seen) < MOST_EDGES:
-        wave = [target for node in wave for target in onward[node] if target not in seen]
-        seen |= set(wave)
-    reached = [nodes[name] for name in seen if name in nodes]
-    by_kind: dict[str, list[Node]] = defaultdict(list)
-    for node in sorted(reached, key=lambda node: node.id):
-        by_kind[node.kind].append(node)
-    return dict(by_kind)
+    found = lineage.impact(project, *(f"version:{pk}" for pk in sorted(versions)))
+    full = lineage.nodes(project, [brief.id for briefs in found.by_kind.values() for brief in briefs])
+    return {kind: [full[b.id] for b in briefs if b.id in full] for kind, briefs in found.by_kind.items()}
 
 
 def answer_lines(search: TextSearch) -> list[dict[str, Any]]:

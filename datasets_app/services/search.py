@@ -7,12 +7,13 @@ from django.conf import settings
 from django.db import transaction
 
 from datasets_app import selectors
-from datasets_app.models import Build, TextSearch
+from datasets_app.models import Build, DatasetVersion, TextSearch
 from datasets_app.services.builds import queue_build, refuse_second_build
-from projects import leases
+from projects import leases, withdrawals
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
+from projects.domain.staleness import Cause
 from projects.models import Project, User
 from projects.transitions import record
 
@@ -75,7 +76,31 @@ def erase_text(search: TextSearch, *, by: User) -> list[Build]:
         for match in newest
     ]
     record(search, "textsearch.erased", actor=by.email, builds=[build.pk for build in builds])
+    _mark(search, builds, by=by)
     return builds
+
+
+def _mark(search: TextSearch, builds: list[Build], *, by: User) -> None:
+    """Every version that holds the rows says so from now on, and so does all that was made of it.
+
+    Versions that were looked through without a hit are free of them, and so will be those that are being made.
+    """
+    matches = {match.version.pk: match for match in selectors.matches(search)}
+    seen = DatasetVersion.every.filter(dataset__project=search.project, created_at__lt=search.created_at)
+    free = [f"version:{pk}" for pk in seen.values_list("pk", flat=True) if pk not in matches]
+    for match in matches.values():
+        rows = "1 row of it was" if match.rows == 1 else f"{match.rows} rows of it were"
+        withdrawals.withdraw(
+            search.project,
+            node=f"version:{match.version.pk}",
+            label=str(match.version),
+            cause=Cause.ERASED,
+            reason=f"{rows} erased for a deletion request.",
+            by=by,
+            rows=match.first,
+            builds=[build.pk for build in builds],
+            stops=free,
+        )
 
 
 def fingerprint(text: str) -> str:

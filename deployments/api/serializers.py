@@ -1,4 +1,4 @@
-"""What the API says about slots, requests, deployments and lineage, and what it takes."""
+"""What the API says about slots, requests and deployments, and what it takes."""
 
 from typing import Any
 
@@ -131,23 +131,3 @@ class DeploymentSerializer(serializers.ModelSerializer):
             "deployed_by", "created_at", "verified_at", "superseded_at", "error_code", "error_message",
         ]  # fmt: skip
         read_only_fields = fields
-
-
-class NodeSerializer(serializers.Serializer):
-    id = serializers.CharField()
-    kind = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]
-    url = serializers.CharField()
-    state = serializers.CharField(allow_blank=True)
-    detail = serializers.DictField()
-
-
-class EdgeSerializer(serializers.Serializer):
-    source = serializers.CharField()  # type: ignore[assignment]
-    target = serializers.CharField()
-    label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
-
-
-class LineageSerializer(serializers.Serializer):
-    nodes = NodeSerializer(many=True)
-    edges = EdgeSerializer(many=True)

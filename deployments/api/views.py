@@ -1,16 +1,15 @@
-"""The API of slots, requests, deployments and lineage: the same services as the pages."""
+"""The API of slots, requests and deployments: the same services as the pages."""
 
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 
-from deployments import lineage, services
+from deployments import services
 from deployments.api import serializers as shapes
 from deployments.domain import gates
 from deployments.domain.states import Verdict
@@ -185,23 +184,3 @@ class DeploymentViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
         earlier, fields = self.get_object(), checked(ReasonSerializer, request)
         made = self.services["rollback"](earlier.slot, by=request.user, to=earlier, **fields)
         return Response(shapes.DeploymentSerializer(made).data, status=status.HTTP_202_ACCEPTED)
-
-
-class LineageViewSet(ProjectViewSet):
-    serializer_class = shapes.LineageSerializer
-    known_filters = ("focus", "kind")
-
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("focus", str, description="Only this node, its ancestors and its descendants"),
-            OpenApiParameter("kind", str, many=True, description="Only nodes of these kinds"),
-        ],
-        responses=shapes.LineageSerializer,
-    )
-    def list(self, request: Any, **kwargs: Any) -> Response:
-        """Nodes and edges of the project; an edge leads from what was used to what was made of it."""
-        focus, kinds = request.query_params.get("focus", ""), request.query_params.getlist("kind")
-        view = lineage.view(self.project, focus=focus, kinds=frozenset(kinds))
-        if focus and view.focus is None:
-            get_object_or_404(Slot.objects.none())
-        return Response(self.get_serializer({"nodes": view.nodes.values(), "edges": view.edges}).data)

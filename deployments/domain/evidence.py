@@ -86,6 +86,7 @@ LABELS = {
     "evaluation/retention_set": "Retention set",
     "evaluation": "Evaluation",
     "measurements": "Finished evaluations of this adapter",
+    "stale": "Withdrawn or erased among what it stands on",
     "contamination": "Golden rows found in the training data",
     "training_data": "Training data",
     "gates": "Gate",

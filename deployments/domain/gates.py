@@ -219,6 +219,15 @@ def lineage_complete(facts: Facts) -> Finding:
     return _passed("complete", "Data, base, recipe, seed, packages and cost of the run are all on record.")
 
 
+def nothing_withdrawn(facts: Facts) -> Finding:
+    reasons = facts["stale"]
+    if reasons:
+        value = "1 reason" if len(reasons) == 1 else f"{len(reasons)} reasons"
+        more = f" And {len(reasons) - 3} more." if len(reasons) > 3 else ""
+        return _failed(value, f"{' '.join(reasons[:3])}{more} Train again on what may be used.")
+    return _passed("nothing", "Nothing that it stands on was withdrawn or erased.")
+
+
 def _imported(brought: Mapping[str, Any]) -> Finding:
     """Of an adapter that was trained elsewhere: where it comes from, who brought it, and its bytes as they came."""
     if not (brought["source"] and brought["files"] and brought["by"]):
@@ -244,6 +253,7 @@ CHECKS: Sequence[tuple[str, str, str, Callable[[Facts], Finding]]] = (
     ("base_fingerprint", "Same base everywhere", "one fingerprint", base_equal),
     ("contamination", "No leaked golden rows", "0 rows shared", uncontaminated),
     ("lineage", "Lineage complete", "nothing missing", lineage_complete),
+    ("standing", "Nothing withdrawn", "no stale ancestor", nothing_withdrawn),
 )
 
 

@@ -1,22 +1,22 @@
-"""A layered drawing of the lineage: columns by kind from left to right, ordered by barycentre.
+"""A layered drawing of the lineage, from what things come from at the left to what came of them at the right.
 
-After Sugiyama, Tagawa and Toda (1981). Edges that skip columns run through one shared way-point per source
-and column: they pass between boxes and not beneath them, and a base with fifty evaluations gets one trunk.
+After Sugiyama, Tagawa and Toda (1981): cycles are opened, every node stands one layer beyond the last of its parents,
+nodes without parents as near to their first child as that allows, and each layer is ordered by barycentre. Edges that
+skip layers run through one shared way-point per source and layer: they pass between boxes and not beneath them, and a
+base with fifty evaluations gets one trunk.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from deployments.domain.graph import links
+from projects.domain.graph import Links, links
 
-STAGES = ("base", "dataset", "run", "adapter", "evaluation", "request", "deployment")
-BESIDE = {"golden": "dataset", "retention": "dataset"}  # other kinds that stand in a stage's column
-BOX_WIDTH, BOX_HEIGHT = 153, 46
-COLUMN_GAP, ROW_GAP, WAY_HEIGHT = 34, 14, 8
-MARGIN, HEAD = 8, 34
-SWEEPS = 6
+BOX_WIDTH, BOX_HEIGHT = 176, 46
+COLUMN_GAP, ROW_GAP, WAY_HEIGHT = 46, 12, 8
+MARGIN = 10
+SWEEPS = 8
 
 Edge = tuple[str, str]
 
@@ -24,7 +24,7 @@ Edge = tuple[str, str]
 @dataclass(frozen=True)
 class Box:
     node: str
-    column: int
+    layer: int
     x: int
     y: int
     width: int = BOX_WIDTH
@@ -44,53 +44,88 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Head:
-    stage: str
-    x: int
-
-
-@dataclass(frozen=True)
 class Drawing:
     boxes: Sequence[Box]
     lines: Sequence[Line]
-    heads: Sequence[Head]
     width: int
     height: int
 
 
-def stage_rank(kind: str) -> int:
-    """Unknown kinds stand at the right end, so that a new kind of node shows up instead of vanishing."""
-    stage = BESIDE.get(kind, kind)
-    return STAGES.index(stage) if stage in STAGES else len(STAGES)
-
-
-def layout(kinds: Mapping[str, str], edges: Sequence[Edge]) -> Drawing:
-    """Place every node of `kinds` (id -> stage) and route every edge between two of them."""
-    edges = [edge for edge in dict.fromkeys(edges) if edge[0] in kinds and edge[1] in kinds and edge[0] != edge[1]]
-    stages = sorted({stage_rank(kind) for kind in kinds.values()})
-    column = {node: stages.index(stage_rank(kind)) for node, kind in kinds.items()}
-    routes = {edge: _route(edge, column) for edge in edges}
+def layout(nodes: Collection[str], edges: Sequence[Edge]) -> Drawing:
+    """Place every node and route every edge between two of them; the same input gives the same drawing."""
+    known = set(nodes)
+    edges = [edge for edge in dict.fromkeys(edges) if edge[0] in known and edge[1] in known and edge[0] != edge[1]]
+    layer = layers(nodes, edges)
+    routes = {edge: _route(edge, layer) for edge in edges}
     hops = list(dict.fromkeys(hop for route in routes.values() for hop in pairwise(route)))
-    places = dict(column) | {stop: at for route in routes.values() for at, stop in _ways(route, column)}
+    places = dict(layer) | {stop: at for route in routes.values() for at, stop in _ways(route, layer)}
     columns = _ordered(places, hops)
-    tops = _stacked(columns, hops, column)
-    boxes = {node: Box(node, at, MARGIN + at * (BOX_WIDTH + COLUMN_GAP), tops[node]) for node, at in column.items()}
+    tops = _stacked(columns, hops, layer)
+    boxes = {node: Box(node, at, _left(at), tops[node]) for node, at in layer.items()}
     lines = [_line(edge, route, boxes, places, tops) for edge, route in routes.items()]
-    names = {stage_rank(kind): BESIDE.get(kind, kind) for kind in kinds.values()}
-    heads = [Head(names[s], MARGIN + at * (BOX_WIDTH + COLUMN_GAP)) for at, s in enumerate(stages)]
-    bottom = max((tops[node] + _height(node, column) for node in places), default=HEAD)
-    width = 2 * MARGIN + len(stages) * (BOX_WIDTH + COLUMN_GAP) - COLUMN_GAP // 2  # half a gap for bows
-    return Drawing(list(boxes.values()), lines, heads, width, bottom + MARGIN)
+    bottom = max((tops[node] + _height(node, layer) for node in places), default=0)
+    width = _left(len(columns)) - COLUMN_GAP // 2 if columns else 2 * MARGIN
+    return Drawing(list(boxes.values()), lines, width, bottom + MARGIN)
 
 
-def _route(edge: Edge, column: Mapping[str, int]) -> list[str]:
+def layers(nodes: Collection[str], edges: Sequence[Edge]) -> dict[str, int]:
+    """Longest path from a source, with sources moved right as far as their children allow."""
+    parents, children = links(forwards(nodes, edges))
+    layer: dict[str, int] = {}
+    waiting = {node: len(parents.get(node, ())) for node in nodes}
+    free = [node for node in nodes if not waiting[node]]
+    for node in free:  # grows while it is walked: parents before their children
+        layer[node] = max((layer[parent] + 1 for parent in parents.get(node, ())), default=0)
+        for child in children.get(node, ()):
+            waiting[child] -= 1
+            if not waiting[child]:
+                free.append(child)
+    for node in nodes:
+        if not parents.get(node) and children.get(node):
+            layer[node] = min(layer[child] for child in children[node]) - 1
+    return {node: layer[node] for node in nodes}
+
+
+def forwards(nodes: Collection[str], edges: Sequence[Edge]) -> list[Edge]:
+    """The edges without those that close a cycle: found by walking in depth, which meets a node still on its path."""
+    _, children = links(edges)
+    state: dict[str, int] = {}  # 1 on the path, 2 done
+    closing: set[Edge] = set()
+    for start in nodes:
+        if start not in state:
+            _walk(start, children, state, closing)
+    return [edge for edge in edges if edge not in closing]
+
+
+def _walk(start: str, children: Links, state: dict[str, int], closing: set[Edge]) -> None:
+    path = [(start, iter(children.get(start, ())))]
+    state[start] = 1
+    while path:
+        node, onward = path[-1]
+        for child in onward:
+            if state.get(child) == 1:
+                closing.add((node, child))
+            elif child not in state:
+                state[child] = 1
+                path.append((child, iter(children.get(child, ()))))
+                break
+        else:
+            state[node] = 2
+            path.pop()
+
+
+def _left(layer: int) -> int:
+    return MARGIN + layer * (BOX_WIDTH + COLUMN_GAP)
+
+
+def _route(edge: Edge, layer: Mapping[str, int]) -> list[str]:
     source, target = edge
-    between = range(column[source] + 1, column[target])
+    between = range(layer[source] + 1, layer[target])
     return [source, *(f"{source} via {at}" for at in between), target]
 
 
-def _ways(route: Sequence[str], column: Mapping[str, int]) -> list[tuple[int, str]]:
-    first = column[route[0]] + 1
+def _ways(route: Sequence[str], layer: Mapping[str, int]) -> list[tuple[int, str]]:
+    first = layer[route[0]] + 1
     return [(first + step, stop) for step, stop in enumerate(route[1:-1])]
 
 
@@ -159,7 +194,7 @@ def _stacked(columns: Sequence[Sequence[str]], hops: Sequence[Edge], boxes: Mapp
     parents, _ = links(hops)
     tops: dict[str, int] = {}
     for column in columns:
-        floor = HEAD
+        floor = MARGIN
         for node in column:
             height = _height(node, boxes)
             middles = [tops[p] + _height(p, boxes) // 2 for p in parents.get(node, ()) if p in tops]
@@ -178,11 +213,11 @@ def _line(
 ) -> Line:
     source, target = boxes[edge[0]], boxes[edge[1]]
     start = (source.x + source.width, source.middle)
-    if source.column >= target.column:
-        return Line(*edge, path=_bow(source, target), backwards=source.column > target.column)
+    if source.layer >= target.layer:
+        return Line(*edge, path=_bow(source, target), backwards=True)
     path, at = [f"M{start[0]} {start[1]}"], start
     for stop in route[1:-1]:
-        x, y = MARGIN + places[stop] * (BOX_WIDTH + COLUMN_GAP), tops[stop] + WAY_HEIGHT // 2
+        x, y = _left(places[stop]), tops[stop] + WAY_HEIGHT // 2
         path.append(_curve(at, (x, y)))
         path.append(f"H{x + BOX_WIDTH}")
         at = (x + BOX_WIDTH, y)
@@ -196,8 +231,8 @@ def _curve(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _bow(source: Box, target: Box) -> str:
-    """Within a column a bow at the right; against the flow a curve from the left side back to the right."""
-    if source.column == target.column:
+    """Within a layer a bow at the right; against the flow a curve from the left side back to the right."""
+    if source.layer == target.layer:
         x, out = source.x + source.width, source.x + source.width + COLUMN_GAP // 2
         return f"M{x} {source.middle} C{out} {source.middle} {out} {target.middle} {x} {target.middle}"
     start, end = source.x, target.x + target.width

@@ -9,11 +9,11 @@ from deployments.engine import release
 from deployments.models import Deployment, DeploymentRequest, Slot
 from evaluation import selectors as evaluations
 from evaluation.models import Evaluation, EvaluationItem
-from projects import artefacts
+from projects import artefacts, lineage
 from projects.domain.states import JobState
 from projects.models import LedgerEntry
 
-SCHEMA = 2
+SCHEMA = 3
 MISSING = "missing"
 
 
@@ -33,6 +33,7 @@ def collect(slot: Slot, adapter: Any, evaluation: Any | None, *, trusting_files:
         "training_data": _version(adapter.dataset_version) if adapter.dataset_version else None,
         "evaluation": _evaluation(evaluation) if evaluation else None,
         "contamination": _contamination(adapter, evaluation),
+        "stale": _stale(adapter, evaluation),
         "measurements": sorted({_measurement(done) for done in _finished_evaluations(adapter)}),
     }
     if evaluation is not None and (found := evaluations.otherwise(adapter, evaluation.base)):
@@ -205,6 +206,15 @@ def _contamination(adapter: Any, evaluation: Any | None) -> dict[str, int] | Non
         "normalised": sum(overlap.normalised for overlap in overlaps),
         "similar": sum(overlap.ngram + overlap.near for overlap in overlaps),
     }
+
+
+def _stale(adapter: Any, evaluation: Any | None) -> list[str]:
+    """What was withdrawn or erased among all that adapter and evaluation stand on, in words."""
+    nodes = [f"adapter:{adapter.pk}", *([f"evaluation:{evaluation.pk}"] if evaluation else [])]
+    carried = lineage.stale(adapter.project, *nodes)
+    marks = {mark for found in carried.values() for mark in found if mark.decided}
+    labels = lineage.nodes(adapter.project, {mark.node for mark in marks})
+    return sorted(f"{getattr(labels.get(m.node), 'label', m.node)}: {m.words}. {m.reason}" for m in marks)
 
 
 def _finished_evaluations(adapter: Any) -> Any:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.urls import reverse
 from django.utils import timezone
 
 from deployments.domain import policies
 from deployments.domain.states import RequestState
 from deployments.models import DeploymentRequest, as_person
 from deployments.selectors import evidence as gathering
-from projects import access
+from projects import access, lineage
 from projects.contributions import Need
 from projects.domain.permissions import Permission
 from projects.domain.states import JobState
@@ -19,7 +20,7 @@ AT_MOST = 20  # of each kind; more would not be read
 
 
 def needs(project: Project, user: User) -> list[Need]:
-    found = [*_mine(project, user), *_failed(project, user)]
+    found = [*_mine(project, user), *_failed(project, user), *_stale(project)]
     if access.may(user, Permission.DEPLOYMENT_DECIDE, project):
         found += _reviews(project, user)
     if access.may(user, Permission.DEPLOYMENT_DEPLOY, project):
@@ -80,6 +81,16 @@ def _approved(project: Project) -> Iterator[Need]:
             yield _need(text, request, "void", request.decided_at, "stale")
         else:
             yield _need(f"{what} is approved and can be deployed", request, "waiting", request.decided_at, "deploy")
+
+
+def _stale(project: Project) -> Iterator[Need]:
+    """What is live and stands on something that was withdrawn, erased or found contaminated."""
+    live = {f"deployment:{d.pk}": d for d in project.deployments.filter(live=True).select_related("slot", "adapter")}
+    for node, marks in (lineage.stale(project, *live) if live else {}).items():
+        deployment, mark = live[node], marks[0]
+        text = f"{deployment.slot} runs {deployment.adapter}, which is stale ({mark.words}): {mark.reason}"
+        url = f"{reverse('lineage', args=[project.slug])}?focus={node}&node={node}"
+        yield Need(text, url, "void", mark.since or deployment.created_at, "stale_live")
 
 
 def _failed(project: Project, user: User) -> Iterator[Need]:

@@ -6,11 +6,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from deployments import charts, forms, lineage, services
+from deployments import charts, forms, services
 from deployments.domain import gates
 from deployments.domain.states import Verdict
 from deployments.models import DeploymentRequest
-from deployments.selectors import evidence, reviews
+from deployments.selectors import evidence, graph, reviews
 from projects.domain.errors import Refused
 from projects.forms import add_refusal
 from projects.pages import ProjectPage
@@ -33,7 +33,7 @@ class RequestPage(ProjectPage):
         context = {
             "it": dossier,
             "asked": request,
-            "ancestry": lineage.excerpt(self.project, f"adapter:{request.adapter_id}"),
+            "ancestry": graph.excerpt(self.project, f"adapter:{request.adapter_id}"),
             "reviews": request.reviews.select_related("author"),
             "comment_form": forms.CommentForm(),
             "decision_form": forms.DecisionForm(initial={"digest": request.digest}),

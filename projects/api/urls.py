@@ -9,6 +9,7 @@ from projects.api.people import InvitationViewSet, MemberViewSet, TokenViewSet
 from projects.api.projects import ProjectDetail
 from projects.api.records import AuditViewSet
 from projects.api.webhooks import DeliveryViewSet, WebhookViewSet
+from projects.api.withdrawals import WithdrawalViewSet
 
 urlpatterns = [
     path("", ProjectDetail.as_view({"get": "retrieve", "patch": "partial_update"}), name="api-project"),
@@ -71,5 +72,8 @@ urlpatterns = [
         NotificationViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
         name="api-notifications",
     ),
+    path("withdrawals/", WithdrawalViewSet.as_view({"get": "list", "post": "create"}), name="api-withdrawals"),
+    path("withdrawals/<int:pk>/", WithdrawalViewSet.as_view({"get": "retrieve"}), name="api-withdrawal"),
+    path("withdrawals/<int:pk>/lift/", WithdrawalViewSet.as_view({"post": "lift"}), name="api-withdrawal-lift"),
     path("audit/", AuditViewSet.as_view({"get": "list"}), name="api-audit"),
 ]

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     SLOT_MANAGE = "slot.manage"
     BUDGET_APPROVE = "budget.approve"
     LEDGER_CORRECT = "ledger.correct"
+    LINEAGE_WITHDRAW = "lineage.withdraw"
     # Where a project's facts go is for its owners; engineers look after what receives them.
     WEBHOOK_USE = "webhook.use"
     WEBHOOK_MANAGE = "webhook.manage"
@@ -48,6 +49,7 @@ REVIEWER = VIEWER | {
     P.DEPLOYMENT_COMMENT,
     P.DEPLOYMENT_DECIDE,
     P.DEPLOYMENT_DEPLOY,
+    P.LINEAGE_WITHDRAW,
 }
 ENGINEER = VIEWER | {
     P.AUDIT_VIEW,
@@ -66,6 +68,7 @@ ENGINEER = VIEWER | {
     P.DEPLOYMENT_COMMENT,
     P.DEPLOYMENT_DEPLOY,
     P.WEBHOOK_USE,
+    P.LINEAGE_WITHDRAW,
 }
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: frozenset(Permission),

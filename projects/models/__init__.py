@@ -7,6 +7,7 @@ from projects.models.events import Delivery, DeliveryAttempt, Event, Letter, Mai
 from projects.models.idempotency import IdempotencyKey
 from projects.models.jobs import Attempt, LeasedJob
 from projects.models.ledger import LedgerEntry
+from projects.models.lineage import Withdrawal
 from projects.models.people import ApiToken, Invitation, Membership
 from projects.models.project import Project
 from projects.models.throttle import Throttle
@@ -38,5 +39,6 @@ __all__ = [
     "Throttle",
     "User",
     "WebhookEndpoint",
+    "Withdrawal",
     "WorkerProcess",
 ]

@@ -244,20 +244,22 @@ def evaluate(engineer: Visitor) -> str:
 
 def step_to(person: Visitor, column: str, kind: str) -> None:
     """Follow the link to a neighbour of this kind; the page is about that one then."""
-    person.page.locator(f"tr[aria-current=true] td[data-label='{column}'] a[href*='={kind}%3A']").first.click()
+    beside = person.page.locator("#lineage-node div", has=person.page.get_by_role("heading", name=column)).last
+    beside.locator(f"a[href*='node={kind}%3A']").first.click()
     person.page.wait_for_url(re.compile(rf"focus={kind}(:|%3A)\d+"))
-    expect(person.page.locator("tr[aria-current=true] td[data-label=Kind]")).to_have_text(kind)
+    expect(person.page.locator("#lineage-node .card-title")).to_contain_text(kind, ignore_case=True)
 
 
 def walk_lineage(engineer: Visitor) -> None:
     """From the base model down to the evaluation and up again, by nothing but links."""
     engineer.enter("Lineage")
-    engineer.page.get_by_role("link", name="Focus on Tiny help desk").click()
+    engineer.page.locator(".lineage-lines").get_by_role("link", name="Tiny help desk").first.click()
+    expect(engineer.page.locator("#lineage-node .card-title")).to_contain_text("Tiny help desk")
     for kind in ("run", "adapter", "evaluation"):
         step_to(engineer, "Leads to", kind)
     for kind in ("adapter", "run", "base"):
         step_to(engineer, "Comes from", kind)
-    engineer.follow("Open base")
+    engineer.follow("Open base model")
     engineer.titled("Tiny help desk")
 
 

@@ -175,13 +175,19 @@ def make_evaluation(
         golden=golden,
         retention=retention,
         graders=[{"name": "exact_match"}],
-        settings={"max_new_tokens": 32},
+        settings={"max_new_tokens": 32, "primary": "exact_match"},
         summary={
             "n": rows,
             "primary": "exact_match",
             "graders": {"exact_match": GOOD | (score or {})},
             "minimum_detectable": 0.125,
-            "retention": {"base_loss": 2.0, "adapter_loss": 2.03, "change_percent": retention_percent}
+            "retention": {
+                "base_loss": 2.0,
+                "adapter_loss": 2.03,
+                "change_percent": retention_percent,
+                "rows": 50,
+                "tokens": 900,
+            }
             if retention
             else None,
             "seconds": {"base": 1.0, "adapter": 1.0},

@@ -60,7 +60,7 @@ def test_a_request_is_made_once_per_idempotency_key(client):
     first = send(client, engineer, at(slot, "requests/"), body, **{"Idempotency-Key": "abc"})
     second = send(client, engineer, at(slot, "requests/"), body, **{"Idempotency-Key": "abc"})
     assert (first.status_code, second.json()) == (201, first.json())
-    assert [gate["status"] for gate in first.json()["gates"]] == ["pass"] * 8
+    assert [gate["status"] for gate in first.json()["gates"]] == ["pass"] * 9
     assert DeploymentRequest.objects.count() == 1
     third = send(client, engineer, at(slot, "requests/"), body)
     assert (third.status_code, third.json()["code"]) == (409, "already_requested")

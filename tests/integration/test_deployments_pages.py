@@ -68,7 +68,7 @@ def home_of(row):
 def test_the_reviewer_sees_evidence_people_money_and_the_form(client, asked, reviewer):
     page = text_of(get(client, reviewer, url("request-detail", asked)))
     for words in (
-        "8 of 8 gates pass",
+        "9 of 9 gates pass",
         "Better than its base",
         "Worst regressions first",
         "my invoice is wrong",

@@ -267,11 +267,10 @@ def test_an_adapter_without_evaluation_waits_for_one():
 def test_the_lineage_leads_from_adapter_and_golden_set_to_the_evaluation():
     evaluation = run_evaluation()
 
-    nodes, edges = lineage.contribution(evaluation.project)
+    source, here = lineage.Evaluations(), f"evaluation:{evaluation.pk}"
 
-    here = f"evaluation:{evaluation.pk}"
-    assert [(node.id, node.state) for node in nodes] == [(here, "succeeded")]
-    assert {(edge.source, edge.target) for edge in edges} == {
+    assert [(node.id, node.state) for node in source.briefs(evaluation.project)] == [(here, "succeeded")]
+    assert {(edge.source, edge.target) for edge in source.links(evaluation.project)} == {
         (f"adapter:{evaluation.adapter_id}", here),
         (f"version:{evaluation.golden_id}", here),
     }

@@ -46,6 +46,7 @@ FACTS = {
         "golden": {"id": 4, "name": "golden", "number": 1, "content_hash": "gg"},
     },
     "contamination": {"exact": 0, "normalised": 0},
+    "stale": [],
     "measurements": ["gg exact_match 0.5 [0.42, 0.57]"],
 }
 
@@ -93,6 +94,7 @@ CASES = [
     ("base_fingerprint", "evaluation/base_fingerprint", "0" * 64, Status.FAIL),
     ("base_fingerprint", "run/base_fingerprint", None, Status.INCONCLUSIVE),
     ("base_fingerprint", "evaluation", None, Status.INCONCLUSIVE),
+    ("standing", "stale", ["base-7b is withdrawn: licence was revoked."], Status.FAIL),
     ("contamination", "contamination/exact", 1, Status.FAIL),
     ("contamination", "contamination/normalised", 1, Status.FAIL),
     ("contamination", "contamination", None, Status.INCONCLUSIVE),

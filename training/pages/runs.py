@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from projects import contributions
+from projects import lineage
 from projects.contributions import Figure, Node
 from projects.domain.states import JobState
 from projects.models import Project
@@ -119,21 +119,8 @@ def base_facts(base: BaseModelVersion) -> list[tuple[str, str, str]]:
 
 def descendants(adapter: Adapter) -> list[Node]:
     """Whatever any app says hangs on an adapter: evaluations, requests, deployments, further runs."""
-    nodes: dict[str, Node] = {}
-    below: dict[str, list[str]] = {}
-    for contribution in contributions.lineage:
-        found, edges = contribution(adapter.project)
-        nodes |= {node.id: node for node in found}
-        for edge in edges:
-            below.setdefault(edge.source, []).append(edge.target)
-    seen: dict[str, None] = {}
-    waiting = [f"adapter:{adapter.pk}"]
-    while waiting:
-        for target in below.get(waiting.pop(0), []):
-            if target not in seen:
-                seen[target] = None
-                waiting.append(target)
-    return [nodes[name] for name in seen if name in nodes]
+    found = lineage.impact(adapter.project, f"adapter:{adapter.pk}")
+    return list(lineage.nodes(adapter.project, [one.id for kind in found.by_kind.values() for one in kind]).values())
 
 
 def overview(project: Project) -> list[Figure]:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from datasets_app import services as datasets
 from datasets_app.models import DatasetVersion
-from projects import access, budgeting, leases, transitions, turns
+from projects import access, budgeting, leases, transitions, turns, withdrawals
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
@@ -39,6 +39,7 @@ def create_run(
     """A draft: everything is checked, nothing is spent. The data is counted in tokens in the meantime."""
     read = Recipe.read(recipe)
     check_parts(project, base, version, parent, read)
+    refuse_stale(project, base, version, parent)
     run = Run.objects.create(
         project=project,
         name=_name(name),
@@ -67,6 +68,7 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
     run.refresh_from_db()  # prices and settings as they are now, not as whoever holds the row once read them
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
+    refuse_stale(run.project, run.base, run.dataset_version, run.parent_adapter)
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
     if run.parent_adapter is not None:  # a decision that stood for the draft may have been taken back
         selectors.refuse_undecided(run.parent_adapter, run.base, "parent")
@@ -104,6 +106,12 @@ def launch_run(
     """Create and start in one go: when the start is refused, no draft is left behind."""
     run = create_run(project, by=by, **parts)
     return start_run(run, by=by, cut=cut, leak_reason=leak_reason, budget_reason=budget_reason)
+
+
+def refuse_stale(project: Project, base: BaseModelVersion, version: DatasetVersion, parent: Adapter | None) -> None:
+    """Nothing new is trained on what was withdrawn, or on rows that were erased for somebody."""
+    stands_on = [f"base:{base.pk}", f"version:{version.pk}"]
+    withdrawals.refuse_stale(project, *stands_on, *([f"adapter:{parent.pk}"] if parent else []))
 
 
 @requires(Permission.RUN_CANCEL)

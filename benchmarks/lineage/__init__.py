@@ -1,0 +1,1 @@
+"""How fast the lineage of a large project answers."""
