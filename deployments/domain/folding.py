@@ -37,7 +37,10 @@ class Folded:
         return self.into.get(node, node)
 
     def edges(self, edges: Sequence[Edge]) -> list[Edge]:
-        found = dict.fromkeys((self.of(source), self.of(target)) for source, target in edges)
+        into = self.into
+        if not into:
+            return [edge for edge in dict.fromkeys(edges) if edge[0] != edge[1]]
+        found = dict.fromkeys((into.get(source, source), into.get(target, target)) for source, target in edges)
         return [edge for edge in found if edge[0] != edge[1]]
 
 
