@@ -69,7 +69,7 @@ def book_attempt(
     found_at: datetime | None = None,
     working: Collection[str] | None = None,
 ) -> LedgerEntry:
-    """One line for one attempt, however it ended: hours on the device it held, at the project's price.
+    """One line for one attempt, however it ended: hours on the devices it held, at the project's price.
 
     A worker that is lost holds its device until that is found out, at `found_at`; `working` are the phases in which
     the device did what it was held for. What is booked is no longer held.
@@ -87,8 +87,8 @@ def book_attempt(
         outcome=attempt.outcome,
         started_at=attempt.started_at,
         ended_at=until,
-        quantity=money.hours((until - attempt.started_at).total_seconds()),
-        idle_quantity=money.hours(phases.idle(parts, working)),
+        quantity=money.hours(attempt.device_seconds((until - attempt.started_at).total_seconds())),
+        idle_quantity=money.hours(attempt.device_seconds(phases.idle(parts, working))),
         unit="GPU h" if attempt.device.startswith("cuda") else "CPU h",
         unit_price=attempt.project.hour_price(attempt.device),
         attempt=attempt,

@@ -51,6 +51,11 @@ class Said:
         return self.returncode == -signal.SIGKILL and self.failure is None
 
     @property
+    def lost_a_part(self) -> bool:
+        """One of the processes that it consists of is gone, as it might be itself."""
+        return self.failure is not None and self.failure.get("code") == "rank_lost"
+
+    @property
     def stopped_on_request(self) -> bool:
         """It was asked to stop and ended without a result and without a failure of its own."""
         return (self.paused or self.interrupted) and self.result is None and self.failure is None

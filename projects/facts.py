@@ -38,7 +38,8 @@ def money_so_far(job: Any) -> dict[str, str]:
     running = Attempt.objects.filter(job_label=label, job_id=job.pk, ended_at=None).first()
     if running is not None:
         until = job.finished_at or database_time()
-        booked += money.amount(money.hours((until - running.started_at).total_seconds()), price(running.device))
+        seconds = running.device_seconds((until - running.started_at).total_seconds())
+        booked += money.amount(money.hours(seconds), price(running.device))
     return {"so_far": str(money.exact(booked)), "currency": job.project.currency}
 
 

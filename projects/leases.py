@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from projects import booking, faults, jobs, turns, waking
 from projects.clock import database_time
-from projects.domain import phases
+from projects.domain import phases, places
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
@@ -83,14 +83,23 @@ def request_cancel(job: Any, *, actor: str, reason: str = "") -> None:
         raise Refused("There is nothing to cancel: it is already over.", code="already_over")
 
 
-def claim(models: Iterable[Any], *, owner: str, place: str = "") -> Any | None:
+def claim(models: Iterable[Any], *, owner: str, place: str = "", host: turns.Room | None = None) -> Any | None:
     """Take the waiting row of any of the models whose turn it is; None when there is none. Safe against rivals:
 
-    all of them go for the same row, one of them gets it, and the others look anew at what then is the next.
+    all of them go for the same row, one of them gets it, and the others look anew at what then is the next. `host` says
+    which places are free there. A row whose turn it is and that needs more of them keeps them free until it has enough:
+    nothing else of its urgency or less is taken there meanwhile, and other hosts go on.
     """
     models = list(models)
-    while (row := turns.next_job(models)) is not None:
+    while (row := turns.next_job(models, host)) is not None:
         faults.point("leases.before_claim")
+        if row.cards > 1 and host is not None:
+            chosen = places.choose(host.free, row.cards)
+            if chosen is None:
+                if turns.keep_free(row, host):
+                    return None
+                continue  # another host keeps its places for it
+            place = chosen
         if _take(row, owner, place):
             faults.point("leases.after_claim")
             return row
@@ -112,6 +121,7 @@ def _take(row: Any, owner: str, place: str = "") -> bool:
             heartbeat_at=now,
             started_at=now,
             progress={},
+            **({"kept_free_by": ""} if row.takes_several else {}),
         )
     )
     if not won:
@@ -129,6 +139,7 @@ def _take(row: Any, owner: str, place: str = "") -> bool:
         fence=row.fence,
         worker=owner,
         started_at=now,
+        cards=row.cards,
     )
     record(row, f"{row._meta.model_name}.running", actor="worker", worker=owner, place=place, fence=row.fence)
     return True

@@ -37,7 +37,7 @@ def _running(numbers: list[int]) -> dict[tuple[str, int], Attempt]:
 
 def cost_so_far(hold: Hold, attempt: Attempt, now: datetime) -> Decimal:
     """What has been booked against a hold, and what the running attempt comes to until now."""
-    seconds = (now - attempt.started_at).total_seconds()
+    seconds = attempt.device_seconds((now - attempt.started_at).total_seconds())
     return hold.spent + money.amount(money.hours(seconds), hold.project.hour_price(attempt.device))
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from django.conf import settings
 
 from projects import jobs, probes
+from projects.domain.places import parts
 from projects.domain.states import JobState
 from projects.models import Host
-from projects.turns import together
+from projects.turns import Room, together
 
 BEATS_UNTIL_STALE = 6
 
@@ -52,12 +53,18 @@ def places(queue: str) -> list[str]:
 def free_places(queue: str) -> list[str]:
     """Places that no running job holds; none at all while the host is being drained."""
     free = places(queue)
-    for place in _taken(queue):
+    for place in (part for taken in _taken(queue) for part in parts(taken)):
         if place in free:
             free.remove(place)
         elif free and not place.startswith("gpu:"):
             free.pop()  # it runs somewhere on the processors, under a number that is no longer given out
     return [] if is_draining() else free
+
+
+def room(queue: str, free: list[str], now: datetime) -> Room:
+    """What this host has for a queue, and which hosts are at work beside it."""
+    at_work = Host.objects.filter(beat_at__gte=stale_before(now), draining_at=None).values_list("name", flat=True)
+    return Room(host_name(), free, len(set(places(queue))), frozenset(at_work))
 
 
 def _taken(queue: str) -> list[str]:
@@ -72,7 +79,7 @@ def is_draining() -> bool:
 
 
 def environment(queue: str, place: str) -> dict[str, str]:
-    """What a job's child is told of the cards: its own and no other; work on processors sees none."""
+    """What a job's child is told of the cards: its own and no others; work on processors sees none."""
     if place.startswith("gpu:"):
         # The driver counts cards by their place on the bus; CUDA would count by speed.
         return {"CUDA_VISIBLE_DEVICES": place.removeprefix("gpu:"), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

@@ -43,7 +43,8 @@ def claim_and_start(queue: str) -> int:
     with slots.one_claimer(queue):
         while free := slots.free_places(queue):
             owner = f"{slots.host_name()}/{queue}/{os.getpid()}-{time.monotonic_ns()}"
-            job = leases.claim(models, owner=owner, place=free[0])
+            room = slots.room(queue, free, leases.database_time())
+            job = leases.claim(models, owner=owner, place=free[0], host=room)
             if job is None:
                 break
             faults.point("supervision.before_start")
@@ -174,7 +175,7 @@ def _conclude(kind: JobKind, job: Any, said: Said, workdir: Path) -> None:
         leases.lose(job, cause=kind.cause, code="stalled", message=said.stalled)
     elif said.stopped_on_request:
         _set_aside(kind, job, said)
-    elif said.was_killed and kind.limits == Limits():
+    elif said.lost_a_part or (said.was_killed and kind.limits == Limits()):
         # Nobody but the system or a person kills a child without limits; its work is lost, not wrong.
         code, message, _ = said.why()
         leases.lose(job, cause=kind.cause, code=code, message=message)

@@ -1,10 +1,11 @@
 """Which waiting job a worker takes next, read from the rows of all kinds at once."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Min, QuerySet, Value
+from django.db.models import Count, Min, Q, QuerySet, Value
 
 from projects.domain import turns
 from projects.domain.errors import Refused
@@ -19,25 +20,66 @@ def together(querysets: Iterable[QuerySet[Any, Any]]) -> Any:
     return first.union(*rest, all=True) if rest else first
 
 
-def next_job(models: Sequence[Any]) -> Any | None:
-    """The waiting row whose turn it is; None when none waits."""
+@dataclass(frozen=True)
+class Room:
+    """What a host has for a queue: its name, its free places, how many different ones it has in all, and the names of
+    the hosts that are at work, itself included."""
+
+    name: str
+    free: Sequence[str]
+    most: int
+    others: frozenset[str] = frozenset()
+
+
+def next_job(models: Sequence[Any], host: Room | None = None) -> Any | None:
+    """The waiting row whose turn it is, of those that this host could ever take; None when none waits."""
     while True:
-        waiting, running = _standing(models)
+        waiting, running = _standing(models, host)
         turn = turns.first(waiting, running)
         if turn is None:
             return None
         same = {"state": JobState.QUEUED, "project_id": turn.project, "priority": turn.priority}
-        row = models[turn.job].objects.filter(**same).order_by("queued_at", "pk").first()
+        model = models[turn.job]
+        row = model.objects.filter(_within(model, host), **same).order_by("queued_at", "pk").first()
         if row is not None:
-            return row  # else a rival took the last one of them: look again
+            return _kept_first(models, host, row)  # else a rival took the last one of them: look again
 
 
-def _standing(models: Sequence[Any]) -> tuple[list[Waiting], dict[int, int]]:
+def _within(model: Any, host: Room | None) -> Q:
+    """Rows that the host may take now, or keep its places free for."""
+    if host is None or not model.takes_several:
+        return Q()
+    # Whose host is gone, or is being drained, is kept for by nobody.
+    elsewhere = Q(kept_free_by__in=host.others - {host.name}) & Q(devices__gt=len(set(host.free)))
+    return Q(devices__lte=max(1, host.most)) & ~elsewhere
+
+
+def _kept_first(models: Sequence[Any], host: Room | None, row: Any) -> Any:
+    """Once places are kept free for a row, only what is more urgent goes before it."""
+    if host is None:
+        return row
+    for model in models:
+        if model.takes_several:
+            waits = model.objects.filter(state=JobState.QUEUED, kept_free_by=host.name, devices__lte=host.most)
+            kept = waits.order_by("-priority", "queued_at", "pk").first()
+            if kept is not None and kept.priority >= row.priority:
+                return kept
+    return row
+
+
+def keep_free(row: Any, host: Room) -> bool:
+    """Promise a row the places of this host; False when another host at work has done so before."""
+    promised = Q(kept_free_by__in=host.others - {host.name})
+    waits = type(row).objects.filter(pk=row.pk, state=JobState.QUEUED).exclude(promised)
+    return bool(waits.update(kept_free_by=host.name))
+
+
+def _standing(models: Sequence[Any], host: Room | None = None) -> tuple[list[Waiting], dict[int, int]]:
     """Of every kind, project and priority the longest waiting; and how much each project has at work."""
     waiting: list[Waiting] = []
     running: dict[int, int] = {}
     rows = together(
-        model.objects.filter(state__in=[JobState.QUEUED, JobState.RUNNING])
+        model.objects.filter(Q(state=JobState.RUNNING) | Q(_within(model, host), state=JobState.QUEUED))
         .annotate(nth_model=Value(nth))
         .values_list("nth_model", "project_id", "priority", "state")
         .annotate(how_many=Count("pk"), longest=Min("queued_at"))

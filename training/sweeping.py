@@ -138,6 +138,7 @@ def _start(sweep: Sweep, trial: Trial) -> None:
         base=sweep.base,
         dataset_version=version,
         recipe=recipe.as_dict(),
+        devices=recipe.devices,
         created_by=sweep.started_by or sweep.created_by,
         sweep=sweep,
         priority=sweep.priority,

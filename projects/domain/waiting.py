@@ -9,6 +9,17 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a job needs that takes several places of one host: `most` is what the largest open host has of them, `free`
+    what is free on the one that has most free, `kept_by` the host that gives nothing away until it has enough."""
+
+    cards: int
+    most: int
+    free: int
+    kept_by: str = ""
+
+
+@dataclass(frozen=True)
 class Why:
     """`ahead` jobs go first; in `free_in` seconds the first slot is expected to be free. None is not known."""
 
@@ -63,18 +74,33 @@ def paused(by: str) -> Why:
     return Why("paused", f"Paused by {by}; it goes on when somebody resumes it." if by else "Paused.")
 
 
-def queued(scene: Scene, ahead: int) -> Why:
+def queued(scene: Scene, ahead: int, needs: Needs | None = None) -> Why:
     """What a job that is queued waits for, the hardest first."""
     if not scene.heard:
         return Why(*_nobody(scene), ahead=ahead)
     if not scene.open:
         return Why("draining", _drained(scene), ahead=ahead)
+    if needs is not None and (why := _several(scene, ahead, needs)) is not None:
+        return why
     if not scene.free:
         return Why("slots_taken", _taken(scene), ahead, scene.free_in, brief=_taken(scene, brief=True))
     if ahead >= scene.free:
         slots = "1 slot is free" if scene.free == 1 else f"{scene.free} slots are free"
         return Why("behind_others", f"{slots}, and those before it take {'it' if scene.free == 1 else 'them'}.", ahead)
     return Why("starting", "A worker takes it within seconds.", ahead)
+
+
+def _several(scene: Scene, ahead: int, needs: Needs) -> Why | None:
+    """What stands against so many places at the same time; None when a host has them."""
+    what = "cards" if scene.on_cards else f"slots of the {scene.queue} queue"
+    wanted = f"Needs {needs.cards} {what} on one host"
+    if needs.most < needs.cards:
+        text = f"{wanted}, and no host has more than {needs.most}. Start a worker on a larger host, or run on fewer."
+        return Why("no_such_host", text, ahead, brief=f"{wanted}; none has more than {needs.most}.")
+    if needs.free >= needs.cards:
+        return None
+    kept = f" {needs.kept_by} keeps what becomes free for it." if needs.kept_by else ""
+    return Why("needs_cards", f"{wanted}, {needs.free} free.{kept}", ahead, scene.free_in)
 
 
 def _nobody(scene: Scene) -> tuple[str, str]:

@@ -34,6 +34,7 @@ class LeasedJob(models.Model):
     priority = models.SmallIntegerField(default=0)
 
     machine = JOB
+    takes_several = False  # of a kind with a column `devices`: how many places of one host it needs
 
     class Meta:
         abstract = True
@@ -46,6 +47,11 @@ class LeasedJob(models.Model):
     @property
     def is_active(self) -> bool:
         return JobState(self.state) in ACTIVE
+
+    @property
+    def cards(self) -> int:
+        """Places of one host that it holds while it runs."""
+        return int(getattr(self, "devices", 1)) if self.takes_several else 1
 
     @property
     def job_label(self) -> str:
@@ -65,6 +71,7 @@ class Attempt(models.Model):
     worker = models.CharField(max_length=120)
     device = models.CharField(max_length=40, default="cpu")
     device_name = models.CharField(max_length=120, blank=True)
+    cards = models.PositiveSmallIntegerField(default=1, help_text="How many devices it held all the time.")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(
@@ -85,6 +92,10 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.job_label} {self.job_id}"
+
+    def device_seconds(self, seconds: float) -> float:
+        """What so many seconds are on all devices that it holds: what is paid for."""
+        return seconds * self.cards
 
     @property
     def seconds(self) -> float | None:

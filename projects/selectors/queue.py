@@ -10,9 +10,10 @@ from django.db.models import Value
 
 from projects import jobs, leases, slots
 from projects.domain import turns, waiting
+from projects.domain.places import parts
 from projects.domain.states import ACTIVE, WAITS_FOR_PEOPLE, JobState
 from projects.domain.turns import Waiting
-from projects.domain.waiting import Scene, Why
+from projects.domain.waiting import Needs, Scene, Why
 from projects.jobs import JobKind
 from projects.models import AuditEvent, LeasedJob, User, WorkerProcess
 from projects.turns import together
@@ -66,12 +67,31 @@ class Standing:
         known = [one.remaining for one in self.running if one.remaining is not None and one.host in self.slots]
         return min(known, default=None)
 
+    def needs(self, job: LeasedJob) -> Needs | None:
+        """What a job that takes several places finds on the hosts; None where one is enough."""
+        if job.cards == 1:
+            return None
+        most = {name: set(places) for name, places in self.slots.items()}
+        left = {name: list(places) for name, places in self.slots.items()}
+        for one in self.running:
+            for place in parts(one.job.place):
+                if place in left.get(one.host, []):
+                    left[one.host].remove(place)
+        kept = getattr(job, "kept_free_by", "")
+        return Needs(
+            cards=job.cards,
+            most=max(map(len, most.values()), default=0),
+            free=max((len(set(places)) for places in left.values()), default=0),
+            kept_by=kept if kept in self.slots else "",
+        )
+
     def scene(self, sees: set[int]) -> Scene:
         """What may be told to somebody who sees these projects."""
         hosts = {process.host.name for process in self.alive}
         last = max((process.beat_at for process in self.processes), default=None)
         mine = [one for one in self.running if one.host in self.slots]
         count = sum(len(places) for places in self.slots.values())
+        taken = sum(len(parts(one.job.place)) for one in mine)
         named = [str(one.job) for one in mine if one.job.project_id in sees]
         return Scene(
             queue=self.queue,
@@ -79,7 +99,7 @@ class Standing:
             open=len(self.slots),
             silent_for=(self.now - last).total_seconds() if last else None,
             slots=count,
-            free=max(0, count - len(mine)),
+            free=max(0, count - taken),
             on_cards=any(
                 place.startswith("gpu:") for process in self.alive for place in process.places.get(self.queue, [])
             ),
@@ -151,7 +171,7 @@ def reasons(jobs_shown: Iterable[LeasedJob], *, user: User | None = None) -> dic
         for job in queued:
             ahead = now.places_in_line.get((job.job_label, job.pk))
             if ahead is not None and jobs.kind_of(job).queue == queue:
-                found[job.job_label, job.pk] = waiting.queued(scene, ahead)
+                found[job.job_label, job.pk] = waiting.queued(scene, ahead, now.needs(job))
     resting = [job for job in shown if job.state in WAITS_FOR_PEOPLE]
     pausers = _pausers([job for job in resting if job.state == JobState.PAUSED])
     for job in resting:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from projects import jobs, leases, slots
 from projects.domain import waiting
+from projects.domain.places import parts
 from projects.domain.waiting import Scene, Why
 from projects.models import Canary, Card, Host, WorkerProcess
 from projects.selectors import queue as queues
@@ -215,15 +216,15 @@ def _slots(
     places: list[str] = []
     for process in processes:
         places = queues.merged(places, process.places.get(standing.queue, []))
-    at_work = [one for one in standing.running if one.host == host.name]
+    held = [(place, one) for one in standing.running if one.host == host.name for place in parts(one.job.place)]
     by_card = {f"gpu:{card.index}": card for card in cards}
-    found = []
+    found: list[tuple[str, AtWork | None]] = []
     for place in sorted(places):
-        work = next((one for one in at_work if one.job.place == place), None)
-        if work is not None:
-            at_work.remove(work)
-        found.append((place, work))
-    found += [(one.job.place, one) for one in at_work]
+        taken = next((pair for pair in held if pair[0] == place), None)
+        if taken is not None:
+            held.remove(taken)
+        found.append((place, taken[1] if taken else None))
+    found += held
     return [
         Slot(standing.queue, place, work, work is not None and work.job.project_id in sees, by_card.get(place))
         for place, work in found
@@ -244,7 +245,7 @@ def _queue(standing: Standing, sees: set[int], canary: Canary | None) -> QueueVi
                 place + 1,
                 one.priority,
                 one.since,
-                waiting.queued(scene, place),
+                waiting.queued(scene, place, standing.needs(named[one.job]) if one.job in named else None),
                 named.get(one.job),
                 str(jobs.kind(one.job[0]).model._meta.verbose_name or ""),
             )

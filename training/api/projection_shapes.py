@@ -124,6 +124,7 @@ class DeviceRateSerializer(serializers.Serializer):
     packing = serializers.BooleanField()
     path = serializers.CharField()
     length = serializers.IntegerField(help_text="Typical rows have up to so many tokens.")
+    devices = serializers.IntegerField(help_text="Cards of a run; tokens a second are those of all together.")
     runs = serializers.IntegerField()
     tokens_per_second = serializers.FloatField()
 

@@ -3,11 +3,12 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from projects.domain.errors import Invalid
 from training.domain.knobs import ALL_LINEAR, DPO_DEFAULTS, KNOB, KNOBS, MODULES, Cut, Knob, Method
+from training.domain.sharing import spread
 
 __all__ = [
     "ALL_LINEAR",
@@ -63,6 +64,11 @@ class Recipe:
     @property
     def rows_per_step(self) -> int:
         return self.batch_size * self.accumulation
+
+    def of_one_card(self) -> "Recipe":
+        """What one of its cards does in each step."""
+        rows, accumulation = spread(self.batch_size, self.accumulation, self.devices)
+        return replace(self, devices=1, batch_size=-(-rows // self.devices), accumulation=accumulation)
 
     def steps(self, rows: int) -> int:
         """Optimiser steps over `rows` rows, as the trainer counts them: a started batch is a batch."""

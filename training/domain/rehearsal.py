@@ -30,6 +30,8 @@ def digest(recipe: Recipe, *, fingerprint: str, content_hash: str, parent: str, 
     """Equal for runs that would rehearse the same."""
     knobs = recipe.as_dict()
     about = {"knobs": {name: knobs[name] for name in KNOBS}, "base": fingerprint, "data": content_hash}
+    if recipe.devices > 1:
+        about["cards"] = {"devices": recipe.devices}
     text = json.dumps(about | {"parent": parent, "device": device}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -40,7 +42,7 @@ def choose(lengths: "NDArray[Any]", recipe: Recipe, steps: int = STEPS) -> list[
 
     if not len(lengths):
         return []
-    each = recipe.rows_per_step
+    each = recipe.of_one_card().rows_per_step
     if recipe.packing:  # so many rows as fill the sequences; how they are packed is the packer's to say
         each = max(1, round(each * recipe.max_length / max(1.0, float(lengths.mean()))))
     longest = np.argsort(-lengths, kind="stable")[: each * min(LONG_STEPS, steps)]

@@ -19,6 +19,11 @@ def shares(lengths: Sequence[int], parts: int) -> list[list[int]]:
     return [sorted(rows) for rows in taken]
 
 
+# What several cards reach of as many times one, until it has been measured: shares are never quite even, and gradients
+# go from card to card.
+EFFICIENCY = 0.9
+
+
 def spread(rows: int, accumulation: int, devices: int) -> tuple[int, int]:
     """(rows, accumulation) of batches that are shared out: a card has at most `rows` at once, a step as many as ever.
 

@@ -45,6 +45,7 @@ SMALLEST = 16  # tokens of a row that is tried, when longer ones do not fit
 def main(spec_path: str) -> None:
     raw = json.loads(Path(spec_path).read_text())
     spec = RunSpec.read(raw["run"])
+    spec = replace(spec, recipe=spec.recipe.of_one_card())
     stop = StopFlag().install()
     die_with_parent()
     model.check_base(spec)

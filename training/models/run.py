@@ -114,10 +114,14 @@ class Run(LeasedJob):
     tokens_per_second = models.FloatField(null=True, help_text="The newest; of a run that succeeded, of all of it.")
     seconds = models.FloatField(null=True, help_text="What its ended attempts took together.")
     cost = models.DecimalField(max_digits=14, decimal_places=6, null=True, help_text="What the ledger says, in all.")
+    devices = models.PositiveSmallIntegerField(default=1, help_text="Cards of one host that it runs on.")
+    kept_free_by = models.CharField(max_length=120, blank=True, help_text="The host that keeps its places for it.")
     sweep = models.ForeignKey("Sweep", models.SET_NULL, null=True, blank=True, related_name="runs")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    takes_several = True
 
     class Meta(LeasedJob.Meta):
         indexes = [

@@ -81,6 +81,7 @@ class DeviceRate:
     packing: bool
     path: str
     length: int  # typical rows have up to so many tokens
+    devices: int  # cards of a run
     runs: int
     tokens_per_second: float
 
@@ -97,7 +98,12 @@ def device_rates(limit: int = 40) -> list[DeviceRate]:
         key = (
             one.plan.device, one.plan.card, one.plan.architecture, one.plan.shape.parameters, str(recipe.method),
             recipe.packing, one.plan.pace.path, 2**one.plan.bucket,
+            recipe.devices,
         )  # fmt: skip
         groups[key].append(work.tokens / max(work.steps, 1) * steps / seconds)
     found = [DeviceRate(*(*key, len(rates), median(rates))) for key, rates in groups.items()]
-    return sorted(found, key=lambda row: (row.device, row.card, row.architecture, row.parameters, row.length))[:limit]
+    return sorted(found, key=_order)[:limit]
+
+
+def _order(row: DeviceRate) -> tuple[Any, ...]:
+    return row.device, row.card, row.architecture, row.parameters, row.length, row.devices

@@ -62,7 +62,7 @@ def _priced(attempt: Attempt, project: Project, now: datetime, lost: int) -> Att
         seconds = (now - attempt.started_at).total_seconds()
     if entry is not None:
         return AttemptCost(attempt, seconds, entry.amount, lost)
-    amount = money.amount(money.hours(seconds), project.hour_price(attempt.device))
+    amount = money.amount(money.hours(attempt.device_seconds(seconds)), project.hour_price(attempt.device))
     return AttemptCost(attempt, seconds, amount, lost)
 
 

@@ -136,7 +136,7 @@ def money_of(sweep: Sweep, rows: Sequence[Trial], now: datetime) -> Money:
 def _running(sweep: Sweep, pks: Sequence[int], now: datetime) -> Decimal:
     found = ZERO
     for attempt in Attempt.objects.filter(job_label="training.run", job_id__in=pks, ended_at=None):
-        hours = money.hours((now - attempt.started_at).total_seconds())
+        hours = money.hours(attempt.device_seconds((now - attempt.started_at).total_seconds()))
         found += money.amount(hours, sweep.project.hour_price(attempt.device))
     return found
 

@@ -53,7 +53,7 @@ def rehearse(
     runs.check_rows(selectors.token_stats(profile, read.max_length), read)
     rehearsal.recipe, rehearsal.asked_by = read.as_dict(), by
     rehearsal.spec = runs.freeze(rehearsal, read).frozen()
-    rehearsal.plan = selectors.plan(base, profile, read, where).as_dict()
+    rehearsal.plan = selectors.plan(base, profile, read.of_one_card(), where).as_dict()
     rehearsal.projected = _projected(project, selectors.projection(project, base, profile, read, parent).as_dict())
     rehearsal.result = {}
     rehearsal.save()

@@ -48,6 +48,7 @@ def create_run(
         dataset_version=version,
         parent_adapter=parent,
         recipe=read.as_dict(),
+        devices=read.devices,
         created_by=by,
     )
     transitions.record(run, "run.created", actor=by.email)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from training.domain.projection import fitting, footprint
 from training.domain.projection.bands import Guess, total
 from training.domain.projection.formula import FORWARD_AND_BACK, StepTime
-from training.domain.projection.measured import Measured, Nearest
+from training.domain.projection.measured import REHEARSED, Measured, Nearest
 from training.domain.projection.plan import Plan
+from training.domain.sharing import EFFICIENCY
 
 PRIOR_RUNS = 3  # what the spread of a level counts against the runs that were seen
 STAGE_SIGMA = {True: 0.25, False: 0.7}  # measured or not
@@ -85,6 +86,8 @@ def _step(plan: Plan, near: Nearest) -> tuple[StepTime, float]:
     if near.level.fits:
         step = fitting.fit([row.points for row in near.rows], plan.formula)
         errors = [math.log(fitting.scale(row.points, step)) for row in near.rows]
+        if plan.recipe.devices > 1 and near.level is REHEARSED:  # on one card, with the rows that it will have
+            step = step.times(1 / EFFICIENCY)
         return step, _spread(errors, near.level.sigma) + _beyond(plan, near.rows)
     factors = [fitting.scale(row.points, row.plan.formula) for row in near.rows]
     middle = statistics.median(factors)

@@ -97,7 +97,15 @@ def _card(plan: Plan, other: Plan) -> bool:
     return plan.device == other.device and (plan.card == other.card or not plan.card)
 
 
+def _cards(plan: Plan, other: Plan) -> bool:
+    return plan.recipe.devices == other.recipe.devices
+
+
 def _base(plan: Plan, other: Plan) -> bool:
+    return _cards(plan, other) and _rehearsed(plan, other)
+
+
+def _rehearsed(plan: Plan, other: Plan) -> bool:
     same = plan.fingerprint == other.fingerprint and plan.recipe.four_bit == other.recipe.four_bit
     return same and _card(plan, other) and _method(plan, other)
 
@@ -113,12 +121,14 @@ def _same(plan: Plan, other: Plan) -> bool:
 
 
 def _family(plan: Plan, other: Plan) -> bool:
-    return plan.architecture == other.architecture and _method(plan, other) and _card(plan, other)
+    alike = plan.architecture == other.architecture and _cards(plan, other)
+    return alike and _method(plan, other) and _card(plan, other)
 
 
 LEVELS = (
     Level("same", "measured", 0.12, 0.05, _same, "with this base, method, batch and rows of like length", True),
     Level("base", "measured", 0.16, 0.08, _base, "with this base and method, other lengths or batches", True),
+    Level("cards", "scaled", 0.25, 0.12, _rehearsed, "with this base and method on another number of cards"),
     Level("family", "scaled", 0.3, 0.15, _family, "with other sizes of this architecture"),
     Level("card", "scaled", 0.4, 0.2, _card, "with other models or methods"),
     Level("kind", "scaled", 0.6, 0.25, lambda plan, other: plan.device == other.device, "on other devices"),

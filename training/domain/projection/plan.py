@@ -8,6 +8,7 @@ from training.domain.pace import Card, Pace, decide, obstacle
 from training.domain.projection.formula import Shape, StepTime, step_time
 from training.domain.projection.workload import Workload, of_lengths
 from training.domain.recipe import Method, Recipe
+from training.domain.sharing import EFFICIENCY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,7 @@ KNOBS = (
     "pace",
     "recompute",
     "checkpoint_steps",
+    "devices",
 )
 
 
@@ -51,7 +53,8 @@ class Plan:
 
     @property
     def formula(self) -> StepTime:
-        return step_time(self.shape, self.recipe.method, self.device, self.pace)
+        step = step_time(self.shape, self.recipe.method, self.device, self.pace)
+        return step if self.recipe.devices == 1 else step.times(1 / EFFICIENCY)
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored with a run and its record."""

@@ -78,7 +78,9 @@ def project(
         trained_tokens=work.trained_tokens,
         padding=work.padding,
         seconds=bands["seconds"],
-        money={name: str(cost(value, hour_price)) for name, value in asdict(bands["seconds"]).items()},
+        money={
+            name: str(cost(value * plan.recipe.devices, hour_price)) for name, value in asdict(bands["seconds"]).items()
+        },
         currency=currency,
         token_band=bands["tokens"],
         memory_bytes=bands["memory_bytes"],

@@ -24,7 +24,7 @@ MOST_ROWS = 200_000  # drawn from; a larger set has the same mean
 
 @dataclass(frozen=True)
 class Workload:
-    """Per step: batches (or passes), padded tokens, and the sum of rows × length² that attention pays for."""
+    """Per step and card: batches (or passes), padded tokens, and the sum of rows × length² that attention pays for."""
 
     rows: int  # of one epoch
     sequences: int  # of one epoch, after packing; a preference pair is one
@@ -39,12 +39,13 @@ class Workload:
     widest_length: int
     widest_spread: float  # of its logarithm, from run to run
     longest: int
+    devices: int = 1  # cards that share a step
 
     @property
     def padding(self) -> float:
         """Share of the computed tokens that are padding."""
         real = self.tokens / max(self.steps, 1)
-        return max(0.0, 1 - real / self.padded) if self.padded else 0.0
+        return max(0.0, 1 - real / (self.padded * self.devices)) if self.padded else 0.0
 
     @property
     def length(self) -> float:
@@ -69,6 +70,7 @@ def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: 
     runs = [_drawn(pool, recipe, pace, rng) for _ in range(1 if len(pool) > LARGE else DRAWN_RUNS)]
     answers = _answers(lengths, recipe, pace, epoch_tokens)
     runs = [(counts, widths * answers) for counts, widths in runs]
+    runs = [_on_one(*one, recipe, pace) for one in runs]
     counts, widths = (np.concatenate(parts) for parts in zip(*runs, strict=True))
     padded = counts * widths
     widest = sorted((_widest(*one) for one in runs), key=math.prod)
@@ -90,7 +92,17 @@ def of_lengths(lengths: "Lengths", recipe: Recipe, pace: Pace, *, epoch_tokens: 
         widest_length=widest[len(widest) // 2][1],
         widest_spread=math.log(math.prod(widest[-1]) / math.prod(widest[0])) / RANGE,
         longest=math.ceil(lengths.max() * answers),
+        devices=recipe.devices,
     )
+
+
+def _on_one(counts: "Lengths", widths: "Lengths", recipe: Recipe, pace: Pace) -> tuple["Lengths", "Lengths"]:
+    """What one of several cards has of each batch: fewer rows, or of a row without padding a part."""
+    if recipe.devices == 1:
+        return counts, widths
+    if recipe.packing or pace.path == "fast":
+        return counts, widths / recipe.devices
+    return counts / recipe.devices, widths
 
 
 def _answers(lengths: "Lengths", recipe: Recipe, pace: Pace, epoch_tokens: int) -> float:
@@ -112,7 +124,7 @@ def _drawn(pool: "Lengths", recipe: Recipe, pace: Pace, rng: Any) -> tuple["Leng
 
 def _widest(counts: "Lengths", widths: "Lengths") -> tuple[int, int]:
     at = int((counts * widths).argmax())
-    return int(counts[at]), int(widths[at])
+    return math.ceil(counts[at]), math.ceil(widths[at])
 
 
 def _square_share(lengths: "Lengths") -> float:
