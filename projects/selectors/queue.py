@@ -141,6 +141,11 @@ def standing(queue: str, *, now: datetime | None = None) -> Standing:
     return Standing(queue, now, turns.line_up(queued, running), at_work, processes)
 
 
+def largest(queue: str) -> int | None:
+    """How many different places the host has that has most of them; None while no host takes anything."""
+    return max((len(set(places)) for places in standing(queue).slots.values()), default=None)
+
+
 def _active(kinds: list[JobKind]) -> Any:
     columns = ("nth_kind", "pk", "project_id", "priority", "state", "queued_at")
     models: list[Any] = [kind.model for kind in kinds]

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from projects import leases, probes, slots
@@ -15,8 +16,10 @@ from tests.factories import training
 from tests.factories.hosts import driver_output, fake_driver, make_host
 from tests.factories.projects import make_member, make_project
 from training import selectors, services
+from training.domain.recipe import Recipe
 from training.domain.sharing import EFFICIENCY
 from training.models import Run
+from training.pages import runs
 
 pytestmark = pytest.mark.django_db
 
@@ -179,3 +182,19 @@ def test_a_projection_counts_every_card(draft, owner):
     hours = {name: Decimal(value) for name, value in two.money.items()}
     price = draft.project.hour_price(two.device)
     assert float(hours["p50"]) == pytest.approx(float(price) * 2 * two.seconds.p50 / 3600, rel=0.01, abs=1e-5)
+
+
+def test_before_the_start_it_says_that_no_host_has_so_many(project, draft, owner):
+    profile = services.runs.counted(draft)
+    wide = Recipe.read(draft.recipe | {"devices": 4})
+    client = Client()
+    client.force_login(owner)
+    Run.objects.filter(pk=draft.pk).update(recipe=wide.as_dict())
+
+    assert runs.projection(project, draft.base, profile, wide)["largest_host"] is None  # nobody is there at all
+    cards()
+    page = client.get(draft.get_absolute_url()).content.decode()
+
+    assert "No host has 4 cards" in page and "4 cards of one host" in page
+    Run.objects.filter(pk=draft.pk).update(recipe=wide.as_dict() | {"devices": 2})
+    assert "No host has" not in client.get(draft.get_absolute_url()).content.decode()

@@ -83,6 +83,7 @@ def projection(
         "rehearsing": projections.rehearsing_cost(project, projected),
         "lost": tokens.rows_lost(stats, recipe.cut),
         "recipe": recipe,
+        "largest_host": queue.largest("gpu") if recipe.devices > 1 else None,
         **length_figure(stats),
         "overlaps": selectors.overlaps(profile.version),
     }
