@@ -48,7 +48,7 @@ def test_only_what_matters_makes_another_rehearsal():
 
 def test_a_rehearsal_expects_to_take_a_minute_at_most():
     stages = {"starting": 1, "loading": 10, "warm_up": 1, "saving": 1, "closing": 1, "training": 36_000}
-    projection = {"stages": stages, "steps": 1000, "seconds": {"p10": 1e4, "p50": 3.6e4, "p90": 7e4}}
+    projection = {"stages": stages, "saves": 0, "steps": 1000, "seconds": {"p10": 1e4, "p50": 3.6e4, "p90": 7e4}}
     found = rehearsal.expected(projection)
     assert found.steps == 30
     assert found.seconds.p50 == pytest.approx(49)
@@ -59,7 +59,7 @@ def test_a_rehearsal_expects_to_take_a_minute_at_most():
 
 def test_a_short_run_is_rehearsed_in_less():
     stages = {"starting": 1, "loading": 5, "warm_up": 0, "saving": 0, "closing": 0, "training": 2}
-    found = rehearsal.expected({"stages": stages, "steps": 10, "seconds": {"p10": 7, "p50": 8, "p90": 9}})
+    found = rehearsal.expected({"stages": stages, "saves": 0, "steps": 10, "seconds": {"p10": 7, "p50": 8, "p90": 9}})
     assert (found.steps, found.seconds.p50) == (10, 8)
 
 
