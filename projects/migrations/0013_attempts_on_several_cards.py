@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('projects', '0011_webhooks_and_mail'),
+        ('projects', '0012_withdrawals'),
     ]
 
     operations = [
