@@ -15,7 +15,7 @@ import redis
 from benchmarks import installation
 
 # Enough to be at work for seconds, in which the broker is asked what it still holds.
-ROWS = [{"prompt": f"question {n} of a customer", "completion": f"answer {n}, friendly"} for n in range(12_000)]
+ROWS = [{"prompt": f"question {n} of a customer", "completion": f"answer {n}, friendly"} for n in range(60_000)]
 
 
 def unacknowledged() -> int | None:
