@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from projects import booking, faults, jobs, turns, waking
 from projects.clock import database_time
-from projects.domain import phases, places
+from projects.domain import phases
 from projects.domain.errors import Refused
 from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
@@ -87,20 +87,15 @@ def claim(models: Iterable[Any], *, owner: str, place: str = "", host: turns.Roo
     """Take the waiting row of any of the models whose turn it is; None when there is none. Safe against rivals:
 
     all of them go for the same row, one of them gets it, and the others look anew at what then is the next. `host` says
-    which places are free there. A row whose turn it is and that needs more of them keeps them free until it has enough:
-    nothing else of its urgency or less is taken there meanwhile, and other hosts go on.
+    which places are free there; a row that needs more of them keeps them free, and nothing less urgent is taken.
     """
     models = list(models)
     while (row := turns.next_job(models, host)) is not None:
         faults.point("leases.before_claim")
-        if row.cards > 1 and host is not None:
-            chosen = places.choose(host.free, row.cards)
-            if chosen is None:
-                if turns.keep_free(row, host):
-                    return None
-                continue  # another host keeps its places for it
-            place = chosen
-        if _take(row, owner, place):
+        here = turns.places_for(row, host, place)
+        if here is None:
+            return None
+        if here and _take(row, owner, here[0]):
             faults.point("leases.after_claim")
             return row
     return None

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet, Value
 
-from projects.domain import turns
+from projects.domain import places, turns
 from projects.domain.errors import Refused
 from projects.domain.states import WAITS_FOR_PEOPLE, JobState
 from projects.domain.turns import Priority, Waiting
@@ -65,6 +65,16 @@ def _kept_first(models: Sequence[Any], host: Room | None, row: Any) -> Any:
             if kept is not None and kept.priority >= row.priority:
                 return kept
     return row
+
+
+def places_for(row: Any, host: Room | None, place: str) -> list[str] | None:
+    """Where the row would run here: one text for all of its places. Empty where another host keeps its places for it;
+    None where this one does from now on, until it has enough."""
+    if row.cards == 1 or host is None:
+        return [place]
+    if (chosen := places.choose(host.free, row.cards)) is not None:
+        return [chosen]
+    return None if keep_free(row, host) else []
 
 
 def keep_free(row: Any, host: Room) -> bool:

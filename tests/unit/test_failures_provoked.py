@@ -176,6 +176,7 @@ ELSEWHERE = {
     "cpu_limit": "integration/test_kernel_supervision.py",
     "file_limit": "integration/test_kernel_supervision.py",
     "crashed": "integration/test_kernel_supervision.py::test_a_crash_leaves_the_end_of_the_log",
+    "rank_lost": "engine/test_engine_cards.py",
     "no_result": "integration/test_kernel_supervision.py::test_an_end_without_a_result_is_a_failure",
 }
 
@@ -271,3 +272,11 @@ def test_the_traceback_goes_with_it_without_the_places_of_the_machine():
         detail = named(problem).detail
     assert detail.startswith("Traceback") and "json/decoder.py" in detail
     assert str(settings.BASE_DIR) not in detail and "/lib/python" not in detail
+
+
+@pytest.mark.parametrize("said", ["NCCL communicator was aborted", "[gloo] Connection closed by peer", "Broken pipe"])
+def test_a_lost_process_is_one_only_where_there_are_several(said, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert named(RuntimeError(said)).code == "rank_lost"
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert named(RuntimeError(said)).code != "rank_lost"

@@ -1,5 +1,6 @@
 """A failure of a library as one of our taxonomy: what happened, where, and the traceback for whoever wants it."""
 
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,13 +57,18 @@ def is_out_of_memory(problem: BaseException) -> bool:
     return isinstance(problem, MemoryError) or any(words in lowered for words in OOM)
 
 
+def _has_others() -> bool:
+    """Is this one of several processes? Alone, a broken pipe is no lost card."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 def _told(problem: BaseException, where: dict[str, Any]) -> tuple[str, str]:
     text = str(problem)
     lowered, first = text.lower(), shorten(text.splitlines()[0]) if text else type(problem).__name__
     at = f" at step {where['step']:,}" if where else ""
     if is_out_of_memory(problem):
         return "oom", f"The device ran out of memory{at or ' while the model was being loaded'}.{blame.longest(where)}"
-    if type(problem).__name__.startswith("Dist") or any(words in lowered for words in GONE):
+    if _has_others() and (type(problem).__name__.startswith("Dist") or any(words in lowered for words in GONE)):
         return LOST, f"Another card's process is gone{at}: {first}"
     if (number := disk.number(problem)) is not None:
         full = number in disk.FULL
