@@ -15,7 +15,7 @@ from functools import partial
 import psutil
 
 from benchmarks.chaos.bench import Bench, at_once, opened
-from benchmarks.chaos.strikes import environment, offspring
+from benchmarks.chaos.looking import environment, offspring
 
 LIMIT_SECONDS, STEPS = 90.0, 80
 RESCUE = "rescue"

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.chaos import release
 from benchmarks.chaos.oracle import DUPLICATE, LOST, OTHER, STUCK, ZOMBIE
-from benchmarks.chaos.strikes import APART
+from benchmarks.chaos.points import APART
 from benchmarks.chaos.world import CONFIGURATIONS
 from benchmarks.installation import ROOT
 from projects.faults import POINTS

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos import strikes as striking
+from benchmarks.chaos.looking import repeat
+from benchmarks.chaos.points import NEEDS
 from benchmarks.chaos.servers import Missing
-from benchmarks.chaos.strikes import NEEDS, Strikes
-from benchmarks.chaos.world import World, repeat
+from benchmarks.chaos.strikes import Strikes
+from benchmarks.chaos.world import World
 
 MESSAGES = os.environ.get("MESSAGES", "lost=0.12,tripled=0.08,late=0.08")
 QUIET_SECONDS = 120.0

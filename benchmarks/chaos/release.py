@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.chaos.oracle import LOST, STUCK, ZOMBIE, Violation
-from benchmarks.chaos.strikes import APART
+from benchmarks.chaos.points import APART
 from benchmarks.installation import ROOT
 from deployments.engine import release
 from projects import faults

@@ -15,27 +15,13 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.chaos.looking import answers, family, first_there, free_port
+
 READY_SECONDS = 60
 
 
 class Missing(Exception):
     """The program of a server is not on this machine."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def first_there(*places: str | None) -> str | None:
-    return next((place for place in places if place and os.access(place, os.X_OK)), None)
 
 
 class Server:
@@ -107,7 +93,7 @@ class Server:
     def stop(self) -> None:
         if self.process is None:
             return
-        left = _family(self.process)
+        left = family(self.process)
         self.process.terminate()
         try:
             self.process.wait(15)
@@ -117,13 +103,6 @@ class Server:
         for process in left:
             if process.is_running():
                 process.kill()
-
-
-def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
 
 
 class Postgres(Server):
@@ -293,7 +272,7 @@ class Rabbit(Server):
         """The Erlang machine, below the script that started it."""
         if self.process is None or not self.is_alive():
             return None
-        beams = [one.pid for one in _family(self.process) if one.name().startswith("beam")]
+        beams = [one.pid for one in family(self.process) if one.name().startswith("beam")]
         own = psutil.Process(self.process.pid).name()
         return beams[0] if beams else self.process.pid if own.startswith("beam") else None
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from benchmarks.chaos.looking import environment, offspring
+from benchmarks.chaos.points import APART, ENGINE
 from benchmarks.chaos.workload import Workload
 from benchmarks.chaos.world import HOSTS, World
 from projects import faults
@@ -17,22 +19,6 @@ from projects import faults
 # A zombie sleeps for longer than its lease lasts, so that its job is somebody else's when it wakes.
 SLEEP = (1.15, 2.0)
 LAID_AT_ONCE, LAID_LEASES = 6, 5.0
-# Points that need somebody to do something first.
-NEEDS = {
-    "leases.cancel_written": "cancel", "supervision.before_stop": "cancel",
-    "pausing.wish_written": "pause", "pausing.rested": "pause", "pausing.resumed": "pause",
-    "supervision.before_pause": "pause",
-    "checkpoints.before_restart": "again",
-    "leases.handed_back": "term", "supervision.before_fail": "fail",
-    "leases.before_give_back": "lose", "leases.loss_written": "lose", "leases.lost_requeued": "lose",
-    "reconciler.given_back": "lose",
-    "artefacts.part_written": "upload", "artefacts.part_renamed": "upload", "artefacts.before_seal": "upload",
-    "artefacts.sealed": "upload", "incoming.part_kept": "upload", "incoming.closed": "upload",
-    "versions.written": "upload", "artefacts.before_delete": "upload",
-}  # fmt: skip
-# Passed by a process of its own that is tried apart, in benchmarks.chaos.release.
-APART = {"release.filled", "release.before_switch", "release.switched"}
-ENGINE = ("checkpoints.", "engine.")
 
 
 @dataclass
@@ -262,20 +248,6 @@ class Strikes:
             self._withdraw(one)
         self.collect()
         self.laid, self.waiting = [], []
-
-
-def offspring(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except psutil.Error:
-        return {}
 
 
 @dataclass

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.chaos import servers
+from benchmarks.chaos.looking import is_zombie, keep_server, repeat
 from benchmarks.chaos.servers import Server
 from benchmarks.installation import ROOT
 
@@ -291,26 +292,3 @@ class World:
             return any(parent.pid in roots for parent in psutil.Process(pid).parents())
         except psutil.NoSuchProcess:
             return False
-
-
-def keep_server(server: Server) -> Callable[[], None]:
-    def keep() -> None:
-        if not server.is_alive():
-            server.start()
-
-    return keep
-
-
-def repeat(job: Callable[[], None], done: threading.Event, pause: float = 0.2) -> None:
-    while not done.wait(pause):
-        try:
-            job()
-        except psutil.Error:
-            continue  # a process ended while it was looked at
-
-
-def is_zombie(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True

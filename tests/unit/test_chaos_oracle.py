@@ -11,7 +11,8 @@ from benchmarks.chaos import messages, witness
 from benchmarks.chaos.__main__ import shares
 from benchmarks.chaos.client import Client
 from benchmarks.chaos.oracle import DUPLICATE, LOST, OTHER, STUCK, ZOMBIE, Facts, Violation, judge
-from benchmarks.chaos.strikes import APART, NEEDS, Choice
+from benchmarks.chaos.points import APART, NEEDS
+from benchmarks.chaos.strikes import Choice
 from benchmarks.chaos.witness import Write, offence
 from projects import faults
 
