@@ -44,8 +44,7 @@ def probe_pair(
             code="base_incompatible",
             field="base",
         )
-    if Probe.objects.filter(adapter=adapter, base=base, state__in=ACTIVE).exists():
-        raise Refused("This pair is being probed already. Wait for its result.", code="already_probing")
+    _check_alone(adapter, base)
     asked = limit or PROMPTS
     if not FEWEST <= asked <= MOST:
         raise Invalid(f"Between {FEWEST} and {MOST:,} prompts.", code="out_of_range", field="limit")
@@ -73,8 +72,10 @@ def cancel_probe(probe: Probe, *, by: User, reason: str = "") -> Probe:
 
 
 @requires(Permission.EVALUATION_START)
+@transaction.atomic
 def retry_probe(probe: Probe, *, by: User) -> Probe:
     """A new attempt of a failed or cancelled probe, with the settings it had."""
+    _check_alone(probe.adapter, probe.base)
     leases.queue_job(probe, actor=by.email)
     return probe
 
@@ -117,6 +118,13 @@ def decide_on_base(
     action = "basedecision.allowed" if allowed else "basedecision.withdrawn"
     transitions.record(decision, action, actor=by.email, reason=reason, verdict=decision.verdict, codes=decision.codes)
     return decision
+
+
+def _check_alone(adapter: Adapter, base: BaseModelVersion) -> None:
+    """Of two who ask at the same time the second waits here, and then sees what the first has queued."""
+    Adapter.objects.select_for_update(no_key=True).get(pk=adapter.pk)
+    if Probe.objects.filter(adapter=adapter, base=base, state__in=ACTIVE).exists():
+        raise Refused("This pair is being probed already. Wait for its result.", code="already_probing")
 
 
 def _check_base(adapter: Adapter, base: BaseModelVersion) -> None:

@@ -194,6 +194,16 @@ def test_a_pair_is_probed_once_at_a_time_with_the_projects_own_things(pair):
     assert [one.value.code for one in (twice, foreign, few)] == ["already_probing", "not_found", "out_of_range"]
 
 
+def test_a_failed_probe_is_not_tried_again_beside_another_of_the_pair(pair):
+    adapter, base, by = pair
+    failed = factory.run_probe(adapter, base, by, mode="fail")
+    services.probe_pair(adapter, by=by, base=base, golden=failed.golden)
+
+    with pytest.raises(Refused) as beside:
+        services.retry_probe(failed, by=by)
+    assert beside.value.code == "already_probing"
+
+
 # Decisions
 
 
