@@ -49,6 +49,7 @@ DESCRIBED = (
     "shape",
     "template",
     "licence",
+    "licence_link",
     "architecture",
     "parameters",
     "context_length",

@@ -24,6 +24,7 @@ urlpatterns = [
     path("bases/compare/", bases.BaseCompare.as_view(), name="base-compare"),
     path("bases/<int:pk>/", bases.BaseDetail.as_view(), name="base-detail"),
     path("bases/<int:pk>/status/", bases.BaseStatus.as_view(), name="base-status"),
+    path("bases/<int:pk>/change/", bases.BaseChange.as_view(), name="base-change"),
     path("bases/<int:pk>/retry/", bases.BaseRetry.as_view(), name="base-retry"),
     path("bases/<int:pk>/delete/", bases.BaseDelete.as_view(), name="base-delete"),
     path("runs/", runs.RunList.as_view(), name="run-list"),

@@ -99,13 +99,14 @@ def _found(key: str, files: Mapping[str, Any], trusting: bool) -> Iterator[tuple
 
 
 def _base(base: Any) -> dict[str, Any]:
+    said = {"terms": base.terms, "end_of_life": base.end_of_life.isoformat() if base.end_of_life else ""}
     return {
         "id": base.pk,
         "name": base.name,
         "fingerprint": base.fingerprint,
         "revision": base.revision,
         "licence": base.licence,
-    }
+    } | {name: text for name, text in said.items() if text}
 
 
 def _other_base(found: evaluations.Cell) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def requests(project: Project) -> Any:
     return (
         DeploymentRequest.objects.filter(project=project)
         .select_related(
-            "project", "slot", "adapter__run", "adapter__imported__imported_by", "adapter__base",
+            "project", "slot", "adapter__run", "adapter__imported__imported_by", "adapter__base__project",
             "adapter__dataset_version__dataset", "evaluation__golden__dataset", "evaluation__base", "requested_by",
             "run_started_by", "run_created_by", "imported_by", "decided_by",
         )

@@ -23,7 +23,7 @@ class SlotCard:
 def history(slot: Slot) -> QuerySet[Deployment]:
     """Every switch of a slot, the newest first."""
     return slot.deployments.select_related(
-        "adapter",
+        "adapter__base__project",
         "request",
         "request__evaluation__base",
         "request__evaluation__adapter__base",

@@ -17,7 +17,7 @@ from training.domain import recipe as recipes
 from training.domain.failures import shorten
 from training.domain.matching import PROOFS
 from training.domain.recipe import KNOBS, Knob
-from training.models import Adapter, BaseModelVersion, Run
+from training.models import Adapter, Run
 
 JOB_FIELDS = ["state", "progress", "error_code", "error_message", "queued_at", "started_at", "finished_at"]
 
@@ -28,28 +28,6 @@ class TrainingProgressSerializer(serializers.Serializer):
     phase = serializers.CharField(required=False, allow_null=True)
     done = serializers.FloatField(required=False, allow_null=True)
     total = serializers.FloatField(required=False, allow_null=True)
-
-
-class BaseSerializer(serializers.ModelSerializer):
-    registered_by = serializers.EmailField(source="registered_by.email")
-    progress = TrainingProgressSerializer()
-
-    class Meta:
-        model = BaseModelVersion
-        fields = [
-            "id", "name", "source", "repo_id", "revision", "path", "fingerprint", "parts", "template", "licence",
-            "architecture", "parameters", "context_length", "vocab_size", "size_bytes", "registered_by", "created_at",
-            *JOB_FIELDS,
-        ]  # fmt: skip
-        read_only_fields = fields
-
-
-class NewBaseSerializer(StrictSerializer):
-    source = serializers.ChoiceField(["local", "hub"])  # type: ignore[assignment]
-    name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
-    path = serializers.CharField(max_length=250, required=False, allow_blank=True, default="")
-    repo_id = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
-    revision = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
 
 
 def _knob_field(knob: Knob) -> serializers.Field:

@@ -3,10 +3,10 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from training.api import imports, projections, seen, specs, sweeps, views
+from training.api import bases, imports, projections, seen, specs, sweeps, views
 
 router = SimpleRouter(use_regex_path=False)
-router.register("bases", views.BaseViewSet, basename="api-base")
+router.register("bases", bases.BaseViewSet, basename="api-base")
 router.register("runs", views.RunViewSet, basename="api-run")
 router.register("sweeps", sweeps.SweepViewSet, basename="api-sweep")
 router.register("rehearsals", projections.RehearsalViewSet, basename="api-rehearsal")

@@ -13,7 +13,7 @@ from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 
 from datasets_app.models import DatasetVersion
-from projects.api.serializers import EmptySerializer, ReasonSerializer
+from projects.api.serializers import ReasonSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from projects.domain.errors import Invalid, Refused
 from projects.domain.turns import Priority
@@ -25,7 +25,7 @@ from training.api.curves import Curves
 from training.api.durable import Durable, checked
 from training.api.specs import Writable
 from training.domain.listing import read as read_listing
-from training.models import Adapter, BaseModelVersion, Run
+from training.models import Adapter, Run
 
 
 def one_of(queryset: Any, pk: int | None, field: str) -> Any:
@@ -34,53 +34,6 @@ def one_of(queryset: Any, pk: int | None, field: str) -> Any:
     if pk and found is None:
         raise Invalid(f"This project has no {field.replace('_', ' ')} {pk}.", code="not_in_project", field=field)
     return found
-
-
-class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
-    lookup_value_converter = "int"
-    serializer_class = shapes.BaseSerializer
-    queryset = BaseModelVersion.objects.none()
-    services = {"create": services.register_base, "retry": services.retry_base, "destroy": services.delete_base}
-
-    @property
-    def known_filters(self) -> tuple[str, ...]:  # type: ignore[override]
-        return ("other",) if self.action == "compare" else ()
-
-    def get_queryset(self) -> QuerySet[BaseModelVersion]:
-        return selectors.bases(self.project)
-
-    @extend_schema(request=shapes.NewBaseSerializer, responses={202: shapes.BaseSerializer})
-    def create(self, request: Any, **kwargs: Any) -> Response:
-        """Register a base model from the models folder or from the hub; it is ready when a worker has hashed it."""
-        fields = checked(shapes.NewBaseSerializer, request)
-
-        def make() -> Response:
-            base = self.services["create"](self.project, by=request.user, **fields)
-            return self.shown(base, 202)
-
-        return self.create_once(request, make)
-
-    @extend_schema(request=EmptySerializer, responses={202: shapes.BaseSerializer})
-    @action(detail=True, methods=["post"])
-    def retry(self, request: Any, **kwargs: Any) -> Response:
-        """Hash (and fetch) again after a failure."""
-        checked(EmptySerializer, request)
-        return self.shown(self.services["retry"](self.get_object(), by=request.user), 202)
-
-    @extend_schema(parameters=compatibility.OTHER, responses={200: compatibility.VersionComparisonSerializer})
-    @action(detail=True, methods=["get"])
-    def compare(self, request: Any, **kwargs: Any) -> Response:
-        """This version beside another one, field by field."""
-        return Response(compatibility.compared(self.get_object(), request.query_params.get("other", "")))
-
-    @extend_schema(responses={204: None})
-    def destroy(self, request: Any, **kwargs: Any) -> Response:
-        """Take a base off the list; refused while anything descends from it."""
-        self.services["destroy"](self.get_object(), by=request.user)
-        return Response(status=status.HTTP_204_NO_CONTENT)
-
-    def shown(self, base: BaseModelVersion, code: int) -> Response:
-        return Response(self.get_serializer(self.get_queryset().get(pk=base.pk)).data, status=code)
 
 
 class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):

@@ -10,7 +10,7 @@ from datasets_app.engine import apart
 from datasets_app.engine.chat_template import ChatTemplate, Unshowable
 from datasets_app.engine.rendering import read_tokenizer
 from projects.domain.errors import Refused
-from training.domain import fingerprint, integrity, safetensors
+from training.domain import fingerprint, integrity, licences, safetensors
 from training.engine import anatomy, hashing, places, weights
 from training.engine.events import EngineError, emit, run_child
 from training.engine.watch import StopFlag, die_with_parent
@@ -80,7 +80,7 @@ def describe(folder: Path, root: Path | None = None) -> dict[str, Any]:
         "fingerprint": fingerprint.of(parts),
         "parameters": sum(safetensors.parameters(header) for header in headers.values()),
         "size_bytes": total,
-        "licence": _licence(folder),
+        **_licence(folder),
         "template": template,
         "anatomy": anatomy.of_base(folder),
         **fingerprint.facts(configs["config.json"]),
@@ -140,13 +140,19 @@ def _bear(template: ChatTemplate, messages: list[dict[str, Any]], tools: list[di
             raise
 
 
-def _licence(folder: Path) -> str:
-    """The licence that the model card names; empty when it names none."""
+def _licence(folder: Path) -> dict[str, str]:
+    """The licence that the model card names, and where its text is; empty when it says neither."""
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8", errors="replace")[:20_000] if card.exists() else ""
     front = text.split("---")[1] if text.startswith("---") and text.count("---") > 1 else ""
-    found = re.search(r"^license:\s*[\"']?([\w .+/-]{1,80})", front, re.MULTILINE)
-    return found.group(1).strip() if found else ""
+
+    def said(key: str, pattern: str) -> str:
+        found = re.search(rf"^{key}:\s*[\"']?({pattern})", front, re.MULTILINE)
+        return found.group(1).strip() if found else ""
+
+    name = licences.named(said("license", r"[\w .+/-]{1,80}"), said("license_name", r"[\w .+/-]{1,80}"))
+    link = said("license_link", r"https?://[\w./~%#?=&-]{1,400}")
+    return {"licence": name, "licence_link": link}
 
 
 if __name__ == "__main__":

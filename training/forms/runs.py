@@ -44,6 +44,34 @@ class RegisterBaseForm(forms.Form):
         self.fields["repo_id"].widget.attrs["pattern"] = REPO_ID.pattern
 
 
+class BaseChangeForm(forms.Form):
+    """What no file of a base says; checked by the service."""
+
+    licence = forms.CharField(
+        required=False, max_length=100, help_text="As model cards name it: apache-2.0, llama3.1, gemma, qwen …"
+    )
+    licence_link = forms.CharField(label="Where its text is", required=False, max_length=500)
+    terms = forms.CharField(
+        label="Further terms",
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What binds you besides, such as a contract with its maker. Reviewers of deployments read it.",
+    )
+    end_of_life = forms.DateField(
+        label="End of life",
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="The day from which its maker, or this team, no longer stands by it.",
+    )
+    reason = forms.CharField(
+        label="Where this is known from",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="An announcement, a contract, a person. It stands in the history of this base.",
+    )
+
+
 class SeveralFiles(forms.ClearableFileInput):
     allow_multiple_selected = True
 

@@ -1,18 +1,23 @@
 """Base-model versions, runs and their metrics, and the adapters that come out of them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 from datasets_app.models import DatasetVersion
 from projects.domain.states import JobState
 from projects.models import LeasedJob, Project
+from training.domain import licences
+from training.domain.licences import Terms
 from training.domain.projection import Shape
 from training.domain.recipe import Recipe
 
+SOON = timedelta(days=90)
 SOURCES = [("local", "Directory on the server"), ("hub", "Model hub")]
 METHODS = [("sft", "SFT"), ("dpo", "DPO")]
 LISTED = (
@@ -34,7 +39,10 @@ class BaseModelVersion(LeasedJob):
     parts = models.JSONField(default=dict)
     shape = models.JSONField(default=dict)
     template = models.CharField(max_length=10, blank=True)
-    licence = models.CharField(max_length=100, blank=True)
+    licence = models.CharField(max_length=100, blank=True, help_text="As its card says, or as a person found out.")
+    licence_link = models.CharField(max_length=500, blank=True, help_text="Where its text is.")
+    terms = models.TextField(blank=True, max_length=4000, help_text="What binds its users besides, as people say.")
+    end_of_life = models.DateField(null=True, help_text="When its maker, or this team, stops standing by it.")
     architecture = models.CharField(max_length=100, blank=True)
     parameters = models.BigIntegerField(default=0)
     context_length = models.PositiveIntegerField(default=0)
@@ -74,6 +82,18 @@ class BaseModelVersion(LeasedJob):
     def folder(self) -> Path:
         """Where the files lie on a worker."""
         return Path(settings.MODELS_DIR if self.source == "local" else settings.DATA_DIR) / self.path
+
+    @property
+    def has_ended(self) -> bool:
+        return self.end_of_life is not None and self.end_of_life <= timezone.localdate()
+
+    @property
+    def ends_soon(self) -> bool:
+        return self.end_of_life is not None and not self.has_ended and self.end_of_life <= timezone.localdate() + SOON
+
+    @property
+    def licence_terms(self) -> Terms:
+        return licences.terms(self.licence, self.licence_link, self.terms)
 
     @property
     def projection_shape(self) -> Shape:

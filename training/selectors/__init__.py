@@ -1,7 +1,7 @@
 """What pages, the API, services and other apps read about training."""
 
 from training.selectors.adapters import adapter_path, adapters, cost_of, rank_summary
-from training.selectors.bases import base_path, bases, local_folders, ready_bases
+from training.selectors.bases import CHANGED_BASE, base_changes, base_path, bases, local_folders, ready_bases
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.comparing import compared, metric_names, run_scores
 from training.selectors.compatibility import (
@@ -87,6 +87,7 @@ from training.selectors.tokens import (
 
 __all__ = [
     "AXES",
+    "CHANGED_BASE",
     "AttemptCost",
     "Checkpoint",
     "Choices",
@@ -104,6 +105,7 @@ __all__ = [
     "adapters",
     "all_curves",
     "attempts",
+    "base_changes",
     "base_path",
     "bases",
     "begun",

@@ -1,14 +1,31 @@
 """Reads of base-model versions."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
 
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
-from projects.models import Project
+from projects.models import AuditEvent, Project
 from training.models import BaseModelVersion
+
+CHANGED_BASE = "basemodelversion.changed"
+MOST_CHANGES = 50
+LABELS = {"licence": "Licence", "licence_link": "Its text", "terms": "Further terms", "end_of_life": "End of life"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who wrote what down, where it was known from, and (field, before, after) of each."""
+
+    at: datetime
+    by: str
+    reason: str
+    fields: list[tuple[Any, ...]]
 
 
 def bases(project: Project) -> QuerySet[BaseModelVersion]:
@@ -19,6 +36,18 @@ def bases(project: Project) -> QuerySet[BaseModelVersion]:
 
 def ready_bases(project: Project) -> QuerySet[BaseModelVersion]:
     return project.bases.filter(state=JobState.SUCCEEDED).order_by("-pk")
+
+
+def base_changes(base: BaseModelVersion) -> list[Change]:
+    """What people wrote down about a base after its files were read, the newest first."""
+    lines = AuditEvent.objects.filter(target=f"{base._meta.label_lower}:{base.pk}", action=CHANGED_BASE).order_by("-pk")
+    labels = {"licence": "Licence", "licence_link": "Its text", "terms": "Further terms", "end_of_life": "End of life"}
+    return [
+        Change(
+            line.at, line.actor, line.reason, [(labels.get(name, name), *pair) for name, pair in line.detail.items()]
+        )
+        for line in lines[:50]
+    ]
 
 
 def base_path(base: BaseModelVersion) -> Path:

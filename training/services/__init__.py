@@ -1,7 +1,7 @@
 """What people do about training: register bases, count tokens, start and stop runs, remove what nothing stands on."""
 
 from training.services.adapters import delete_adapter
-from training.services.bases import delete_base, register_base, retry_base
+from training.services.bases import change_base, delete_base, register_base, retry_base
 from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
@@ -14,6 +14,7 @@ __all__ = [
     "cancel_rehearsal",
     "cancel_run",
     "cancel_sweep",
+    "change_base",
     "create_run",
     "create_sweep",
     "delete_adapter",

@@ -1,7 +1,9 @@
 """Registering base-model versions."""
 
 import re
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -12,12 +14,17 @@ from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
 from projects.models import Project, User
+from training import selectors
 from training.domain.adapter_config import is_plain_name
 from training.engine import places
 from training.models import BaseModelVersion
 
 REPO_ID = re.compile(r"^[\w][\w.-]{0,95}/[\w][\w.-]{0,95}$", re.ASCII)
 REVISION = re.compile(r"^[\w][\w./-]{0,99}$", re.ASCII)
+LINK = re.compile(r"^https?://[^\s<>\"']+$")
+EARLIEST, LATEST = date(2000, 1, 1), date(2100, 1, 1)
+TEXTS = {"licence": 100, "licence_link": 500, "terms": 4000}  # what can be written down, and how long it may be
+LONGEST_REASON = 2000
 
 
 @requires(Permission.BASE_REGISTER)
@@ -67,6 +74,35 @@ def retry_base(base: BaseModelVersion, *, by: User) -> BaseModelVersion:
 
 @requires(Permission.BASE_REGISTER)
 @transaction.atomic
+def change_base(base: BaseModelVersion, *, by: User, reason: str, **changes: Any) -> BaseModelVersion:
+    """Write down what no file says: licence, where its text is, further terms, end of life. Takes what is given.
+
+    `reason` says where that is known from. What really changed is in the audit log with its old and new value.
+    """
+    base = BaseModelVersion.objects.select_for_update(of=("self",)).select_related("project").get(pk=base.pk)
+    if not base.is_ready:
+        raise Refused(f"{base} is not ready. Its licence is read with its files: wait for them.", code="base_not_ready")
+    wanted = {name: _checked(name, value) for name, value in changes.items()}
+    changed = {name: value for name, value in wanted.items() if getattr(base, name) != value}
+    if not changed:
+        return base
+    reason = reason.strip()
+    if not 3 <= len(reason) <= LONGEST_REASON or "\x00" in reason:
+        raise Invalid(
+            f"Say where this is known from, in 3 to {LONGEST_REASON:,} characters.",
+            code="reason_needed",
+            field="reason",
+        )
+    detail = {name: [_plain(getattr(base, name)), _plain(value)] for name, value in changed.items()}
+    for name, value in changed.items():
+        setattr(base, name, value)
+    base.save(update_fields=list(changed))
+    transitions.record(base, selectors.CHANGED_BASE, actor=by.email, reason=reason, **detail)
+    return base
+
+
+@requires(Permission.BASE_REGISTER)
+@transaction.atomic
 def delete_base(base: BaseModelVersion, *, by: User) -> None:
     """Take a base off the list; refused while it is hashed or anything descends from it."""
     if base.is_active:
@@ -77,6 +113,24 @@ def delete_base(base: BaseModelVersion, *, by: User) -> None:
     except ProtectedError as protected:
         count = len(protected.protected_objects)
         raise Refused(f"{count} runs or adapters stand on {base}, so it stays.", code="has_descendants") from protected
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A new value as it is kept, or why it cannot be."""
+    if name == "end_of_life":
+        if value is not None and not EARLIEST <= value <= LATEST:
+            raise Invalid("An end of life is a day from 2000 to 2100.", code="bad_date", field=name)
+        return value
+    text = str(value).strip()
+    if len(text) > TEXTS[name] or not text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+        raise Invalid(f"Plain text of up to {TEXTS[name]:,} characters.", code="bad_text", field=name)
+    if name == "licence_link" and text and not LINK.match(text):
+        raise Invalid("A link begins with https:// or http:// and has no spaces.", code="bad_link", field=name)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _check_hub(repo_id: str, revision: str) -> None:

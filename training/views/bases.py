@@ -63,6 +63,7 @@ class BaseDetail(BasePage):
         context = {
             "base": base,
             "parts": pages.base_facts(base),
+            "changes": selectors.base_changes(base),
             "others": selectors.ready_bases(self.project).exclude(pk=base.pk),
             "runs": selectors.runs(self.project).filter(base=base)[:20],
             "adapters": selectors.adapters(self.project).filter(base=base)[:20],
@@ -79,6 +80,30 @@ class BaseStatus(BasePage):
         if base.is_over:
             response["HX-Refresh"] = "true"  # the facts below have come in
         return response
+
+
+class BaseChange(BasePage):
+    """Licence, terms and end of life: what no file says."""
+
+    service = services.change_base
+    permission = services.change_base.permission
+
+    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base = self.base(pk)
+        known = {name: getattr(base, name) for name in forms.BaseChangeForm.base_fields if name != "reason"}
+        return self.form(base, forms.BaseChangeForm(initial=known))
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base, form = self.base(pk), forms.BaseChangeForm(request.POST)
+        if form.is_valid():
+            try:
+                return redirect(self.service(base, by=request.user, **form.cleaned_data))
+            except Refused as refused:
+                add_refusal(form, refused)
+        return self.form(base, form, status=400)
+
+    def form(self, base: BaseModelVersion, form: Any, status: int = 200) -> HttpResponse:
+        return self.render("training/base_change.html", {"base": base, "form": form}, status=status)
 
 
 class BaseRetry(BasePage):
