@@ -5,6 +5,8 @@ mean anything; `--shape tiny` shows that it runs. The last line is one JSON obje
 {"tok_s", "peak_gib", "share_of_ceiling", "trl_default_tok_s"}. `--curve N` also trains N steps on the same rows in the
 same order through the library's own forward pass, twice in batches of different size, and compares the losses.
 
+`--steps 0` leaves the speed out, for the curves alone.
+
 `--devices 2` shares the rows of every step out among so many cards, and measures one card with the same rows beside
 them: `tok_s_one`, `speed_up`, and with `--curve N` how far the losses of N steps are apart, `curve_apart`. The ceiling
 is that of all cards, the peak that of the first. `--trl-steps 0` leaves TRL out.
@@ -188,7 +190,7 @@ def curves_of_cards(bench: Bench, steps: int, rows: int, method: str, devices: i
 def _curves(bench: Bench, steps: int, method: str, ways: dict[str, dict[str, Any]]) -> dict[str, dict[int, float]]:
     found = {}
     for name, recipe in ways.items():
-        rate = 1e-4 if method == "dpo" else 1e-3
+        rate = 1e-4 if method == "dpo" else 3e-4
         found[name] = losses(bench.run(f"curve-{name}", steps, method=method, learning_rate=rate, **recipe))
         print(
             f"{name}: " + " ".join(f"{loss:.4f}" for step, loss in found[name].items() if step % 10 == 0 or step == 1),
@@ -234,9 +236,9 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with tempfile.TemporaryDirectory(prefix="luthier-lora-") as folder:
         bench = Bench(SHAPES[given.shape], Path(folder))
-        found = measure(bench, given, given.devices)
+        found = measure(bench, given, given.devices) if given.steps else {}
         print(json.dumps(found), flush=True)
-        if given.devices > 1:
+        if given.steps and given.devices > 1:
             one = measure(bench, given, 1)["tok_s"]
             found |= {"devices": given.devices, "tok_s_one": one, "speed_up": round(found["tok_s"] / one, 3)}
             print(json.dumps(found), flush=True)
