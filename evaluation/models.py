@@ -32,6 +32,8 @@ class Evaluation(LeasedJob):
     created_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    reads_base = True
+
     class Meta(LeasedJob.Meta):
         indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["project", "-id"])]
 
@@ -60,6 +62,8 @@ class Probe(LeasedJob):
     digest = models.CharField(max_length=64, blank=True, help_text="Of figures and readings together.")
     created_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    reads_base = True
 
     class Meta(LeasedJob.Meta):
         indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["adapter", "base", "-id"])]

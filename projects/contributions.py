@@ -156,6 +156,8 @@ version_tabs: list[Callable[[Any], list[Tab]]] = []
 products: list[Callable[[Project], list[Product]]] = []
 # Called with a job whose attempt is over and written down, by its worker: what waited for it need not wait for a sweep.
 ended: list[Callable[[Any], object]] = []
+# Called on every host every few minutes, beside its beat: what an app keeps of files that lie there.
+looks: list[Callable[[], int]] = []
 # Called with every new line of the ledger, in its transaction: what an app keeps on its own rows about money.
 booked: list[Callable[[LedgerEntry], None]] = []
 examiners: list[Examiner] = []

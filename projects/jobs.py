@@ -16,7 +16,9 @@ Event = dict[str, Any]
 
 
 def by_progress(job: Any, now: datetime) -> float | None:
-    """Time left at the pace so far, once a twentieth is done."""
+    """Time left: what the child says of it, or at the pace so far, once a twentieth is done."""
+    if isinstance(left := job.progress.get("left"), int | float):
+        return max(0.0, float(left))
     done, total = job.progress.get("done") or 0, job.progress.get("total") or 0
     if not job.started_at or not total or done < total / 20:
         return None

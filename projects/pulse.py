@@ -17,13 +17,24 @@ import psutil
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
-from projects import canaries, courier, reconciler, supervision, waking
+from projects import canaries, contributions, courier, reconciler, supervision, waking
 from projects.domain.stalls import Hearing, Judge
 from projects.presence import Presence, rivals
 
 logger = logging.getLogger(__name__)
 LAST_WORDS_SECONDS = 10.0
 RESTART_EXIT_CODE = 75  # of sysexits.h: a temporary failure, try again
+
+
+def look_around() -> None:
+    """What apps keep of files on this host. Nothing that goes wrong here stops a worker."""
+    try:
+        for look in contributions.looks:
+            look()
+    except (Error, OSError) as error:
+        logger.warning("a look at this host's files was missed: %s", error)
+    finally:
+        connection.close()
 
 
 class Pulse:
@@ -36,6 +47,7 @@ class Pulse:
         self._stop = threading.Event()
         self._heard = threading.Event()
         self._running = 0
+        self._looking: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
 
     def start(self) -> None:
@@ -90,6 +102,7 @@ class Pulse:
             supervision.claim_and_start(queue)
         if waking.COURIER_QUEUE in self.queues:
             courier.start_if_due()
+        self._look_around()
         hearing = Hearing(
             heard=self._heard.is_set(),
             running=self._running > 0,
@@ -99,6 +112,12 @@ class Pulse:
         self._heard.clear()
         why = self.judge.beat(hearing)
         return why if why and waking.broker_answers() else ""
+
+    def _look_around(self) -> None:
+        """In a thread of its own: a disk that does not answer must not cost the beat."""
+        if self._looking is None or not self._looking.is_alive():
+            self._looking = threading.Thread(target=look_around, name="looking", daemon=True)
+            self._looking.start()
 
     def _start_afresh(self, why: str) -> None:
         """First in good order; a main thread that does not react is not asked twice."""

@@ -160,7 +160,8 @@ def _note(kind: JobKind, job: Any, event: dict[str, Any]) -> None:
     if event["event"] == "progress":
         if event.get("phase") != (job.progress or {}).get("phase"):
             leases.mark(job, str(event.get("phase") or phases.WORKING)[:40])
-        leases.fenced_update(job, progress={key: event.get(key) for key in ("phase", "done", "total")})
+        known = {key: event.get(key) for key in ("phase", "done", "total")}
+        leases.fenced_update(job, progress=known | ({"left": event["left"]} if "left" in event else {}))
     kind.on_event(job, event)
     faults.point("supervision.after_note")
 

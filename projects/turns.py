@@ -47,7 +47,11 @@ def next_job(models: Sequence[Any], host: Room | None = None) -> Any | None:
 
 def _within(model: Any, host: Room | None) -> Q:
     """Rows that the host may take now, or keep its places free for."""
-    if host is None or not model.takes_several:
+    if host is None:
+        return Q()
+    if model.of_one_host:
+        return Q(host__in=["", host.name])
+    if not model.takes_several:
         return Q()
     # Whose host is gone, or is being drained, is kept for by nobody.
     elsewhere = Q(kept_free_by__in=host.others - {host.name}) & Q(devices__gt=len(set(host.free)))

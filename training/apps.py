@@ -35,7 +35,7 @@ class TrainingConfig(AppConfig):
         from projects import contributions
         from projects.invariants import register as register_invariant
         from projects.jobs import register_whole
-        from training import happenings, invariants, lineage, recording, selectors, supervisor, sweeping
+        from training import happenings, invariants, lineage, looking, recording, selectors, supervisor, sweeping
         from training.models import Sweep, TokenProfile
 
         self._register_counting()
@@ -53,6 +53,8 @@ class TrainingConfig(AppConfig):
         contributions.sweeps.append(recording.record_missing)
         contributions.sweeps.append(_advance_orders)
         contributions.ended.append(_advance_orders)
+        contributions.ended.append(looking.look_after)
+        contributions.looks.append(looking.look_around)
         happenings.register_all()
         contributions.booked.append(recording.note_money)
         post_delete.connect(supervisor.forget_counts, sender=TokenProfile)
@@ -89,8 +91,8 @@ class TrainingConfig(AppConfig):
 
     def _register_training(self) -> None:
         from projects.jobs import JobKind, Limits, register
-        from training import importing, notes, recording, selectors, supervisor
-        from training.models import BaseModelVersion, Run
+        from training import importing, looking, notes, recording, selectors, supervisor
+        from training.models import BaseCheck, BaseModelVersion, Run
 
         register(importing.KIND)
         register(
@@ -104,6 +106,18 @@ class TrainingConfig(AppConfig):
                 # Hashing takes as long as it takes; what it reads beside the weights is small.
                 limits=Limits(memory_bytes=8 * 1024**3),
                 secrets=("HF_TOKEN",),  # for models that the hub shows to some only
+            )
+        )
+        register(
+            JobKind(
+                label="training.base_check",
+                model=BaseCheck,
+                queue="cpu",
+                cause="training",
+                prepare=looking.prepare_check,
+                complete=looking.complete_check,
+                limits=Limits(memory_bytes=8 * 1024**3),
+                secrets=("HF_TOKEN",),
             )
         )
         register(

@@ -48,6 +48,8 @@ DESCRIBED = (
     "parts",
     "shape",
     "template",
+    "quantisation",
+    "dtype",
     "licence",
     "licence_link",
     "architecture",
@@ -162,6 +164,8 @@ def prepare_base(base: BaseModelVersion, workdir: Path) -> list[str]:
         "path": str(base.folder),
         # What a link in the folder may lead to.
         "root": str(settings.MODELS_DIR if base.source == "local" else base.folder),
+        # What this host has hashed of it, so that a further attempt goes on from there.
+        "memory": str(settings.DATA_DIR / "verified" / f"base-{base.pk}.json"),
     }
     return command("training.base", workdir, spec)
 

@@ -198,6 +198,7 @@ WAKE_AGAIN_SECONDS = env.seconds("LUTHIER_WAKE_AGAIN_SECONDS", 30)
 ENGINES = {
     "datasets.engine": [sys.executable, "-m", "datasets_app.engine"],
     "training.base": [sys.executable, "-m", "training.engine.fingerprint"],
+    "training.base_check": [sys.executable, "-m", "training.engine.fingerprint"],
     "training.tokens": [sys.executable, "-m", "training.engine.tokens"],
     "training.seen": [sys.executable, "-m", "training.engine.seen"],
     "training.adapter_import": [sys.executable, "-m", "training.engine.adapter_import"],

@@ -35,8 +35,8 @@ def probe_pair(
     """Queue the measurement of what an adapter says on another version of its base."""
     _check_base(adapter, base)
     check_version(adapter, golden, "golden", "golden set")
-    if not adapter.base.is_ready:
-        raise Refused(f"Its own base {adapter.base} is not ready, and both are needed.", code="base_not_ready")
+    training.refuse_unusable(adapter.base)  # both are needed
+    training.refuse_unusable(base)
     found = training.structure(adapter, base)
     if not found.may_be_probed:
         raise Refused(
@@ -131,4 +131,4 @@ def _check_base(adapter: Adapter, base: BaseModelVersion) -> None:
     if base.project_id != adapter.project_id:
         raise Invalid("There is no such base model in this project.", code="not_found", field="base")
     if not base.is_ready:
-        raise Refused(f"The base model {base} is not ready. Register it again first.", code="base_not_ready")
+        training.refuse_unusable(base)

@@ -10,9 +10,8 @@ from evaluation.domain.graders import GRADERS
 from evaluation.models import Evaluation
 from projects import leases
 from projects.access import requires
-from projects.domain.errors import Invalid, Refused
+from projects.domain.errors import Invalid
 from projects.domain.permissions import Permission
-from projects.domain.states import JobState
 from projects.models import User
 from training import selectors as training
 from training.models import Adapter, BaseModelVersion
@@ -42,8 +41,7 @@ def start_evaluation(
     chosen = base or adapter.base
     if chosen.project_id != adapter.project_id:
         raise Invalid("There is no such base model in this project.", code="not_found", field="base")
-    if chosen.state != JobState.SUCCEEDED:
-        raise Refused(f"The base model {chosen} is not ready. Register it again first.", code="base_not_ready")
+    training.refuse_unusable(chosen)
     training.refuse_undecided(adapter, chosen)
     unknown = sorted(set(graders) - set(GRADERS))
     if unknown:

@@ -47,7 +47,8 @@ _CODES = {
     Loss.MEMORY: "oom memory_limit will_not_fit",
     Loss.INFRASTRUCTURE: """
         worker_lost rank_lost infra_quarantined killed stalled hung host_stopped disk_full disk_error device_error
-        no_device storage_failed no_checkpoint grace_over hub_unreachable no_quantiser cpu_limit file_limit bad_spec
+        hub_gated no_device storage_failed no_checkpoint grace_over hub_unreachable no_quantiser cpu_limit file_limit
+        bad_spec
         """,
     Loss.SOFTWARE: """
         crashed engine_exited internal no_result answers_incomplete no_answers no_readings adapter_not_applied failed

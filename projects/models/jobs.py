@@ -34,6 +34,8 @@ class LeasedJob(models.Model):
     priority = models.SmallIntegerField(default=0)
 
     machine = JOB
+    reads_base = False  # of a kind with a column `base`, whose engine compares all bytes of it before it works
+    of_one_host = False  # of a kind with a column `host`: which alone may take it; empty for any
     takes_several = False  # of a kind with a column `devices`: how many places of one host it needs
 
     class Meta:

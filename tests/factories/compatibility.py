@@ -17,6 +17,7 @@ from tests.factories.deployments import make_base
 from tests.factories.evaluation import make_golden
 from tests.factories.projects import run_jobs
 from training.domain import anatomy
+from training.engine import hashing
 from training.models import Adapter, AdapterAnatomy, BaseAnatomy, BaseModelVersion
 
 HALVES = {"A": (16, 4), "B": (4, 16)}
@@ -59,12 +60,13 @@ def make_quick_pair(project: Project, by: User) -> tuple[Adapter, BaseModelVersi
     shapes = {"layers.0.q_proj.weight": (4, 4)}
     tokenizer = {"tokens": 3, "vocabulary": "v", "rules": "r", "special": {"eos_token": "<|end|>"}}
     body = {"tensors": anatomy.fold(shapes), "config": {"hidden_size": 4}, "tokenizer": tokenizer}
-    for base in (adapter.base, other):
-        parts = {"config": "c", "tokenizer": "t", "chat_template": "j", "generation_config": ""}
-        base.parts = parts | {"weights": {"model.safetensors": base.fingerprint}}
+    for fill, base in enumerate((adapter.base, other)):
+        base.folder.mkdir(parents=True, exist_ok=True)
+        (base.folder / "config.json").write_text("{}")
+        (base.folder / "model.safetensors").write_bytes(weights(4, fill))
+        base.parts = hashing.base_parts(base.folder)
         base.save()
         BaseAnatomy.objects.create(base=base, facts=body)
-        base.folder.mkdir(parents=True, exist_ok=True)
     pair = {f"base_model.model.layers.0.q_proj.lora_{half}.weight": side for half, side in HALVES.items()}
     facts = {"rank": 16, "modules": {}, "components": [], "scales": [2.0], "tensors": anatomy.fold(pair)}
     AdapterAnatomy.objects.create(adapter=adapter, facts=facts)

@@ -9,13 +9,13 @@ from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 
-from projects.api.serializers import EmptySerializer, StrictSerializer
+from projects.api.serializers import EmptySerializer, ReasonSerializer, StrictSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from training import selectors, services
 from training.api import compatibility
 from training.api import serializers as shapes
 from training.api.durable import checked
-from training.models import BaseModelVersion
+from training.models import BaseCheck, BaseCopy, BaseModelVersion
 
 
 class DutySerializer(serializers.Serializer):
@@ -46,7 +46,7 @@ class BaseSerializer(serializers.ModelSerializer):
         fields = [
             "id", "name", "source", "repo_id", "revision", "path", "fingerprint", "parts", "template", "licence",
             "licence_link", "terms", "licence_terms", "end_of_life", "architecture", "parameters", "context_length",
-            "vocab_size", "size_bytes", "registered_by", "created_at",
+            "vocab_size", "size_bytes", "quantisation", "dtype", "registered_by", "created_at",
             *shapes.JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields
@@ -68,6 +68,31 @@ class BaseChangeSerializer(StrictSerializer):
     reason = serializers.CharField(max_length=2000, help_text="Where this is known from.")
 
 
+class CopySerializer(serializers.ModelSerializer):
+    """The files of a base on one host, as that last saw them. `wrong` are those that are missing or others."""
+
+    wrong = serializers.ListField(child=serializers.CharField())
+    advice = serializers.CharField(help_text="What is wrong and what to do; empty where nothing is.")
+
+    class Meta:
+        model = BaseCopy
+        fields = ["host", "state", "wrong", "looked_at", "verified_at", "advice"]
+        read_only_fields = fields
+
+
+class CheckSerializer(serializers.ModelSerializer):
+    progress = shapes.TrainingProgressSerializer()
+
+    class Meta:
+        model = BaseCheck
+        fields = ["id", "base", "host", "created_at", *shapes.JOB_FIELDS]
+        read_only_fields = fields
+
+
+class NewCheckSerializer(StrictSerializer):
+    host = serializers.CharField(max_length=120, required=False, allow_blank=True, default="")
+
+
 class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = BaseSerializer
@@ -75,6 +100,8 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
     services = {
         "create": services.register_base,
         "partial_update": services.change_base,
+        "cancel": services.cancel_base,
+        "check": services.check_base,
         "retry": services.retry_base,
         "destroy": services.delete_base,
     }
@@ -97,6 +124,13 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
 
         return self.create_once(request, make)
 
+    @extend_schema(request=ReasonSerializer, responses={202: BaseSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Any, **kwargs: Any) -> Response:
+        """Stop reading its files. Trying again goes on from what is hashed by then, on the same host."""
+        given = checked(ReasonSerializer, request)
+        return self.shown(self.services["cancel"](self.get_object(), by=request.user, **given), 202)
+
     @extend_schema(request=EmptySerializer, responses={202: BaseSerializer})
     @action(detail=True, methods=["post"])
     def retry(self, request: Any, **kwargs: Any) -> Response:
@@ -109,6 +143,20 @@ class BaseViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSet
         """Write down licence, terms and end of life, with where that is known from; what is left out stays."""
         given = dict(checked(BaseChangeSerializer, request))
         return self.shown(self.services["partial_update"](self.get_object(), by=request.user, **given), 200)
+
+    @extend_schema(responses={200: CopySerializer(many=True)}, filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None)
+    def copies(self, request: Any, **kwargs: Any) -> Response:
+        """Where the files lie, host by host, and whether they are still what was registered."""
+        return Response(CopySerializer(self.get_object().copies.select_related("base"), many=True).data)
+
+    @extend_schema(request=NewCheckSerializer, responses={202: CheckSerializer})
+    @action(detail=True, methods=["post"])
+    def check(self, request: Any, **kwargs: Any) -> Response:
+        """Have every byte read again, on one host or on whichever takes it; `copies` has the result."""
+        given = checked(NewCheckSerializer, request)
+        made = self.services["check"](self.get_object(), by=request.user, **given)
+        return Response(CheckSerializer(made).data, status=202)
 
     @extend_schema(parameters=compatibility.OTHER, responses={200: compatibility.VersionComparisonSerializer})
     @action(detail=True, methods=["get"])

@@ -28,6 +28,7 @@ class TrainingProgressSerializer(serializers.Serializer):
     phase = serializers.CharField(required=False, allow_null=True)
     done = serializers.FloatField(required=False, allow_null=True)
     total = serializers.FloatField(required=False, allow_null=True)
+    left = serializers.FloatField(required=False, allow_null=True, help_text="Seconds, where that can be told.")
 
 
 def _knob_field(knob: Knob) -> serializers.Field:

@@ -103,6 +103,8 @@ _ALL = (
     ("hub_unreachable", "The model hub did not answer.",
      "Check the network of the worker, or copy the model into the models folder and register it from there.",
      MENDED, WORKERS),
+    ("hub_gated", "The model hub shows this model only to those who have accepted its terms.",
+     "Accept them on the hub, give the worker the token of that account as HF_TOKEN, and try again.", MENDED, WORKERS),
     ("revision_not_found", "The hub has no such model or revision.",
      "Check the id and the revision; a commit hash is safest.", AGAIN, BASE),
     ("parent_mismatch", "The adapter to go on from does not fit this base.",

@@ -154,6 +154,22 @@ def shape(config: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def quantisation(config: Mapping[str, Any]) -> str:
+    """How its weights are quantised, as its config says: “gptq 4 bit”, “bitsandbytes 4 bit nf4”; empty for not."""
+    told = config.get("quantization_config")
+    if not isinstance(told, Mapping) or not told:
+        return ""
+    method = told.get("quant_method") or told.get("quant_algo") or "unknown method"
+    bits = (
+        told.get("bits")
+        or told.get("w_bit")
+        or (4 if told.get("load_in_4bit") else 8 if told.get("load_in_8bit") else 0)
+    )
+    kind = told.get("bnb_4bit_quant_type") if told.get("load_in_4bit") else ""
+    words = [str(method).lower(), f"{bits} bit" if isinstance(bits, int) and 0 < bits < 33 else "", str(kind or "")]
+    return " ".join(filter(None, words))[:60]
+
+
 def _number(config: Mapping[str, Any], *names: str) -> int:
     """The first of these that the model's text part has; 0 when it says none."""
     inner = config.get("text_config")

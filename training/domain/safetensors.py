@@ -5,7 +5,8 @@ where to where in the data it lies (https://github.com/huggingface/safetensors, 
 """
 
 import struct
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -117,6 +118,15 @@ def elements(shape: list[int]) -> int:
 def parameters(header: Header) -> int:
     """How many numbers all tensors hold."""
     return sum(elements(entry["shape"]) for entry in header.values())
+
+
+def main_dtype(headers: Iterable[Header]) -> str:
+    """What most of the bytes are stored as, such as BF16; empty where there are none."""
+    found: Counter[str] = Counter()
+    for header in headers:
+        for entry in header.values():
+            found[entry["dtype"]] += entry["data_offsets"][1] - entry["data_offsets"][0]
+    return found.most_common(1)[0][0] if found else ""
 
 
 def shapes(header: Header) -> dict[str, tuple[int, ...]]:

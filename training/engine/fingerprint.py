@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,11 @@ from datasets_app.engine.chat_template import ChatTemplate, Unshowable
 from datasets_app.engine.rendering import read_tokenizer
 from projects.domain.errors import Refused
 from training.domain import fingerprint, integrity, licences, safetensors
-from training.engine import anatomy, hashing, places, weights
+from training.engine import anatomy, copies, hashing, hub, places, weights
 from training.engine.events import EngineError, emit, run_child
 from training.engine.watch import StopFlag, die_with_parent
 
-# What a model needs to be loaded; scripts and pickles are not even fetched.
-WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md", "LICENSE*"]
+EVERY_SECONDS = 0.5
 TRIAL_SECONDS, TRIAL_BYTES = 2, 512 * 1024**2
 TRIAL = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object"}}}
@@ -35,34 +35,29 @@ def main(spec_path: str) -> None:
     StopFlag().install()
     die_with_parent()
     emit("started", device="cpu", device_name="", total=0)
-    folder, revision = Path(spec["path"]), spec.get("revision", "")
+    folder, fetched = Path(spec["path"]), hub.Fetched(spec.get("revision", ""), {})
     if spec["source"] == "hub":
-        revision = fetch(spec["repo_id"], revision, folder)
-    emit("result", **describe(folder, Path(spec.get("root") or folder)), revision=revision)
+        fetched = hub.fetch(spec["repo_id"], fetched.commit, folder)
+    memory = Path(spec["memory"]) if spec.get("memory") else None
+    if "expected" in spec and memory:
+        return emit("result", **check(folder, spec["expected"], memory))
+    found = describe(folder, Path(spec.get("root") or folder), memory)
+    fetched.check(found["parts"]["weights"])
+    return emit("result", **found, revision=fetched.commit)
 
 
-def fetch(repo_id: str, revision: str, folder: Path) -> str:
-    """Download one commit of a model into `folder`; the answer is the commit that the revision meant."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
-
-    emit("progress", phase="downloading", done=0, total=1)
-    try:
-        info = HfApi().model_info(repo_id, revision=revision or None)
-        fingerprint.check_files(sibling.rfilename for sibling in info.siblings)
-        snapshot_download(repo_id, revision=info.sha, local_dir=folder, allow_patterns=WANTED)
-    except (RepositoryNotFoundError, RevisionNotFoundError) as problem:
-        raise EngineError(
-            f"The hub has no model “{repo_id}” at “{revision or 'main'}”.", code="revision_not_found"
-        ) from problem
-    except (HfHubHTTPError, OSError) as problem:
-        raise EngineError(f"The model hub cannot be reached: {problem}", code="hub_unreachable") from problem
-    emit("progress", phase="downloading", done=1, total=1)
-    return str(info.sha)
+def check(folder: Path, expected: dict[str, Any], memory: Path) -> dict[str, Any]:
+    """What of a registered base is missing or other, with every byte read anew."""
+    told = _Told(sum(expected.get("sizes", {}).values()))
+    seen = copies.compare(folder, expected, memory, told)
+    return {"missing": list(seen.missing), "changed": list(seen.changed), "untold": seen.untold}
 
 
-def describe(folder: Path, root: Path | None = None) -> dict[str, Any]:
-    """All that is recorded about a base model, computed from its files; none may lie outside of `root`."""
+def describe(folder: Path, root: Path | None = None, memory: Path | None = None) -> dict[str, Any]:
+    """All that is recorded about a base model, computed from its files; none may lie outside of `root`.
+
+    `memory` is a file of this host that keeps what has been hashed: after a cut the next attempt goes on from there.
+    """
     if not folder.is_dir():
         raise EngineError("The directory is gone.", code="base_missing")
     places.check(folder, root or folder)
@@ -74,10 +69,12 @@ def describe(folder: Path, root: Path | None = None) -> dict[str, Any]:
     template = _try_template(folder)
     read_tokenizer(folder)
     total = sum((folder / name).stat().st_size for name in headers)
-    parts = hashing.base_parts(folder, tell=_Told(total))
+    parts = _hashed(folder, [folder / name for name in headers], total, memory)
     return {
         "parts": parts,
         "fingerprint": fingerprint.of(parts),
+        "quantisation": fingerprint.quantisation(configs["config.json"]),
+        "dtype": safetensors.main_dtype(headers.values()),
         "parameters": sum(safetensors.parameters(header) for header in headers.values()),
         "size_bytes": total,
         **_licence(folder),
@@ -93,17 +90,39 @@ def _linear(headers: dict[str, safetensors.Header]) -> dict[str, int]:
     return integrity.linear_sides(every)
 
 
-class _Told:
-    """Progress in bytes, told about a hundred times at most."""
+def _hashed(folder: Path, shards: list[Path], total: int, memory: Path | None) -> dict[str, Any]:
+    """Hashes of all parts, told as they come; what the memory knows of unchanged files is not read again."""
+    if memory is None:
+        return hashing.base_parts(folder, tell=_Told(total))
+    remembered = hashing.Remembered(memory)
+    known = sum(shard.stat().st_size for shard in shards if remembered.knows(shard))
+    try:
+        parts = hashing.base_parts(folder, tell=_Told(total, known), hashed=remembered.sha256)
+    finally:
+        remembered.keep()
+    remembered.move(memory.with_name(f"{fingerprint.of(parts)}.json"))  # where runs on this host look for it
+    return parts
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done, self.told = max(total, 1), 0, 0
+
+class _Told:
+    """Progress in bytes and seconds left, told twice a second at most."""
+
+    def __init__(self, total: int, known: int = 0) -> None:
+        self.total, self.known, self.done = max(total, 1), known, known
+        self.begun = self.told = time.monotonic()
+        self._say(0.0)
 
     def __call__(self, count: int) -> None:
         self.done += count
-        if self.done - self.told >= self.total / 100:
-            self.told = self.done
-            emit("progress", phase="hashing", done=min(self.done, self.total), total=self.total)
+        now = time.monotonic()
+        if now - self.told >= EVERY_SECONDS:
+            self.told = now
+            self._say(now - self.begun)
+
+    def _say(self, seconds: float) -> None:
+        pace = (self.done - self.known) / seconds if seconds else 0.0
+        left = {"left": round(max(0, self.total - self.done) / pace, 1)} if pace else {}
+        emit("progress", phase="hashing", done=min(self.done, self.total), total=self.total, **left)
 
 
 def _try_template(folder: Path) -> str:

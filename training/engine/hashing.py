@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from training.domain.adapters import MANIFEST
 from training.engine import weights
 
 CHUNK = 4 * 1024 * 1024
+KEEP_SECONDS = 2.0
 Tell = Callable[[int], None]
 Hashed = Callable[[Path, Tell], str]
 
@@ -43,19 +45,32 @@ class Remembered:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.known = path, dict[str, list[Any]]()
+        self.path, self.known, self.kept_at = path, dict[str, list[Any]](), time.monotonic()
         with suppress(OSError, TypeError, ValueError):
             self.known = dict(json.loads(path.read_bytes()))
 
     def sha256(self, path: Path, tell: Tell = lambda _: None) -> str:
-        place, before = str(path.resolve()), _stamp(path)
-        kept = self.known.get(place)
-        if isinstance(kept, list) and kept[:-1] == before:
-            return str(kept[-1])
+        if self.knows(path):
+            return str(self.known[str(path.resolve())][-1])
+        before = _stamp(path)
         found = sha256_file(path, tell)
         if _stamp(path) == before:  # or somebody is writing it
-            self.known[place] = [*before, found]
+            self.known[str(path.resolve())] = [*before, found]
+        if time.monotonic() - self.kept_at >= KEEP_SECONDS:
+            self.keep()  # whoever is killed has lost no more than a few seconds and the file at hand
         return found
+
+    def knows(self, path: Path) -> bool:
+        """Whether the file is the one that was hashed, as far as the file system says."""
+        kept = self.known.get(str(path.resolve()))
+        return isinstance(kept, list) and kept[:-1] == _stamp(path)
+
+    def move(self, path: Path) -> None:
+        """Keep it under another name from now on, with what is known there already."""
+        old, self.path, self.known = self.path, path, Remembered(path).known | self.known
+        self.keep()
+        with suppress(OSError):
+            old.unlink(missing_ok=True)
 
     def keep(self) -> None:
         """Whoever comes last wins; what is lost is hashed again. Without room for it nothing is remembered."""
@@ -64,6 +79,7 @@ class Remembered:
             aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
             aside.write_text(json.dumps(self.known))
             aside.replace(self.path)
+        self.kept_at = time.monotonic()
 
 
 def _stamp(path: Path) -> list[int]:

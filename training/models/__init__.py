@@ -2,6 +2,7 @@
 
 from training.models.adapter import Adapter, AdapterImport
 from training.models.compatibility import AdapterAnatomy, BaseAnatomy, BaseDecision, EffectProof
+from training.models.copies import BaseCheck, BaseCopy
 from training.models.finetuning import FineTuningJob
 from training.models.metrics import MetricChunk, RunSample
 from training.models.projections import ProjectionRecord, Rehearsal
@@ -18,6 +19,8 @@ __all__ = [
     "AdapterAnatomy",
     "AdapterImport",
     "BaseAnatomy",
+    "BaseCheck",
+    "BaseCopy",
     "BaseDecision",
     "BaseModelVersion",
     "EffectProof",

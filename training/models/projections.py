@@ -34,6 +34,8 @@ class Rehearsal(LeasedJob):
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    reads_base = True
+
     class Meta(LeasedJob.Meta):
         indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["project", "digest"])]
         constraints = [

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -48,6 +49,8 @@ class BaseModelVersion(LeasedJob):
     context_length = models.PositiveIntegerField(default=0)
     vocab_size = models.PositiveIntegerField(default=0)
     size_bytes = models.BigIntegerField(default=0)
+    quantisation = models.CharField(max_length=60, blank=True, help_text="As its config says; empty for none.")
+    dtype = models.CharField(max_length=20, blank=True, help_text="What most of its numbers are stored as.")
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -96,6 +99,17 @@ class BaseModelVersion(LeasedJob):
         return licences.terms(self.licence, self.licence_link, self.terms)
 
     @property
+    def spoilt(self) -> Any:
+        """A copy of its files that cannot be used, where no host has one that can; else None."""
+        copies = list(self.copies.all())
+        return copies[0] if copies and not any(copy.is_usable for copy in copies) else None
+
+    @property
+    def shown_path(self) -> str:
+        """The folder in words that tell nothing of the machine."""
+        return f"{'the models folder' if self.source == 'local' else 'the data folder'}, {self.path}"
+
+    @property
     def projection_shape(self) -> Shape:
         return Shape.read(self.shape | {"parameters": self.parameters, "vocab": self.vocab_size})
 
@@ -142,6 +156,7 @@ class Run(LeasedJob):
     created_at = models.DateTimeField(auto_now_add=True)
 
     takes_several = True
+    reads_base = True
 
     class Meta(LeasedJob.Meta):
         indexes = [

@@ -1,11 +1,11 @@
 """What the pages of training show: rows, figures and words put together."""
 
+from training.pages.bases import base_copies, base_facts, base_shards
 from training.pages.comparing import comparison_page, curves, differences
 from training.pages.durability import like
 from training.pages.listing import run_filters, run_list
 from training.pages.projections import calibration_page, rehearsal_page
 from training.pages.runs import (
-    base_facts,
     descendants,
     length_figure,
     overview,
@@ -22,7 +22,9 @@ from training.pages.watching import OVER, Window, run_figures, traces, window
 __all__ = [
     "OVER",
     "Window",
+    "base_copies",
     "base_facts",
+    "base_shards",
     "calibration_page",
     "comparison_page",
     "curves",

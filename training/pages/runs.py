@@ -102,22 +102,6 @@ def length_figure(stats: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def base_facts(base: BaseModelVersion) -> list[tuple[str, str, str]]:
-    """Parts of a fingerprint: name, hash, what it guards against."""
-    parts = base.parts
-    rows = [
-        ("config.json", parts.get("config", ""), "Shape of the network. Another config is another model."),
-        (
-            "Tokenizer",
-            parts.get("tokenizer", ""),
-            "How text becomes numbers. An adapter hears noise under another one.",
-        ),
-        ("Chat template", parts.get("chat_template", ""), "How turns are written down for the model."),
-        ("Generation config", parts.get("generation_config", ""), "Defaults for writing answers."),
-    ]
-    return rows + [(name, value, "Weights.") for name, value in sorted(parts.get("weights", {}).items())]
-
-
 def descendants(adapter: Adapter) -> list[Node]:
     """Whatever any app says hangs on an adapter: evaluations, requests, deployments, further runs."""
     found = lineage.impact(adapter.project, f"adapter:{adapter.pk}")

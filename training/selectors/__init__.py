@@ -1,7 +1,16 @@
 """What pages, the API, services and other apps read about training."""
 
 from training.selectors.adapters import adapter_path, adapters, cost_of, rank_summary
-from training.selectors.bases import CHANGED_BASE, base_changes, base_path, bases, local_folders, ready_bases
+from training.selectors.bases import (
+    CHANGED_BASE,
+    base_changes,
+    base_path,
+    bases,
+    copies,
+    local_folders,
+    ready_bases,
+    refuse_unusable,
+)
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.comparing import compared, metric_names, run_scores
 from training.selectors.compatibility import (
@@ -114,6 +123,7 @@ __all__ = [
     "compared",
     "compared_bases",
     "contest",
+    "copies",
     "cost_of",
     "cost_so_far",
     "courses",
@@ -161,6 +171,7 @@ __all__ = [
     "records",
     "refuse_unbounded",
     "refuse_undecided",
+    "refuse_unusable",
     "rehearsal_digest",
     "rehearsal_of",
     "remaining",

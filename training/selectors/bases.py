@@ -8,14 +8,26 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, QuerySet
 
+from projects import slots
 from projects.domain.errors import Refused
-from projects.domain.states import JobState
-from projects.models import AuditEvent, Project
-from training.models import BaseModelVersion
+from projects.domain.states import ACTIVE, JobState
+from projects.models import AuditEvent, Host, Project
+from training.domain.copies import CopyState
+from training.models import BaseCheck, BaseCopy, BaseModelVersion
 
 CHANGED_BASE = "basemodelversion.changed"
 MOST_CHANGES = 50
 LABELS = {"licence": "Licence", "licence_link": "Its text", "terms": "Further terms", "end_of_life": "End of life"}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A base on one host; `beat_at` is when that was last heard of, None for one that never said a word."""
+
+    row: BaseCopy
+    at_work: bool
+    beat_at: datetime | None
+    check: BaseCheck | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,36 @@ def base_changes(base: BaseModelVersion) -> list[Change]:
         )
         for line in lines[:50]
     ]
+
+
+def refuse_unusable(base: BaseModelVersion, field: str = "base") -> None:
+    """Nothing is begun on a base that is not hashed to its end, nor on one whose files are right on no host."""
+    if not base.is_ready:
+        state = "is not ready yet. Wait until it is" if base.is_active else "is half-hashed. Let it be tried again"
+        raise Refused(f"The base model {base} {state}.", code="base_not_ready", field=field)
+    if (spoilt := base.spoilt) is not None:
+        code = "base_missing" if spoilt.state == CopyState.MISSING else "base_changed"
+        raise Refused(f"{base} cannot be used on {spoilt.host}: {spoilt.advice}", code=code, field=field)
+
+
+def copies(base: BaseModelVersion, now: datetime) -> list[Copy]:
+    """Where its files lie, by host, and whether that host has been heard of lately; checks that are under way."""
+    heard = {host.name: host for host in Host.objects.all()}
+    gone = slots.stale_before(now)
+    rows = list(base.copies.select_related("base"))
+    checks = {check.host: check for check in base.checks.filter(state__in=ACTIVE)}
+    found = []
+    for row in rows:
+        host = heard.get(row.host)
+        found.append(
+            Copy(
+                row,
+                host is not None and host.beat_at >= gone,
+                host.beat_at if host else None,
+                checks.pop(row.host, None),
+            )
+        )
+    return found
 
 
 def base_path(base: BaseModelVersion) -> Path:

@@ -9,7 +9,9 @@ from projects.contributions import Need
 from projects.domain.permissions import Permission
 from projects.domain.states import JobState
 from projects.models import Project, User
+from training.domain.copies import UNUSABLE
 from training.domain.failures import explain
+from training.models import BaseCopy
 
 RECENT = timedelta(days=14)
 SHOWN = 10
@@ -25,8 +27,24 @@ def needs(project: Project, user: User) -> list[Need]:
     bases = project.bases.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
     found = [_need(row, f"Run {row} failed: {explain(row.error_code).title}", "run") for row in runs]
     found += [_need(row, f"The base model {row} could not be registered: {row.error_message}", "base") for row in bases]
+    found += _spoilt(project)
     imports = project.adapter_imports.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
     return found + [_need(row, f"The adapter {row} was refused: {row.error_message}", "import") for row in imports]
+
+
+def _spoilt(project: Project) -> list[Need]:
+    """Bases whose files have changed or gone on a host since they were registered."""
+    rows = BaseCopy.objects.filter(base__project=project, state__in=UNUSABLE).select_related("base__project")
+    return [
+        Need(
+            f"The files of {row.base} on {row.host}: {row.advice}",
+            row.base.get_absolute_url(),
+            "failed",
+            row.looked_at,
+            "base",
+        )
+        for row in rows.order_by("-looked_at")[:SHOWN]
+    ]
 
 
 def _need(row, text: str, kind: str) -> Need:

@@ -1,7 +1,7 @@
 """What people do about training: register bases, count tokens, start and stop runs, remove what nothing stands on."""
 
 from training.services.adapters import delete_adapter
-from training.services.bases import change_base, delete_base, register_base, retry_base
+from training.services.bases import cancel_base, change_base, check_base, delete_base, register_base, retry_base
 from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
@@ -11,10 +11,12 @@ from training.services.sweeps import cancel_sweep, create_sweep, delete_sweep, r
 from training.services.tokens import drop_lost, ensure_profile, measure_tokens, show_row
 
 __all__ = [
+    "cancel_base",
     "cancel_rehearsal",
     "cancel_run",
     "cancel_sweep",
     "change_base",
+    "check_base",
     "create_run",
     "create_sweep",
     "delete_adapter",

@@ -13,11 +13,12 @@ from projects import leases, transitions
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
 from projects.domain.permissions import Permission
-from projects.models import Project, User
+from projects.domain.states import ACTIVE
+from projects.models import Host, Project, User
 from training import selectors
 from training.domain.adapter_config import is_plain_name
 from training.engine import places
-from training.models import BaseModelVersion
+from training.models import BaseCheck, BaseModelVersion
 
 REPO_ID = re.compile(r"^[\w][\w.-]{0,95}/[\w][\w.-]{0,95}$", re.ASCII)
 REVISION = re.compile(r"^[\w][\w./-]{0,99}$", re.ASCII)
@@ -67,9 +68,34 @@ def register_base(
 @requires(Permission.BASE_REGISTER)
 @transaction.atomic
 def retry_base(base: BaseModelVersion, *, by: User) -> BaseModelVersion:
-    """Hash (and fetch) again after a failure."""
+    """Hash (and fetch) again after a failure or a stop; what was hashed on the same host is gone on with."""
     leases.queue_job(base, actor=by.email)
     return base
+
+
+@requires(Permission.BASE_REGISTER)
+@transaction.atomic
+def cancel_base(base: BaseModelVersion, *, by: User, reason: str = "") -> BaseModelVersion:
+    """Stop reading its files. What is hashed by then is not read again when it is tried again on the same host."""
+    leases.request_cancel(base, actor=by.email, reason=reason)
+    return base
+
+
+@requires(Permission.BASE_REGISTER)
+@transaction.atomic
+def check_base(base: BaseModelVersion, *, by: User, host: str = "") -> BaseCheck:
+    """Have every byte read again on one host; what lives on the hub and is missing there is fetched first."""
+    if not base.is_ready:
+        raise Refused(f"{base} is not ready: there is nothing to compare its files with yet.", code="base_not_ready")
+    known = {*base.copies.values_list("host", flat=True), *Host.objects.values_list("name", flat=True)}
+    if host and host not in known:
+        raise Invalid("There is no such host.", code="no_such_host", field="host")
+    BaseModelVersion.objects.select_for_update(no_key=True).get(pk=base.pk)
+    if BaseCheck.objects.filter(base=base, host=host, state__in=ACTIVE).exists():
+        raise Refused("These files are being checked already. Wait for the result.", code="already_checking")
+    check = BaseCheck.objects.create(project=base.project, base=base, host=host, asked_by=by)
+    leases.queue_job(check, actor=by.email)
+    return check
 
 
 @requires(Permission.BASE_REGISTER)

@@ -130,8 +130,7 @@ def retry_run(run: Run, *, by: User, start_at: int | None = None, budget_reason:
 
     `start_at` is the step of an earlier checkpoint to go on from, or 0 to begin anew; what lies beyond it is given up.
     """
-    if not run.base.is_ready:
-        raise Refused(f"The base model {run.base} is not ready.", code="base_not_ready")
+    selectors.refuse_unusable(run.base)
     _check_start(run, start_at)
     budgeting.queue_or_ask(run, by=by, amount=money.p90(run.projection), reason=budget_reason, start_at=start_at)
     return run
@@ -223,10 +222,7 @@ def _check_parent(project: Project, base: BaseModelVersion, parent: Adapter | No
 
 def counted(run: Run | Rehearsal) -> TokenProfile:
     """The token profile, or a refusal that says to wait: nobody starts without knowing what would be cut."""
-    if not run.base.is_ready:
-        raise Refused(
-            f"The base model {run.base} is not ready yet. Wait until it is.", code="base_not_ready", field="base"
-        )
+    selectors.refuse_unusable(run.base)
     profile = selectors.profile_for(run.dataset_version, run.base)
     if profile is not None and profile.is_ready:
         return profile

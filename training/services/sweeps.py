@@ -46,8 +46,7 @@ def create_sweep(
     golden: DatasetVersion | None = None,
 ) -> Sweep:
     """A draft: every point is checked as a run of its own would be, nothing is spent, and its data is counted."""
-    if not base.is_ready:
-        raise Refused(f"The base model {base} is not ready yet. Wait until it is.", code="base_not_ready", field="base")
+    selectors.refuse_unusable(base)
     read, shape = Recipe.read(recipe), spaces.read(space)
     _check_choices(strategy, stopping, at_once, grace)
     sweep = Sweep(
@@ -85,8 +84,7 @@ def start_sweep(sweep: Sweep, *, by: User, leak_reason: str = "", budget_reason:
     sweep.refresh_from_db()
     if sweep.state != JobState.DRAFT:
         raise Refused("This sweep has been started already. Make a new one.", code="already_started")
-    if not sweep.base.is_ready:
-        raise Refused(f"The base model {sweep.base} is not ready yet. Wait until it is.", code="base_not_ready")
+    selectors.refuse_unusable(sweep.base)
     projection = selectors.projected(sweep)
     for version in selectors.versions_of(sweep):
         datasets.refuse_unfit(version, leak_reason=leak_reason)

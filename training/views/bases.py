@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
@@ -12,12 +13,15 @@ from projects.pages import ProjectPage
 from training import forms, pages, selectors, services
 from training.models import BaseModelVersion
 
+PAGE, SHARDS = 50, 25
+
 
 class BaseList(ProjectPage):
     room = "training"
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
-        return self.render("training/bases.html", {"bases": selectors.bases(self.project)})
+        page = Paginator(selectors.bases(self.project).prefetch_related("copies"), PAGE)
+        return self.render("training/bases.html", {"page": page.get_page(request.GET.get("page"))})
 
 
 class BaseRegister(ProjectPage):
@@ -42,7 +46,7 @@ class BasePage(ProjectPage):
     room = "training"
 
     def base(self, pk: int) -> BaseModelVersion:
-        return get_object_or_404(selectors.bases(self.project), pk=pk)
+        return get_object_or_404(selectors.bases(self.project).prefetch_related("copies"), pk=pk)
 
 
 class BaseCompare(BasePage):
@@ -64,6 +68,8 @@ class BaseDetail(BasePage):
             "base": base,
             "parts": pages.base_facts(base),
             "changes": selectors.base_changes(base),
+            "shards": Paginator(pages.base_shards(base), SHARDS).get_page(request.GET.get("shards")),
+            **pages.base_copies(base),
             "others": selectors.ready_bases(self.project).exclude(pk=base.pk),
             "runs": selectors.runs(self.project).filter(base=base)[:20],
             "adapters": selectors.adapters(self.project).filter(base=base)[:20],
@@ -104,6 +110,35 @@ class BaseChange(BasePage):
 
     def form(self, base: BaseModelVersion, form: Any, status: int = 200) -> HttpResponse:
         return self.render("training/base_change.html", {"base": base, "form": form}, status=status)
+
+
+class BaseCancel(BasePage):
+    service = services.cancel_base
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        return redirect(self.service(self.base(pk), by=request.user))
+
+
+class BaseCheck(BasePage):
+    """Have every byte read again on one host."""
+
+    service = services.check_base
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base = self.base(pk)
+        self.service(base, by=request.user, host=request.POST.get("host", "")[:120])
+        messages.success(request, "Every byte is being read again. The result will stand here.")
+        return redirect(base)
+
+
+class BaseCopies(BasePage):
+    """Where the files lie; polls itself while they are checked."""
+
+    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
+        base = self.base(pk)
+        return self.render("training/_base_copies.html", {"base": base} | pages.base_copies(base))
 
 
 class BaseRetry(BasePage):
