@@ -56,7 +56,7 @@ def main(model: str, path: str, steps: int, method: str) -> None:
             bf16=torch.cuda.is_available(),
         ),
         train_dataset=Dataset.from_list([as_read(row) for row in rows]),
-        # By its own file: the class that is chosen for Qwen2 would read these words by Qwen's rule and find none of them.
+        # By its own file: the class chosen for Qwen2 would read these words by Qwen's rule and find none of them.
         processing_class=PreTrainedTokenizerFast.from_pretrained(model),
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
         callbacks=[clock],

@@ -19,7 +19,7 @@ from training.domain.documents import BadDocument, read_object
 from training.domain.failures import FAILURES
 from training.domain.findings import Finding, refusing, told
 from training.engine import fingerprint as describing
-from training.engine import weights
+from training.engine import hub, weights
 
 quickly = settings(max_examples=200, deadline=None, derandomize=True)
 
@@ -475,14 +475,15 @@ def test_a13_a_pickle_that_calls_itself_safetensors_is_read_as_what_it_says_and_
 def test_a13_a15_of_the_hub_nothing_is_fetched_when_a_name_already_says_no(monkeypatch, tmp_path, names):
     import huggingface_hub
 
-    listed = [SimpleNamespace(rfilename=name) for name in ["config.json", "tokenizer.json", *names]]
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    listed = [SimpleNamespace(rfilename=name, size=1, lfs=None) for name in ["config.json", "tokenizer.json", *names]]
     info = SimpleNamespace(sha="c0ffee", siblings=listed)
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: SimpleNamespace(model_info=lambda *_, **__: info))
     fetched: list[str] = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: fetched.append("something"))
 
     with pytest.raises(Invalid) as refusal:
-        describing.fetch("acme/model", "main", tmp_path)
+        hub.fetch("acme/model", "main", tmp_path)
 
     assert refusal.value.code in {"only_safetensors", "custom_code"}
     assert fetched == []
@@ -490,7 +491,7 @@ def test_a13_a15_of_the_hub_nothing_is_fetched_when_a_name_already_says_no(monke
 
 def test_a13_a_pickle_in_the_hubs_folder_is_never_wanted():
     """What is not wanted is not fetched, whatever else the model has."""
-    wanted = [pattern.lstrip("*") for pattern in describing.WANTED]
+    wanted = [pattern.lstrip("*") for pattern in hub.WANTED]
     assert not any(name.endswith(tuple(wanted)) for name in [*PICKLES, "modeling.py", "x.so"])
 
 

@@ -17,8 +17,7 @@ from tests.engine.rows import write_rows
 from training.domain.failures import FAILURES
 from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, RunSpec
-from training.engine import blame, data, model, run
-from training.engine import fingerprint as describing
+from training.engine import blame, data, hub, model, run
 from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared, Preparer
 from training.engine.naming import named
@@ -103,11 +102,13 @@ def unknown_revision(folder, monkeypatch):
     import huggingface_hub
     from huggingface_hub.errors import RevisionNotFoundError
 
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+
     def info(*_, **__):
         raise RevisionNotFoundError("no", response=SimpleNamespace(headers={}, request=None, status_code=404))
 
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: SimpleNamespace(model_info=info))
-    describing.fetch("acme/model", "nowhere", folder)
+    hub.fetch("acme/model", "nowhere", folder)
 
 
 def raised(problem, **known):
@@ -162,6 +163,7 @@ ELSEWHERE = {
     "custom_code": "unit/test_training_files.py::test_bases_that_need_trust_are_refused",
     "only_safetensors": "unit/test_training_files.py::test_bases_that_need_trust_are_refused",
     "hub_unreachable": "integration/test_bases.py",
+    "hub_gated": "integration/test_base_hashing.py::test_a_model_behind_terms_says_whose_token_is_needed",
     "storage_failed": "integration/test_kernel_supervision.py::test_a_full_disk_while_preparing_is_told",
     "worker_lost": "integration/test_kernel_pausing.py::test_a_worker_lost_after_the_wish_leaves_it_resting",
     "host_stopped": "integration/test_kernel_pausing.py::test_a_job_whose_host_is_stopped_goes_back_to_its_queue",

@@ -10,7 +10,7 @@ from datasets_app.engine import apart as limits
 from projects.domain.errors import Invalid, Refused
 from tests.fake_engine import weights
 from training.domain import adapters, fingerprint, safetensors
-from training.engine import fingerprint as describing
+from training.engine import hub as fetching
 from training.engine.checkpoints import MANIFEST, Checkpoints
 
 GOOD = ["adapter_model.safetensors", "adapter_config.json", "README.md", "tokenizer.json"]
@@ -115,8 +115,10 @@ class FakeHub:
     def HfApi(self):
         return self
 
-    def model_info(self, repo_id, revision=None):
-        return SimpleNamespace(sha="c0ffee", siblings=[SimpleNamespace(rfilename=name) for name in self.names])
+    def model_info(self, repo_id, revision=None, **_):
+        return SimpleNamespace(
+            sha="c0ffee", siblings=[SimpleNamespace(rfilename=name, size=1, lfs=None) for name in self.names]
+        )
 
     def snapshot_download(self, repo_id, **wanted):
         self.fetched.append((repo_id, wanted))
@@ -126,6 +128,7 @@ class FakeHub:
 def hub(monkeypatch):
     import huggingface_hub
 
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     fake = FakeHub(["config.json", "tokenizer.json", "model.safetensors"])
     monkeypatch.setattr(huggingface_hub, "HfApi", fake.HfApi)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
@@ -133,7 +136,7 @@ def hub(monkeypatch):
 
 
 def test_a_branch_is_pinned_to_the_commit_it_means_before_anything_is_fetched(hub, tmp_path):
-    assert describing.fetch("acme/model", "main", tmp_path) == "c0ffee"
+    assert fetching.fetch("acme/model", "main", tmp_path).commit == "c0ffee"
     ((repo_id, wanted),) = hub.fetched
     assert (repo_id, wanted["revision"], wanted["local_dir"]) == ("acme/model", "c0ffee", tmp_path)
     assert not any(pattern.endswith((".py", ".bin")) for pattern in wanted["allow_patterns"])
@@ -142,7 +145,7 @@ def test_a_branch_is_pinned_to_the_commit_it_means_before_anything_is_fetched(hu
 def test_a_model_with_code_is_not_even_fetched(hub, tmp_path):
     hub.names.append("modeling_evil.py")
     with pytest.raises(Invalid) as refused:
-        describing.fetch("acme/model", "main", tmp_path)
+        fetching.fetch("acme/model", "main", tmp_path)
     assert refused.value.code == "custom_code"
     assert hub.fetched == []
 
