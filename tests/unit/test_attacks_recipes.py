@@ -355,7 +355,7 @@ def test_a17_the_environment_of_a_child_is_a_list_of_what_it_needs(monkeypatch):
 def test_a17_only_the_child_that_fetches_models_is_given_the_hubs_token(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret")
     given = {kind.label for kind in jobs.kinds() if jobs.secrets_of(kind)}
-    assert given == {"training.base"}
+    assert given == {"training.base", "training.base_check"}
     assert jobs.secrets_of(jobs.kind("training.base")) == {"HF_TOKEN": "secret"}
     monkeypatch.delenv("HF_TOKEN")
     assert jobs.secrets_of(jobs.kind("training.base")) == {}
