@@ -4,11 +4,14 @@ from typing import Any
 
 from deployments.domain.states import RolloutKind
 from projects.domain.telling import Tell
-from projects.events import EventType, register
-from projects.facts import MONEY, about, about_job, example, only_if
+from projects.events import EventType, Facts, register
+from projects.facts import MONEY, about, about_job, example, only_if, person_of, subject_of
+from projects.models import AuditEvent
 
 REQUEST, SLOT = "/projects/support/deployments/requests/7/", "/projects/support/deployments/slots/3/"
 NAME, DEPLOYMENT = "request 7: tickets, rank 16 to production", "deployment 7: tickets, rank 16 to production"
+ORDER, UPGRADE = "/projects/support/upgrades/7/", "Probe, evaluate of router v1 on router v2"
+UPGRADED = "2 of 3 adapters can move to the new version: 2 survived as they are, 1 lost."
 ROLLBACK = "rollback 8: tickets, rank 8 to production"
 
 
@@ -31,6 +34,12 @@ def _review(name: str, meaning: str, state: str, sentence: str, tell: Tell) -> E
         tell,
         always=True,
     )
+
+
+def _upgraded(row: Any, line: AuditEvent) -> Facts:
+    """Which order it was, and its report in a sentence."""
+    told = row.result.get("headline", "")
+    return Facts(f"The upgrade “{row}” is through. {told}".strip(), subject_of(row, "upgrade"), person_of(row), {})
 
 
 EVENTS = (
@@ -90,6 +99,15 @@ EVENTS = (
         only_if(_is_rollback, about_job("deployment", "Rolled back: {name}.")),
         example("deployment", ROLLBACK, f"Rolled back: {ROLLBACK}.", path=SLOT, state="succeeded", money=MONEY),
         Tell.OWNERS,
+    ),
+    EventType(
+        "upgrade.finished",
+        "Upgrade",
+        "An order for adapters on a new version of their base is through, however it ended.",
+        ("upgrade.finished",),
+        _upgraded,
+        example("upgrade", UPGRADE, f"The upgrade “{UPGRADE}” is through. {UPGRADED}", path=ORDER, state="succeeded"),
+        Tell.WHOSE,
     ),
 )
 

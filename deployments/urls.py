@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from deployments.views import lineage, requests, slots
+from deployments.views import lineage, requests, slots, upgrades
 
 urlpatterns = [
     path("deployments/", slots.DeploymentList.as_view(), name="deployment-list"),
@@ -19,6 +19,23 @@ urlpatterns = [
     path("deployments/requests/<int:pk>/withdraw/", requests.RequestWithdraw.as_view(), name="request-withdraw"),
     path("deployments/requests/<int:pk>/resubmit/", requests.RequestResubmit.as_view(), name="request-resubmit"),
     path("deployments/requests/<int:pk>/deploy/", requests.RequestDeploy.as_view(), name="request-deploy"),
+    path("upgrades/", upgrades.UpgradeList.as_view(), name="upgrade-list"),
+    path("upgrades/successors/", upgrades.SuccessorDeclare.as_view(), name="successor-declare"),
+    path("upgrades/successors/<int:pk>/withdraw/", upgrades.SuccessorWithdraw.as_view(), name="successor-withdraw"),
+    path("upgrades/from/<int:old>/to/<int:new>/", upgrades.UpgradePlan.as_view(), name="upgrade-plan"),
+    path("upgrades/from/<int:old>/to/<int:new>/start/", upgrades.UpgradeStart.as_view(), name="upgrade-start"),
+    path("upgrades/from/<int:old>/to/<int:new>/report/", upgrades.UpgradeReport.as_view(), name="upgrade-report"),
+    path(
+        "upgrades/from/<int:old>/to/<int:new>/report/<str:form>/",
+        upgrades.UpgradeReportFile.as_view(),
+        name="upgrade-report-file",
+    ),
+    path("upgrades/<int:pk>/", upgrades.UpgradeDetail.as_view(), name="upgrade-detail"),
+    path("upgrades/<int:pk>/status/", upgrades.UpgradeStatus.as_view(), name="upgrade-status"),
+    path("upgrades/<int:pk>/pause/", upgrades.UpgradePause.as_view(), name="upgrade-pause"),
+    path("upgrades/<int:pk>/resume/", upgrades.UpgradeResume.as_view(), name="upgrade-resume"),
+    path("upgrades/<int:pk>/cancel/", upgrades.UpgradeCancel.as_view(), name="upgrade-cancel"),
+    path("upgrades/<int:pk>/delete/", upgrades.UpgradeDelete.as_view(), name="upgrade-delete"),
     path("lineage/", lineage.Lineage.as_view(), name="lineage"),
     path("lineage/export/<str:form>/", lineage.LineageExport.as_view(), name="lineage-export"),
     path("lineage/compare/", lineage.LineageCompare.as_view(), name="lineage-compare"),

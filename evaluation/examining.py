@@ -9,7 +9,7 @@ from datasets_app.models import DatasetVersion
 from evaluation import selectors
 from evaluation.domain import contests
 from evaluation.domain.graders import GRADERS
-from evaluation.models import Evaluation, EvaluationItem
+from evaluation.models import Evaluation
 from projects import leases, transitions
 from projects.contributions import RunScore
 from projects.domain.contests import Contest
@@ -82,7 +82,9 @@ class Examiner:
         if not newest:
             return None
         primary = newest[0].settings["primary"]
-        rows = {row.adapter_id: _scores(row, primary) for row in newest if row.settings["primary"] == primary}
+        rows = {
+            row.adapter_id: selectors.row_scores(row, primary) for row in newest if row.settings["primary"] == primary
+        }
         grader = GRADERS[primary]
         rng = numpy.random.default_rng(0)
         return contests.contest(rows, measure=f"{grader.label} on {golden}", binary=grader.binary, rng=rng)
@@ -115,9 +117,3 @@ def _newest(rows: QuerySet[Evaluation]) -> list[Evaluation]:
     done = rows.filter(state=JobState.SUCCEEDED)
     pks = done.order_by().values("adapter", "golden").annotate(newest=Max("pk")).values_list("newest", flat=True)
     return list(rows.filter(pk__in=list(pks)).select_related("project", "golden__dataset").order_by("pk"))
-
-
-def _scores(evaluation: Evaluation, primary: str) -> dict[int, float]:
-    """The adapter's score of each golden row, by the number of the row."""
-    items = EvaluationItem.objects.filter(evaluation=evaluation).order_by("index").values_list("index", "scores")
-    return {index: float(scores["adapter"][primary]) for index, scores in items if primary in scores["adapter"]}

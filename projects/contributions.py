@@ -102,6 +102,14 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Panel:
+    """A piece of a page that belongs to an app above: the name of a fragment and what it shows."""
+
+    template: str
+    it: Any
+
+
+@dataclass(frozen=True)
 class Product:
     """What work was done for and still exists. `subject` and `on_the_way` are (kind, number) of ledger lines:
 
@@ -162,3 +170,6 @@ looks: list[Callable[[], int]] = []
 booked: list[Callable[[LedgerEntry], None]] = []
 examiners: list[Examiner] = []
 overview_figures: list[Callable[[Project], list[Figure]]] = []
+overview_panels: list[Callable[[Project], list[Panel]]] = []
+# Called with a base-model version: what stands beside its facts.
+base_panels: list[Callable[[Any], list[Panel]]] = []

@@ -10,7 +10,7 @@ from training.domain import tokens
 from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
 from training.engine.versions import packages
-from training.models import Rehearsal, Run
+from training.models import Adapter, Rehearsal, Run
 
 
 def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
@@ -25,10 +25,14 @@ def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
     )
 
 
-def known_at_start(run: Run, stats: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+def known_at_start(
+    run: Run, stats: Mapping[str, Any], recipe: Recipe, replaces: Adapter | None = None
+) -> dict[str, Any]:
     """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
     other = selectors.other_base(run)
-    decided = {"base_decision": other.decision.as_dict()} if other and other.decision else {}
+    decided: dict[str, Any] = {"base_decision": other.decision.as_dict()} if other and other.decision else {}
+    if replaces is not None:
+        decided["replaces"] = {"adapter": replaces.pk, "name": replaces.name, "base": str(replaces.base)}
     return decided | {
         "cut": recipe.cut,
         "rows_cut": stats["cut"],

@@ -52,7 +52,7 @@ class Training:
     def nodes(self, project: Project, ids: Collection[str]) -> list[Node]:
         bases = BaseModelVersion.objects.filter(project=project).select_related("project").order_by("pk")
         runs = Run.objects.filter(project=project).select_related("project", "sweep").order_by("pk")
-        adapters = Adapter.objects.filter(project=project).select_related("project", "imported").order_by("pk")
+        adapters = Adapter.objects.filter(project=project).select_related("project", "imported", "run").order_by("pk")
         return [
             *map(_base, picked(bases, numbers(ids, "base"))),
             *map(_run, picked(runs.defer("spec", "projection", "report"), numbers(ids, "run"))),
@@ -88,4 +88,6 @@ def _run(row: Run) -> Node:
 
 def _adapter(row: Adapter) -> Node:
     detail = {"digest": row.digest[:8], "rank": row.rank, "alpha": row.alpha, "origin": row.origin}
+    if replaced := row.run and row.run.launched_with.get("replaces"):
+        detail["replaces"] = f"{replaced['name']} on {replaced['base']}"
     return Node(f"adapter:{row.pk}", "adapter", str(row), row.get_absolute_url(), "succeeded", detail)

@@ -254,6 +254,8 @@ SPECTACULAR_SETTINGS = {
         "RunMethodEnum": "training.models.METHODS",
         "DialectEnum": "training.api.specs.TOOLS",
         "CompatibilityEnum": "training.domain.compatibility.VERDICTS",
+        "UpgradeOutcomeEnum": "deployments.domain.upgrades.OUTCOMES",
+        "UpgradeStepEnum": "deployments.domain.upgrades.STEPS",
         "RowVerdictEnum": "datasets_app.api.serializers.review.VERDICTS",
         "RulingVerdictEnum": "datasets_app.api.serializers.review.RULINGS",
     },

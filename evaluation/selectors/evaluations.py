@@ -189,6 +189,12 @@ def items(evaluation: Evaluation, *, outcome: str = "", query: str = "") -> Quer
     return found
 
 
+def row_scores(evaluation: Evaluation, grader: str) -> dict[int, float]:
+    """The adapter's score of each golden row by one grader, by the number of the row."""
+    items = evaluation.items.order_by("index").values_list("index", "scores")
+    return {index: float(scores["adapter"][grader]) for index, scores in items if grader in scores["adapter"]}
+
+
 def outcome_counts(evaluation: Evaluation) -> dict[str, int]:
     found = dict(evaluation.items.order_by().values_list("outcome").annotate(Count("pk")))
     return found | {

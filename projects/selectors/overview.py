@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q
 
 from projects import contributions, jobs
-from projects.contributions import Figure, Need
+from projects.contributions import Figure, Need, Panel
 from projects.domain.states import ACTIVE
 from projects.models import AuditEvent, LeasedJob, Project
 
@@ -18,6 +18,10 @@ def needs(project: Project, user: Any) -> list[Need]:
     found = [need for contribution in contributions.needs for need in contribution(project, user)]
     found.sort(key=lambda need: need.at, reverse=True)
     return sorted(found, key=lambda need: GRAVITY.get(need.tone, 2))
+
+
+def panels(project: Project) -> list[Panel]:
+    return [panel for contribution in contributions.overview_panels for panel in contribution(project)]
 
 
 def figures(project: Project) -> list[Figure]:

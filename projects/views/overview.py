@@ -22,6 +22,7 @@ class ProjectOverview(ProjectPage):
         work, running, waiting = selectors.at_work(self.project)
         context = {
             "needs": selectors.needs(self.project, request.user),
+            "panels": selectors.panels(self.project),
             "steps": selectors.first_steps(self.project),
             "work": work,
             "running": running,

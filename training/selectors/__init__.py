@@ -45,7 +45,9 @@ from training.selectors.metrics import (
 from training.selectors.needs import needs
 from training.selectors.products import products
 from training.selectors.projections import (
+    Basis,
     Where,
+    basis,
     fits_method,
     kept_rows,
     likely_device,
@@ -98,6 +100,7 @@ __all__ = [
     "AXES",
     "CHANGED_BASE",
     "AttemptCost",
+    "Basis",
     "Checkpoint",
     "Choices",
     "Drawn",
@@ -117,6 +120,7 @@ __all__ = [
     "base_changes",
     "base_path",
     "bases",
+    "basis",
     "begun",
     "checkpoints",
     "choices",

@@ -13,7 +13,7 @@ from projects.models import Attempt, Project
 from training.domain import bounds
 from training.domain import projection as projecting
 from training.domain import rehearsal as rehearsing
-from training.domain.projection import Measured, Plan, Projection, Shape
+from training.domain.projection import Calibration, Measured, Plan, Projection, Shape
 from training.domain.recipe import Cut, Method, Recipe
 from training.models import Adapter, BaseModelVersion, Rehearsal, TokenProfile
 from training.selectors import rates, tokens
@@ -104,23 +104,37 @@ def _plan(
     )
 
 
+class Basis(NamedTuple):
+    """What projections onto one base rest on: read once where many are made."""
+
+    where: Where
+    measured: list[Measured]
+    calibration: Calibration
+
+
+def basis(base: BaseModelVersion) -> Basis:
+    where = likely_place()
+    return Basis(where, rates.measured(where.device, base.fingerprint), rates.calibration(where.device))
+
+
 def projection(
     project: Project,
     base: BaseModelVersion,
     profile: TokenProfile,
     recipe: Recipe,
     parent: Adapter | None = None,
+    rests_on: Basis | None = None,
 ) -> Projection:
     """Tokens, time, memory, disk and money of a run that has not started; rehearsed, if it was."""
-    where = likely_place()
+    where, measured, calibration = rests_on or basis(base)
     price: Decimal = project.hour_price(where.device)
     rehearsed = rehearsal_of(project, base, profile.version, recipe, parent, where)
     usable = rehearsed is not None and rehearsed.fits
     return projecting.project(
         plan(base, profile, recipe, where),
-        measured=rates.measured(where.device, base.fingerprint),
+        measured=measured,
         rehearsal=Measured.read(rehearsed.plan, rehearsed.result, rehearsal=True) if rehearsed and usable else None,
-        calibration=rates.calibration(where.device),
+        calibration=calibration,
         hour_price=price,
         currency=project.currency,
     )

@@ -60,11 +60,20 @@ def create_run(
 
 @requires(Permission.RUN_START)
 @transaction.atomic
-def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = "", budget_reason: str = "") -> Run:
+def start_run(
+    run: Run,
+    *,
+    by: User,
+    cut: str | None = None,
+    leak_reason: str = "",
+    budget_reason: str = "",
+    replaces: Adapter | None = None,
+) -> Run:
     """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed;
 
     `leak_reason` says why rows of golden sets are trained on, if there are any; `budget_reason` asks the owners for a
-    yes when the month has too little left, and then the run waits for it.
+    yes when the month has too little left, and then the run waits for it. `replaces` is the adapter of another version
+    of the base that this run is to make anew.
     """
     run.refresh_from_db()  # prices and settings as they are now, not as whoever holds the row once read them
     if run.state != JobState.DRAFT:
@@ -87,7 +96,8 @@ def start_run(run: Run, *, by: User, cut: str | None = None, leak_reason: str = 
         spec=freeze(run, recipe).frozen(),
         projection=projection.as_dict(),
         total_steps=projection.steps,
-        launched_with=known_at_start(run, stats, recipe) | ({"leak_reason": leak_reason} if leak_reason else {}),
+        launched_with=known_at_start(run, stats, recipe, replaces)
+        | ({"leak_reason": leak_reason} if leak_reason else {}),
         started_by=by,
     )
     return run
@@ -102,11 +112,12 @@ def launch_run(
     cut: str | None = None,
     leak_reason: str = "",
     budget_reason: str = "",
+    replaces: Adapter | None = None,
     **parts: Any,
 ) -> Run:
     """Create and start in one go: when the start is refused, no draft is left behind."""
     run = create_run(project, by=by, **parts)
-    return start_run(run, by=by, cut=cut, leak_reason=leak_reason, budget_reason=budget_reason)
+    return start_run(run, by=by, cut=cut, leak_reason=leak_reason, budget_reason=budget_reason, replaces=replaces)
 
 
 def refuse_stale(project: Project, base: BaseModelVersion, version: DatasetVersion, parent: Adapter | None) -> None:

@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
+from projects import contributions
 from projects.domain.errors import Refused
 from projects.forms import add_refusal
 from projects.pages import ProjectPage
@@ -70,6 +71,7 @@ class BaseDetail(BasePage):
             "changes": selectors.base_changes(base),
             "shards": Paginator(pages.base_shards(base), SHARDS).get_page(request.GET.get("shards")),
             **pages.base_copies(base),
+            "panels": [panel for told in contributions.base_panels for panel in told(base)],
             "others": selectors.ready_bases(self.project).exclude(pk=base.pk),
             "runs": selectors.runs(self.project).filter(base=base)[:20],
             "adapters": selectors.adapters(self.project).filter(base=base)[:20],
