@@ -31,7 +31,7 @@ class NewSuccessionSerializer(StrictSerializer):
     new = serializers.IntegerField(**NUMBER)
 
 
-class PairSerializer(serializers.Serializer):
+class UpgradePairSerializer(serializers.Serializer):
     """An older base that adapters stand on, and the newest that follows it."""
 
     old = serializers.IntegerField(source="old.pk")
@@ -45,7 +45,7 @@ class PairSerializer(serializers.Serializer):
     ends_on = serializers.DateField(source="ending.date", allow_null=True, default=None)
 
 
-class EstimateSerializer(serializers.Serializer):
+class UpgradeEstimateSerializer(serializers.Serializer):
     """What one part may take. Nothing but `why_not` or `there` where it cannot or need not be done."""
 
     p50 = serializers.FloatField(required=False, help_text="Seconds.")
@@ -82,12 +82,12 @@ class PlannedAdapterSerializer(serializers.Serializer):
     outcome = serializers.ChoiceField(OUTCOMES)
     why = serializers.CharField()
     golden = serializers.IntegerField(allow_null=True)
-    probe = EstimateSerializer()
-    evaluate = EstimateSerializer()
-    retrain = EstimateSerializer()
+    probe = UpgradeEstimateSerializer()
+    evaluate = UpgradeEstimateSerializer()
+    retrain = UpgradeEstimateSerializer()
 
 
-class PlanSerializer(serializers.Serializer):
+class UpgradePlanSerializer(serializers.Serializer):
     """Adapters of the old base, what is used most first, with what each step would take."""
 
     old = serializers.IntegerField()
@@ -146,7 +146,7 @@ class ReportLineSerializer(serializers.Serializer):
     cost = serializers.CharField()
 
 
-class ReportSerializer(serializers.Serializer):
+class UpgradeReportSerializer(serializers.Serializer):
     """What survived, what came back, what was lost, and what nobody knows."""
 
     old = ReportBaseSerializer()
@@ -215,25 +215,25 @@ class UpgradeSerializer(serializers.ModelSerializer):
         return upgrade.projection.get("p90")
 
 
-class NoteSerializer(serializers.Serializer):
+class UpgradeNoteSerializer(serializers.Serializer):
     code = serializers.CharField()
     text = serializers.CharField()
 
 
-class PartSerializer(serializers.Serializer):
+class UpgradePartSerializer(serializers.Serializer):
     """One part of one adapter: the number and the state of its work, or why there is none."""
 
     part = serializers.ChoiceField([part.value for part in Part])
     work = serializers.IntegerField(allow_null=True, help_text="Number of an evaluation, a probe or a run.")
     state = serializers.CharField(allow_blank=True)
     asked = serializers.BooleanField(help_text="Started by this order; else it was there.")
-    note = NoteSerializer(allow_null=True)
+    note = UpgradeNoteSerializer(allow_null=True)
 
 
 class UpgradeItemSerializer(serializers.Serializer):
     number = serializers.IntegerField()
     adapter = serializers.IntegerField()
-    parts = PartSerializer(many=True)
+    parts = UpgradePartSerializer(many=True)
     cost = serializers.CharField()
 
 

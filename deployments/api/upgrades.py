@@ -60,28 +60,28 @@ class SuccessionViewSet(Idempotent, ListModelMixin, ProjectViewSet):
 class PairViewSet(ProjectViewSet):
     """Reads of two bases: what would be done, and what came of it."""
 
-    serializer_class = shapes.PairSerializer
+    serializer_class = shapes.UpgradePairSerializer
 
     def base(self, pk: int) -> BaseModelVersion:
         return get_object_or_404(training.bases(self.project).select_related("anatomy"), pk=pk)
 
-    @extend_schema(responses=shapes.PairSerializer(many=True))
+    @extend_schema(responses=shapes.UpgradePairSerializer(many=True))
     def list(self, request: Any, **kwargs: Any) -> Response:
         """Every older base with adapters, beside the newest that follows it."""
-        return Response(shapes.PairSerializer(families.pairs(self.project), many=True).data)
+        return Response(shapes.UpgradePairSerializer(families.pairs(self.project), many=True).data)
 
-    @extend_schema(responses=shapes.PlanSerializer)
+    @extend_schema(responses=shapes.UpgradePlanSerializer)
     def plan(self, request: Any, old: int, new: int, **kwargs: Any) -> Response:
         """Adapters that the new version orphans, what is used most first, and what each step would take."""
         golden = evaluations.versions(self.project, "golden").first()
         told = pages.plan_page(self.base(old), self.base(new), timezone.now(), golden)
-        return Response(shapes.PlanSerializer(_plan(told)).data)
+        return Response(shapes.UpgradePlanSerializer(_plan(told)).data)
 
-    @extend_schema(responses=shapes.ReportSerializer)
+    @extend_schema(responses=shapes.UpgradeReportSerializer)
     def report(self, request: Any, old: int, new: int, **kwargs: Any) -> Response:
         """What survived, what came back, what was lost, what is unknown; with figures and costs."""
         told = reports.pair_report(self.base(old), self.base(new)).as_dict()
-        return Response(shapes.ReportSerializer(told).data)
+        return Response(shapes.UpgradeReportSerializer(told).data)
 
     @extend_schema(responses={(200, "text/markdown"): OpenApiTypes.STR})
     def markdown(self, request: Any, old: int, new: int, **kwargs: Any) -> HttpResponse:
