@@ -56,11 +56,14 @@ def _node(version: DatasetVersion) -> Node:
 
 
 def _contaminated(project: Project) -> Iterator[Mark]:
-    """Versions that share rows with a golden set; one that was compared and shares none is free of it."""
-    found = Overlap.objects.filter(version__dataset__project=project).order_by("pk")
+    """Versions to train on that share rows with a golden set; one that was compared and shares none is free of it.
+
+    What a golden and a retention set have in common is no leak: neither is learnt from.
+    """
+    found = Overlap.objects.filter(version__dataset__project=project, version__dataset__purpose="training")
     columns = ("version", "golden_version", "exact", "normalised", "ngram", "near")
     shared: dict[int, dict[int, tuple[int, int]]] = {}
-    for version, golden, exact, normalised, ngram, near in found.values_list(*columns):
+    for version, golden, exact, normalised, ngram, near in found.order_by("pk").values_list(*columns):
         shared.setdefault(golden, {})[version] = (exact + normalised, ngram + near)
     leaked = {golden for golden, versions in shared.items() if any(map(any, versions.values()))}
     names = {one.pk: str(one) for one in DatasetVersion.every.filter(pk__in=leaked).select_related("dataset")}
@@ -68,7 +71,9 @@ def _contaminated(project: Project) -> Iterator[Mark]:
         free = frozenset(f"version:{version}" for version, counts in shared[golden].items() if not any(counts))
         for version, (same, similar) in shared[golden].items():
             if same or similar:
-                reason = f"It shares {same} equal and {similar} similar rows with {names.get(golden, 'a golden set')}."
+                counted = [f"{count:,} {how}" for count, how in ((same, "equal"), (similar, "similar")) if count]
+                rows = "row" if same + similar == 1 else "rows"
+                reason = f"It shares {' and '.join(counted)} {rows} with {names.get(golden, 'a golden set')}."
                 yield Mark(f"version:{version}", Cause.CONTAMINATED, reason, stops=free, decided=False)
 
 

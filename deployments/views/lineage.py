@@ -98,6 +98,9 @@ class LineageCompare(ProjectPage):
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         first, second = (self.adapter(request.GET.get(name, "")) for name in ("a", "b"))
+        if not {"a", "b"} & set(request.GET):  # nobody has chosen: the newest, and the one before it
+            newest = training.adapters(self.project).order_by("-pk")[:2]
+            second, first = newest if len(newest) == 2 else (None, None)
         context = {
             "it": beside.beside(first, second) if first and second else None,
             "first": first,

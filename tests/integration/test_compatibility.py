@@ -379,7 +379,9 @@ def test_two_versions_stand_beside_each_other(pair, client):
 
     assert "The same shapes with other weights" in page
     assert "1 of 1 files by their sha256" in page
-    assert odd.status_code == 200
+    assert odd.status_code == 200 and "The same shapes" not in text(odd)
+    unasked = text(client.get(reverse("base-compare", args=[adapter.project.slug])))
+    assert "The same shapes with other weights" in unasked, "the newest two, where nobody has chosen"
 
 
 def test_others_see_nothing_and_viewers_change_nothing(pair, client):

@@ -258,7 +258,9 @@ def test_two_adapters_are_set_beside_each_other(client, live):
     assert "They differ in data" in text and "base" in text
     assert other.dataset_version.content_hash[:8] in text
     assert "Cannot be told apart on 6 rows" in text
-    assert "Choose two" in page(client, live.deployed_by, live.project, "", "lineage-compare").content.decode()
+    unasked = page(client, live.deployed_by, live.project, "", "lineage-compare").content.decode()
+    assert "They differ in data" in unasked, "the newest two, where nobody has chosen"
+    assert "Choose two" in page(client, live.deployed_by, live.project, "?a=", "lineage-compare").content.decode()
     assert page(client, live.deployed_by, live.project, "?a=x&b=1", "lineage-compare").status_code == 404
     same = page(client, live.deployed_by, live.project, f"?a={other.pk}&b={other.pk}", "lineage-compare")
     assert "same base, data and recipe" in same.content.decode()

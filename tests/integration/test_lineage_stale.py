@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
 from datasets_app import services as datasets
+from datasets_app.models import Overlap
 from deployments.selectors import evidence, needs
 from projects import lineage
 from projects.domain.errors import Refused
@@ -176,8 +177,11 @@ def test_a_contaminated_version_marks_what_was_trained_on_it_and_a_clean_one_not
 
     assert f"adapter:{adapter.pk}" in stale and f"version:{unseen.pk}" in stale
     assert f"version:{clean.pk}" not in stale
+    retention = make.make_version(adapter.project, adapter.author, purpose="retention")
+    assert Overlap.objects.filter(version=retention).update(exact=2) == 1
+    assert f"version:{retention.pk}" not in lineage.whole(adapter.project).stale, "nobody learns from it"
     client.force_login(adapter.author)
-    assert "It shares 3 equal and 0 similar rows" in client.get(adapter.get_absolute_url()).content.decode()
+    assert "It shares 3 equal rows with" in client.get(adapter.get_absolute_url()).content.decode()
     assert evidence.collect(make.make_slot(adapter.project), adapter, None)["stale"] == [], "it has a gate of its own"
 
 
