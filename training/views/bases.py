@@ -56,7 +56,7 @@ class BaseCompare(BasePage):
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         rows = {str(base.pk): base for base in selectors.bases(self.project).select_related("anatomy")}
         one, other = (rows.get(request.GET.get(name, "")) for name in ("one", "other"))
-        if not {"one", "other"} & set(request.GET) and len(rows) > 1:  # nobody has chosen: the newest, and the one before
+        if not {"one", "other"} & set(request.GET) and len(rows) > 1:  # nobody has chosen: the newest two
             other, one = list(rows.values())[:2]
         context: dict[str, Any] = {"bases": list(rows.values()), "one": one, "other": other}
         if one and other:
