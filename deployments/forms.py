@@ -48,6 +48,13 @@ class RequestForm(forms.Form):
         empty_label="No evaluation",
         help_text="The proof. Finished evaluations of this adapter, the newest first.",
     )
+    base_decision_reason = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Why it may be used on this base",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
+    )
     message = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 4}),
         max_length=5000,

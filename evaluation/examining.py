@@ -16,6 +16,7 @@ from projects.domain.contests import Contest
 from projects.domain.errors import Invalid, Refused
 from projects.domain.states import ACTIVE, JobState
 from projects.models import User
+from training.domain.compatibility import Judgement
 from training.models import Adapter, BaseModelVersion
 
 RETENTION_ROWS = 500
@@ -73,6 +74,10 @@ class Examiner:
         except Refused:
             return 0  # what cannot be asked of it is not asked; the sweep ends without its score
         return 1
+
+    def judged(self, adapter: Adapter, base: BaseModelVersion) -> tuple[Judgement, str]:
+        found = selectors.cell(adapter, base)
+        return found.judgement, found.probe.digest if found.probe else ""
 
     def pending(self, adapters: Sequence[int], golden: DatasetVersion) -> bool:
         return _own_base().filter(adapter__in=adapters, golden=golden, state__in=ACTIVE).exists()

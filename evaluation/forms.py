@@ -51,7 +51,14 @@ class EvaluationForm(forms.Form):
         required=False,
         empty_label="The one it was trained on",
         label="Base",
-        help_text="On another version somebody must have answered for the pair under Compatibility.",
+        help_text="On another version somebody answers for the pair: here, or before under Compatibility.",
+    )
+    base_decision_reason = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Why it may be used on this base",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
     )
     golden = GoldenField(
         queryset=DatasetVersion.objects.none(),
@@ -103,6 +110,12 @@ class EvaluationForm(forms.Form):
     @property
     def plain(self) -> list[Any]:
         return [self[name] for name in ("adapter", "golden", "retention")]
+
+    @property
+    def asks_for_decision(self) -> bool:
+        """Once it was refused for want of a decision, or somebody has begun to write one."""
+        field = self["base_decision_reason"]
+        return bool(field.errors or field.value())
 
     @property
     def detailed(self) -> list[Any]:

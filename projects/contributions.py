@@ -142,6 +142,9 @@ class Examiner(Protocol):
     def ask(self, adapter: Any, golden: Any, by: User) -> int:
         """Have an adapter examined on a golden set, once; 1 if that was not asked for before."""
 
+    def judged(self, adapter: Any, base: Any) -> tuple[Any, str]:
+        """The verdict on an adapter on a version of its base by all that was measured, and the digest of that."""
+
     def pending(self, adapters: Sequence[int], golden: Any) -> bool:
         """Whether any of them is still being examined on it."""
 

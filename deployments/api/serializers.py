@@ -99,6 +99,13 @@ class NewRequestSerializer(StrictSerializer):
     adapter = serializers.IntegerField(min_value=1)
     evaluation = serializers.IntegerField(min_value=1, required=False, allow_null=True, default=None)
     message = serializers.CharField(max_length=5000, required=False, allow_blank=True, default="")
+    base_decision_reason = serializers.CharField(
+        max_length=2000,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="After 409 `base_not_same`: why it may be used on that base. You answer for it by name.",
+    )
 
 
 class ResubmitSerializer(StrictSerializer):

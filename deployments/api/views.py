@@ -123,7 +123,8 @@ class RequestViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectView
         }
 
         def make() -> Response:
-            made = self.services["create"](self.project, by=request.user, message=fields["message"], **things)
+            said = {name: fields[name] for name in ("message", "base_decision_reason")}
+            made = self.services["create"](self.project, by=request.user, **said, **things)
             return self.whole(made, 201)
 
         return self.create_once(request, make)

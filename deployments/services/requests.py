@@ -17,6 +17,7 @@ from projects.domain.permissions import Permission
 from projects.domain.states import ACTIVE
 from projects.models import Project, User
 from projects.transitions import move, record
+from training import services as training
 
 
 class NotYours(Refused):
@@ -26,13 +27,25 @@ class NotYours(Refused):
 
 @requires(Permission.DEPLOYMENT_REQUEST)
 def request_deployment(
-    project: Project, *, by: User, slot: Slot, adapter: Any, evaluation: Any | None, message: str = ""
+    project: Project,
+    *,
+    by: User,
+    slot: Slot,
+    adapter: Any,
+    evaluation: Any | None,
+    message: str = "",
+    base_decision_reason: str = "",
 ) -> DeploymentRequest:
-    """Ask for an adapter to go live; its evidence is gathered now and shown to whoever decides."""
+    """Ask for an adapter to go live; its evidence is gathered now and shown to whoever decides.
+
+    Evaluated on another base than it was trained on, somebody must answer for it: before, or in `base_decision_reason`.
+    """
     _check_subjects(project, slot, adapter, evaluation)
-    facts = _evidence(slot, adapter, evaluation)
     try:
         with transaction.atomic():
+            if evaluation is not None:
+                training.settle(adapter, evaluation.base, by=by, reason=base_decision_reason)
+            facts = _evidence(slot, adapter, evaluation)
             request = DeploymentRequest.objects.create(
                 project=project,
                 slot=slot,

@@ -14,6 +14,7 @@ from deployments.selectors import evidence, graph, reviews
 from projects.domain.errors import Refused
 from projects.forms import add_refusal
 from projects.pages import ProjectPage
+from training import selectors as training
 
 DONE = {
     Verdict.APPROVE: "Approved. It can be deployed within seven days, as long as nothing in the evidence changes.",
@@ -84,6 +85,7 @@ class AskPage(ProjectPage):
             "adapter": adapter,
             "gates": gates.judge(facts) if facts else [],
             "blocked": gates.blocked_by(gates.judge(facts)) if facts else [],
+            "undecided": training.is_undecided(adapter, evaluation.base) if adapter and evaluation else False,
             "slots": self.project.slots.exists(),
             "adapters": self.project.adapters.exists(),
         }
@@ -91,7 +93,9 @@ class AskPage(ProjectPage):
 
 def _initial(data: Any, adapter: Any) -> dict[str, Any]:
     """What was chosen so far; an evaluation of another adapter is dropped with that adapter."""
-    initial = {name: data.get(name) for name in ("adapter", "slot", "message") if data.get(name)}
+    initial = {
+        name: data.get(name) for name in ("adapter", "slot", "message", "base_decision_reason") if data.get(name)
+    }
     evaluation = str(data.get("evaluation", ""))
     if adapter and evaluation.isdecimal() and adapter.evaluations.filter(pk=int(evaluation)).exists():
         initial["evaluation"] = evaluation

@@ -18,6 +18,7 @@ from evaluation.selectors import Cell
 from projects.api.serializers import EmptySerializer, ReasonSerializer, StrictSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from training import selectors as training
+from training import services as deciding
 from training.domain.compatibility import VERDICTS
 from training.models import Adapter, BaseDecision, BaseModelVersion
 
@@ -221,7 +222,7 @@ class ProbeViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, OfProject):
 class BaseDecisionViewSet(ListModelMixin, OfProject):
     queryset = BaseDecision.objects.none()
     serializer_class = BaseDecisionSerializer
-    services = {"create": services.decide_on_base}
+    services = {"create": deciding.decide_on_base}
 
     def get_queryset(self) -> QuerySet[BaseDecision]:
         return training.decisions(self.project)

@@ -142,7 +142,13 @@ class StartSerializer(StrictSerializer):
         queryset=BaseModelVersion.objects.none(),
         required=False,
         allow_null=True,
-        help_text="Left out, the one it was trained on. 409 `base_not_same`: somebody must answer for the pair first.",
+        help_text="Left out, the one it was trained on.",
+    )
+    base_decision_reason = serializers.CharField(
+        max_length=2000,
+        required=False,
+        allow_blank=True,
+        help_text="After 409 `base_not_same`: why it may be used on that base. You answer for it by name.",
     )
     retention = serializers.PrimaryKeyRelatedField(
         queryset=DatasetVersion.objects.none(), required=False, allow_null=True

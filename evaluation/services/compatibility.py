@@ -13,12 +13,10 @@ from projects.domain.permissions import Permission
 from projects.domain.states import ACTIVE
 from projects.models import User
 from training import selectors as training
-from training.domain.compatibility import Verdict
-from training.models import Adapter, BaseDecision, BaseModelVersion
+from training.models import Adapter, BaseModelVersion
 
 PROMPTS, FEWEST, MOST = 64, 8, 1_000
 RELOADS = 2
-REASON_AT_LEAST = 10
 
 
 @requires(Permission.EVALUATION_START)
@@ -78,46 +76,6 @@ def retry_probe(probe: Probe, *, by: User) -> Probe:
     _check_alone(probe.adapter, probe.base)
     leases.queue_job(probe, actor=by.email)
     return probe
-
-
-@requires(Permission.BASE_DECIDE)
-@transaction.atomic
-def decide_on_base(
-    adapter: Adapter, *, by: User, base: BaseModelVersion, reason: str, allowed: bool = True
-) -> BaseDecision:
-    """Answer for using an adapter on a base that is not the same, or take that back. Stored with what was known."""
-    _check_base(adapter, base)
-    reason = reason.strip()
-    if len(reason) < REASON_AT_LEAST:
-        raise Invalid(
-            f"Say why in at least {REASON_AT_LEAST} characters. Whoever sees a result of this pair reads it.",
-            code="reason_missing",
-            field="reason",
-        )
-    found = selectors.cell(adapter, base)
-    if found.is_same:
-        raise Refused(f"{base} is the very base it was trained on. There is nothing to decide.", code="base_is_same")
-    if allowed and found.judgement.verdict == Verdict.INCOMPATIBLE:
-        raise Refused(
-            f"{adapter} does not belong on {base}: {found.judgement.reasons[0].text} Train it again on that version.",
-            code="base_incompatible",
-        )
-    if not allowed and found.decision is None:
-        raise Refused("No decision stands that could be taken back.", code="nothing_decided")
-    decision = BaseDecision.objects.create(
-        project=adapter.project,
-        adapter=adapter,
-        base=base,
-        allowed=allowed,
-        verdict=found.judgement.verdict.value,
-        codes=found.judgement.codes,
-        evidence=found.probe.digest if found.probe else "",
-        reason=reason,
-        decided_by=by,
-    )
-    action = "basedecision.allowed" if allowed else "basedecision.withdrawn"
-    transitions.record(decision, action, actor=by.email, reason=reason, verdict=decision.verdict, codes=decision.codes)
-    return decision
 
 
 def _check_alone(adapter: Adapter, base: BaseModelVersion) -> None:

@@ -14,6 +14,7 @@ from projects.domain.errors import Invalid
 from projects.domain.permissions import Permission
 from projects.models import User
 from training import selectors as training
+from training import services as deciding
 from training.models import Adapter, BaseModelVersion
 
 
@@ -30,10 +31,11 @@ def start_evaluation(
     max_new_tokens: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    base_decision_reason: str = "",
 ) -> Evaluation:
     """Queue golden set × (base, adapter). What is left open is chosen to fit the golden set's answers.
 
-    On another `base` than its own somebody must have answered for the pair before: see `decide_on_base`.
+    On another `base` than its own somebody must answer for the pair: before, or here in `base_decision_reason`.
     """
     check_version(adapter, golden, "golden", "golden set")
     if retention is not None:
@@ -42,7 +44,7 @@ def start_evaluation(
     if chosen.project_id != adapter.project_id:
         raise Invalid("There is no such base model in this project.", code="not_found", field="base")
     training.refuse_unusable(chosen)
-    training.refuse_undecided(adapter, chosen)
+    deciding.settle(adapter, chosen, by=by, reason=base_decision_reason)
     unknown = sorted(set(graders) - set(GRADERS))
     if unknown:
         raise Invalid(f"There is no grader {unknown[0]}.", code="unknown_grader", field="graders")

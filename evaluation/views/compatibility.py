@@ -15,6 +15,7 @@ from projects.domain.states import ACTIVE
 from projects.forms import add_refusal
 from projects.pages import ProjectPage
 from training import selectors as training
+from training import services as deciding
 
 PAGE = 25
 EARLIER = 10
@@ -87,7 +88,7 @@ class PairProbe(CompatibilityPage):
 
 
 class PairDecide(CompatibilityPage):
-    service = services.decide_on_base
+    service = deciding.decide_on_base
     http_method_names = ["post", "options"]
 
     def post(self, request: HttpRequest, project: str, adapter: int, base: int) -> HttpResponse:

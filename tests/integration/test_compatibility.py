@@ -208,7 +208,7 @@ def test_a_failed_probe_is_not_tried_again_beside_another_of_the_pair(pair):
 
 
 def decide(adapter, base, by, **fields):
-    return services.decide_on_base(adapter, by=by, base=base, **({"reason": REASON} | fields))
+    return training_services.decide_on_base(adapter, by=by, base=base, **({"reason": REASON} | fields))
 
 
 def test_another_base_needs_somebody_who_answers_for_it(pair):
@@ -217,7 +217,7 @@ def test_another_base_needs_somebody_who_answers_for_it(pair):
     with pytest.raises(Refused) as refused:
         queue_evaluation(adapter, by, golden=golden, base=base)
     assert refused.value.code == "base_not_same"
-    assert "Decide on this pair" in refused.value.message
+    assert "decide on this pair" in refused.value.message
 
     decision = decide(adapter, base, by)
     evaluation = queue_evaluation(adapter, by, golden=golden, base=base)
@@ -258,7 +258,7 @@ def test_training_goes_on_on_another_base_only_when_somebody_answers_for_it(true
     recipe = training_factory.RECIPE
     with pytest.raises(Refused) as refused:
         training_services.create_run(adapter.project, by=by, recipe=recipe, **given)
-    assert (refused.value.code, refused.value.field) == ("base_not_same", "parent")
+    assert (refused.value.code, refused.value.field) == ("base_not_same", "base_decision_reason")
 
     decide(adapter, base, by)
     run = training_services.create_run(adapter.project, by=by, recipe=recipe, **given)

@@ -181,6 +181,12 @@ class RunDetailSerializer(RunSerializer):
         read_only_fields = fields
 
 
+def _decision_reason() -> serializers.CharField:
+    """A field for what is asked after a refusal; made anew for each shape that has it."""
+    told = "After 409 `base_not_same`: why the parent may be used on this base. You answer for it by name."
+    return serializers.CharField(max_length=2000, required=False, allow_blank=True, default="", help_text=told)
+
+
 class NewRunSerializer(StrictSerializer):
     name = serializers.CharField(max_length=120)
     base = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
@@ -189,12 +195,14 @@ class NewRunSerializer(StrictSerializer):
         min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
     )
     recipe = RecipeSerializer(required=False)
+    base_decision_reason = _decision_reason()
 
 
 class StartRunSerializer(StrictSerializer):
     """`cut` is the decision about rows that are too long, when the recipe has not made it."""
 
     cut = serializers.ChoiceField(["refuse", "drop", "cut"], required=False, allow_null=True, default=None)
+    base_decision_reason = _decision_reason()
     leak_reason = serializers.CharField(
         required=False,
         default="",

@@ -95,6 +95,7 @@ class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixi
                 ),
                 parent=one_of(self.project.adapters, fields["parent"], "parent"),
                 recipe=fields.get("recipe", {}),
+                base_decision_reason=fields["base_decision_reason"],
             )
             return self.shown(run, 201)
 

@@ -107,6 +107,13 @@ class ImportAdapterForm(forms.Form):
         empty_label="The one that its config names",
         help_text="Choose one only when the config does not say it: such a base stays unproven.",
     )
+    base_decision_reason = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Why it may be used on this base",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
+    )
     dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None,
         label="Trained on",
@@ -138,6 +145,13 @@ class RunForm(forms.Form):
         label="Why start it beyond the budget",
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Owners read it, and the run waits for their yes.",
+    )
+    base_decision_reason = forms.CharField(
+        required=False,
+        max_length=2000,
+        label="Why it may be used on this base",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
     )
     dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Training data", empty_label="Choose a version"
@@ -188,7 +202,12 @@ class RunForm(forms.Form):
             "version": data["dataset_version"],
             "parent": data["parent"],
             "recipe": self.recipe,
+            "base_decision_reason": data["base_decision_reason"],
         }
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {name: self.cleaned_data[name] for name in ("leak_reason", "budget_reason")}
 
 
 def initial_run(project: Project) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from training.selectors.bases import (
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.comparing import compared, metric_names, run_scores
 from training.selectors.compatibility import (
+    DECISION_FIELD,
     compared_bases,
     decisions,
     described,
     fitted,
+    is_undecided,
     other_base,
     proofs,
     refuse_undecided,
@@ -99,6 +101,7 @@ from training.selectors.tokens import (
 __all__ = [
     "AXES",
     "CHANGED_BASE",
+    "DECISION_FIELD",
     "AttemptCost",
     "Basis",
     "Checkpoint",
@@ -141,6 +144,7 @@ __all__ = [
     "fits_method",
     "fitted",
     "imports",
+    "is_undecided",
     "kept_rows",
     "likely_device",
     "likely_place",

@@ -14,6 +14,7 @@ from training.domain.compatibility import Base, Fitted, Judgement
 from training.models import Adapter, BaseDecision, BaseModelVersion, EffectProof, Run
 
 MOST_VERDICTS = 10_000
+DECISION_FIELD = "base_decision_reason"  # with which forms and requests answer for a pair themselves
 _verdicts: dict[tuple[Any, ...], Judgement] = {}  # of this process, by the hashes of what was judged
 
 
@@ -107,6 +108,13 @@ def other_base(run: Run) -> OtherBase | None:
     return OtherBase(parent, run.base, structure(parent, run.base), standing_decision(parent, run.base))
 
 
+def is_undecided(adapter: Adapter, base: BaseModelVersion) -> bool:
+    """Whether somebody could and would have to answer for this pair before it is used."""
+    if adapter.base.fingerprint == base.fingerprint or standing_decision(adapter, base) is not None:
+        return False
+    return structure(adapter, base).verdict != compatibility.Verdict.INCOMPATIBLE
+
+
 def refuse_undecided(adapter: Adapter, base: BaseModelVersion, field: str = "base") -> None:
     """An adapter is used on another version of its base only when it fits and somebody answers for it."""
     if adapter.base.fingerprint == base.fingerprint:
@@ -119,7 +127,8 @@ def refuse_undecided(adapter: Adapter, base: BaseModelVersion, field: str = "bas
     if standing_decision(adapter, base) is None:
         raise Refused(
             f"{adapter} was trained on {adapter.base}, and {base} is {found.verdict.value}: "
-            f"{found.reasons[0].text if found.reasons else ''} Decide on this pair under Compatibility, with a reason.",
+            f"{found.reasons[0].text if found.reasons else ''} Say why it may be used there ({DECISION_FIELD}), "
+            "or decide on this pair under Compatibility.",
             code="base_not_same",
             field=field,
         )

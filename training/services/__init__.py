@@ -2,6 +2,7 @@
 
 from training.services.adapters import delete_adapter
 from training.services.bases import cancel_base, change_base, check_base, delete_base, register_base, retry_base
+from training.services.decisions import decide_on_base, settle
 from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
@@ -19,6 +20,7 @@ __all__ = [
     "check_base",
     "create_run",
     "create_sweep",
+    "decide_on_base",
     "delete_adapter",
     "delete_base",
     "delete_import",
@@ -40,6 +42,7 @@ __all__ = [
     "retry_import",
     "retry_run",
     "set_priority",
+    "settle",
     "show_row",
     "start_run",
     "start_sweep",

@@ -21,6 +21,7 @@ from training.domain import money, tokens
 from training.domain.recipe import Cut, Method, Recipe
 from training.freezing import freeze, known_at_start
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run, TokenProfile
+from training.services import decisions
 from training.services.tokens import ensure_profile
 
 
@@ -35,9 +36,15 @@ def create_run(
     version: DatasetVersion,
     recipe: Mapping[str, Any],
     parent: Adapter | None = None,
+    base_decision_reason: str = "",
 ) -> Run:
-    """A draft: everything is checked, nothing is spent. The data is counted in tokens in the meantime."""
+    """A draft: everything is checked, nothing is spent. The data is counted in tokens in the meantime.
+
+    `base_decision_reason` answers for a parent that was trained on another version of the base, where nobody has yet.
+    """
     read = Recipe.read(recipe)
+    if parent is not None and parent.project_id == project.pk == base.project_id:
+        decisions.settle(parent, base, by=by, reason=base_decision_reason)
     check_parts(project, base, version, parent, read)
     refuse_stale(project, base, version, parent)
     run = Run.objects.create(
@@ -68,6 +75,7 @@ def start_run(
     leak_reason: str = "",
     budget_reason: str = "",
     replaces: Adapter | None = None,
+    base_decision_reason: str = "",
 ) -> Run:
     """Freeze the spec and queue the run. `cut` is the decision about rows that are too long, if one is needed;
 
@@ -81,7 +89,7 @@ def start_run(
     refuse_stale(run.project, run.base, run.dataset_version, run.parent_adapter)
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
     if run.parent_adapter is not None:  # a decision that stood for the draft may have been taken back
-        selectors.refuse_undecided(run.parent_adapter, run.base, "parent")
+        decisions.settle(run.parent_adapter, run.base, by=by, reason=base_decision_reason)
     profile = counted(run)
     stats = selectors.token_stats(profile, recipe.max_length)
     check_rows(stats, recipe)

@@ -78,8 +78,7 @@ class RunCreate(NewRun):
             try:
                 if draft:
                     return redirect(self.service(self.project, by=request.user, **form.parts))
-                reasons = {name: form.cleaned_data[name] for name in ("leak_reason", "budget_reason")}
-                return redirect(services.launch_run(self.project, by=request.user, **reasons, **form.parts))
+                return redirect(services.launch_run(self.project, by=request.user, **form.reasons, **form.parts))
             except Refused as refused:
                 add_refusal(form, refused)
         return self.page(form, status=400)
