@@ -115,7 +115,7 @@ def _carry_over(upgrade: Upgrade, item: UpgradeItem) -> Evaluation:
     """The same questions on the new version; where it is not the same, the reason of the upgrade answers for it."""
     adapter, new = item.adapter, upgrade.new
     if adapter.base.fingerprint != new.fingerprint and training.standing_decision(adapter, new) is None:
-        judging.decide_on_base(adapter, by=_by(upgrade), base=new, reason=upgrade.reason)
+        training_services.decide_on_base(adapter, by=_by(upgrade), base=new, reason=upgrade.reason)
     return judging.start_evaluation(adapter, by=_by(upgrade), base=new, **_as_before(item))
 
 
