@@ -24,6 +24,8 @@ HIDDEN, LAYERS = 32, 2
 TIMED = {"seconds", "tokens_per_second"}  # metrics that no training decides
 Event = dict[str, Any]
 Answer = Callable[[Event], signal.Signals | None]
+# Starts a command with its log and environment otherwise than from nothing, as something like a Popen.
+Start = Callable[[list[str], Any, dict[str, str]], Any]
 
 
 def child_environment(**more: str) -> dict[str, str]:
@@ -76,8 +78,8 @@ class Told:
 class Runs:
     """A folder with a base, one that is there or a new one, in which runs are made, killed and taken up again."""
 
-    def __init__(self, folder: Path, base: Path | None = None) -> None:
-        self.folder, self.pid = folder, 0  # the process at work
+    def __init__(self, folder: Path, base: Path | None = None, start: Start | None = None) -> None:
+        self.folder, self.start, self.pid = folder, start, 0  # the process at work
         self.base = base or folder / "base"
         if base is None:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engine_runs", str(self.base)]
@@ -111,17 +113,8 @@ class Runs:
         path = Path(spec.output_dir).parent / "spec.json"
         spec.write(path)
         told = Told(0)
-        with (
-            (path.parent / "engine.log").open("a") as log,
-            subprocess.Popen(
-                [sys.executable, "-m", "training.engine", str(path)],
-                cwd=ROOT,
-                env=child_environment(**environment),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            ) as process,
-        ):
+        command = [sys.executable, "-m", "training.engine", str(path)]
+        with (path.parent / "engine.log").open("ab") as log, self._start(command, environment, log) as process:
             self.pid = process.pid
             for event in _events(process):
                 told.events.append(event)
@@ -130,12 +123,17 @@ class Runs:
         told.returncode = process.returncode
         return told
 
+    def _start(self, command: list[str], environment: dict[str, str], log: Any) -> Any:
+        variables = child_environment(**environment)
+        if self.start is not None:
+            return self.start(command, log, variables)
+        return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=log)
+
     def log_of(self, spec: RunSpec) -> str:
         return (Path(spec.output_dir).parent / "engine.log").read_text()[-3000:]
 
 
-def _events(process: "subprocess.Popen[str]") -> Iterator[Event]:
-    assert process.stdout is not None
+def _events(process: Any) -> Iterator[Event]:
     for line in process.stdout:
         yield json.loads(line)
 

@@ -112,9 +112,9 @@ KINDS: tuple[Callable[[Path, random.Random], None], ...] = (
 )  # fmt: skip
 
 
-def make(folder: Path) -> RunSpec:
+def make(folder: Path, runs: Runs | None = None) -> RunSpec:
     """Two checkpoints of a real run, killed after the second."""
-    runs = Runs(folder)
+    runs = runs or Runs(folder)
     rows = tickets.routing_sets()[0][:48]
     spec = runs.spec("run", rows, epochs=2, batch_size=8, checkpoint_steps=4)
     told = runs.run(spec, at_step(NEWER + 1))

@@ -56,8 +56,8 @@ CASES = (
 
 
 class Proof:
-    def __init__(self, folder: Path, rng: random.Random) -> None:
-        self.runs, self.rng = Runs(folder), rng
+    def __init__(self, folder: Path, rng: random.Random, runs: Runs | None = None) -> None:
+        self.runs, self.rng = runs or Runs(folder), rng
         self.rows = {"sft": tickets.routing_sets()[0][:SFT_ROWS], "dpo": tickets.preference_rows(DPO_ROWS)}
         self.parent = ""
 

@@ -44,6 +44,7 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "torch": {
         "training.engine": ("training.engine.__main__", *(f"training.engine.{part}" for part in TRAINS)),
+        "training.engine.rehearsal": ("training.engine.enough",),
         "evaluation.engine": (*LIBRARIES, "evaluation.engine.*"),
         "evaluation.engine.drifting": ("evaluation.domain.drift", "training.engine.anatomy"),
     },

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
+from benchmarks.engine_runs import Runs
 from demo import tickets
 from projects.bounds import UNBOUND
 from tests.engine.rows import write_rows
@@ -34,14 +35,25 @@ def child_env() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def tiny_base(pytestconfig: pytest.Config) -> Path:
     """A directory with the tiny base model. Tests must not write into it."""
-    parts = [(REPO / name).read_bytes() for name in ("training/engine/tiny.py", "demo/tickets.py")]
+    return _built(pytestconfig, "training.engine.tiny", "training/engine/tiny.py")
+
+
+@pytest.fixture(scope="session")
+def random_base(pytestconfig: pytest.Config) -> Path:
+    """A directory with a base whose steps take milliseconds and that has learned nothing."""
+    return _built(pytestconfig, "benchmarks.engine_runs", "training/engine/tiny.py", "benchmarks/engine_runs.py")
+
+
+def _built(pytestconfig: pytest.Config, program: str, *sources: str) -> Path:
+    """What a program builds into the folder it is given, kept until what it is made from changes."""
+    parts = [(REPO / name).read_bytes() for name in (*sources, "demo/tickets.py")]
     parts += [metadata.version(name).encode() for name in ("torch", "transformers", "tokenizers")]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-    folder = pytestconfig.cache.mkdir("tiny-base")
+    folder = pytestconfig.cache.mkdir(program.replace(".", "-"))
     with (folder / "lock").open("w") as lock:  # other test processes wait for the one that builds
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / key).is_dir():
-            command = [sys.executable, "-m", "training.engine.tiny", str(folder / key)]
+            command = [sys.executable, "-W", "ignore", "-m", program, str(folder / key)]
             subprocess.run(command, cwd=REPO, env=child_env(), check=True, capture_output=True)
     return folder / key
 
@@ -164,6 +176,29 @@ def torch_server() -> Iterator[forking.Server]:
     server = forking.Server(child_env(), REPO, usual=subprocess.Popen, kind="torch")
     yield server
     server.close()
+
+
+def fork(
+    server: forking.Server, command: list[str], log: BinaryIO, environment: dict[str, str] | None = None
+) -> forking.Forked:
+    return server.fork([sys.executable, *command], environment=environment or child_env(), limits=UNBOUND, log=log)
+
+
+def run_fork(server: forking.Server, command: list[str], folder: Path) -> "Told":
+    """A command that the server knows, to its end."""
+    with (folder / "fork.log").open("ab") as log, fork(server, command, log) as process:
+        events = [json.loads(line) for line in process.stdout]
+    return Told(process.returncode or 0, events)
+
+
+@pytest.fixture(scope="session")
+def make_runs(random_base: Path, torch_server: forking.Server) -> Callable[[Path], Runs]:
+    """Runs of the random base in a folder, forked off."""
+
+    def start(command: list[str], log: Any, environment: dict[str, str]) -> forking.Forked:
+        return fork(torch_server, command[1:], log, environment)
+
+    return lambda folder: Runs(folder, random_base, start)
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def proof(tmp_path_factory):
-    return prove_resume.Proof(tmp_path_factory.mktemp("resume"), random.Random(3))
+def proof(make_runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    return prove_resume.Proof(folder, random.Random(3), make_runs(folder))
 
 
 @pytest.mark.parametrize(("name", "step"), [("sft both", 12), ("dpo accumulated", 10), ("dpo fast", 7)])
@@ -37,8 +38,8 @@ def test_sigterm_within_a_step_saves_the_step_before_and_the_rest_is_the_same(pr
     assert second.weights == whole.weights
 
 
-def test_spoilt_checkpoints_are_never_gone_on_from(tmp_path):
-    found = prove_checkpoints.try_all(prove_checkpoints.make(tmp_path), 40)
+def test_spoilt_checkpoints_are_never_gone_on_from(make_runs, tmp_path):
+    found = prove_checkpoints.try_all(prove_checkpoints.make(tmp_path, make_runs(tmp_path)), 40)
     assert found == {"fell_back": 40}
 
 

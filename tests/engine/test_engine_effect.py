@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from datasets_app.engine.rendering import read_tokenizer
 from evaluation.engine import spec as specs
 from evaluation.engine.drift_spec import ProbeSpec
 from projects import artefacts
-from tests.engine.conftest import REPO, child_env
+from tests.engine.conftest import run_fork
 from training.domain.adapters import CONFIG, WEIGHTS
 from training.engine import hashing
 from training.engine.events import EngineError
@@ -138,7 +136,7 @@ def test_an_adapter_that_the_server_leaves_aside_is_named(load, monkeypatch):
 # Probes
 
 
-def probed(tmp_path, made, facts, own, other, **fields):
+def probed(server, tmp_path, made, facts, own, other, **fields):
     rows = [
         {"index": n, "messages": [{"role": "user", "content": f"route this ticket as json : {what}"}], "tools": None,
          "expected": '{"queue": "billing", "priority": "low"}'}
@@ -155,14 +153,13 @@ def probed(tmp_path, made, facts, own, other, **fields):
         } | fields
     )  # fmt: skip
     spec.write(tmp_path / "probe.json")
-    command = [sys.executable, "-m", "evaluation.engine.drifting", str(tmp_path / "probe.json")]
-    done = subprocess.run(command, cwd=REPO, env=child_env(), capture_output=True, text=True, check=False)
-    assert done.stdout, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    told = run_fork(server, ["-m", "evaluation.engine.drifting", str(tmp_path / "probe.json")], tmp_path)
+    assert told.events, (tmp_path / "fork.log").read_text()
+    return told.events
 
 
-def test_the_identical_version_reads_no_drift_at_all(tmp_path, made, tiny_base, tiny_facts):
-    events = probed(tmp_path, made, tiny_facts, tiny_base, tiny_base, identical=True, describe=["own"])
+def test_the_identical_version_reads_no_drift_at_all(torch_server, tmp_path, made, tiny_base, tiny_facts):
+    events = probed(torch_server, tmp_path, made, tiny_facts, tiny_base, tiny_base, identical=True, describe=["own"])
     figures = events[-1]["figures"]
 
     assert events[-1]["event"] == "result", events[-1]
@@ -174,17 +171,17 @@ def test_the_identical_version_reads_no_drift_at_all(tmp_path, made, tiny_base, 
 
 
 def test_a_template_that_writes_otherwise_is_measured_and_other_tokens_are_refused(
-    tmp_path, made, tiny_base, tiny_facts
+    torch_server, tmp_path, made, tiny_base, tiny_facts
 ):
     other = Path(shutil.copytree(tiny_base, tmp_path / "other"))
     template = other / "chat_template.jinja"
     template.write_text(template.read_text().replace("message['content'] +", "'note : ' + message['content'] +"))
-    figures = probed(tmp_path, made, tiny_facts, tiny_base, other)[-1]["figures"]
+    figures = probed(torch_server, tmp_path, made, tiny_facts, tiny_base, other)[-1]["figures"]
     assert figures["verdict"] == "drifted"
 
     raw = json.loads((other / "tokenizer.json").read_text())
     vocab, (one, *_, two) = raw["model"]["vocab"], read_tokenizer(other).encode('{"queue": "billing"').tokens
     vocab[one], vocab[two] = vocab[two], vocab[one]
     (other / "tokenizer.json").write_text(json.dumps(raw))
-    last = probed(tmp_path, made, tiny_facts, tiny_base, other)[-1]
+    last = probed(torch_server, tmp_path, made, tiny_facts, tiny_base, other)[-1]
     assert (last["event"], last["code"]) == ("failed", "tokenizer_differs")

@@ -1,11 +1,8 @@
 """The real engine on a real tiny model: both arms, what it refuses to load, and how it ends."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +13,7 @@ from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from evaluation.engine import spec as specs
 from projects import artefacts
+from tests.engine.conftest import fork
 from training.engine.events import EngineError
 
 pytestmark = [
@@ -23,7 +21,6 @@ pytestmark = [
     # The libraries warn each other about their next major versions.
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
-ROOT = Path(__file__).resolve().parents[2]
 TICKETS = ["the vpn tunnel drops", "refund my invoice", "the printer tray is stuck again since tuesday", "hello"]
 
 
@@ -96,16 +93,21 @@ def make_spec(tmp_path, base, adapter, **fields):
     )
 
 
-def start(spec, tmp_path):
-    spec.write(tmp_path / "spec.json")
-    return subprocess.Popen(
-        [sys.executable, "-m", "evaluation.engine", str(tmp_path / "spec.json")],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def start(torch_server, tmp_path):
+    """Begin an evaluation as a child, whose log lies beside the spec."""
+
+    def begin(spec):
+        spec.write(tmp_path / "spec.json")
+        with (tmp_path / "engine.log").open("ab") as log:
+            return fork(torch_server, ["-m", "evaluation.engine", str(tmp_path / "spec.json")], log)
+
+    return begin
+
+
+def finish(child):
+    with child:
+        return [json.loads(line) for line in child.stdout]
 
 
 def refusal(spec):
@@ -117,14 +119,13 @@ def refusal(spec):
     return caught.value.code
 
 
-def test_an_evaluation_answers_grades_and_measures_forgetting(base, adapter, tmp_path):
+def test_an_evaluation_answers_grades_and_measures_forgetting(start, base, adapter, tmp_path):
     general = [{"text": "the invoice is a billing topic " * 5}, {"messages": [{"role": "user", "content": "hi"}]}]
     specs.write_lines(tmp_path / "retention.jsonl", iter(general))
     spec = make_spec(tmp_path, base, adapter, retention=str(tmp_path / "retention.jsonl"))
-    child = start(spec, tmp_path)
-    out, err = child.communicate(timeout=120)
-    assert child.returncode == 0, err
-    events = [json.loads(line) for line in out.splitlines()]
+    child = start(spec)
+    events = finish(child)
+    assert child.returncode == 0, events[-1]
     assert [event["event"] for event in events][:4] == ["progress", "anatomy", "proof", "started"]
     summary = events[-1]["summary"]
     assert events[-1]["event"] == "result"
@@ -182,12 +183,12 @@ def test_the_retention_loss_is_the_models_own(base, adapter, tmp_path):
     assert sums["adapter"] != sums["base"]
 
 
-def test_a_prompt_longer_than_the_context_counts_as_wrong_in_both_arms(base, adapter, tmp_path):
+def test_a_prompt_longer_than_the_context_counts_as_wrong_in_both_arms(start, base, adapter, tmp_path):
     spec = make_spec(tmp_path, base, adapter, tickets=["short", "long " * 2_000])
-    child = start(spec, tmp_path)
-    out, err = child.communicate(timeout=120)
-    assert child.returncode == 0, err
-    assert json.loads(out.splitlines()[-1])["summary"]["too_long"] == 1
+    child = start(spec)
+    events = finish(child)
+    assert child.returncode == 0, events[-1]
+    assert events[-1]["summary"]["too_long"] == 1
     items = {item["index"]: item for item in specs.read_lines(Path(spec.items))}
     assert items[1]["base_output"] == items[1]["adapter_output"] == ""
     assert items[1]["outcome"] == "both_wrong"
@@ -211,11 +212,10 @@ def test_what_training_writes_is_what_evaluation_loads(engine, routing, tmp_path
     assert answering.prove_effect(pair, asked) > 0
 
 
-def test_an_adapter_that_changes_nothing_is_refused(base, adapter, tmp_path):
+def test_an_adapter_that_changes_nothing_is_refused(start, base, adapter, tmp_path):
     rewrite_weights(adapter, lambda name, tensor: tensor * 0 if "lora_B" in name else tensor)
-    child = start(make_spec(tmp_path, base, adapter), tmp_path)
-    out, _ = child.communicate(timeout=120)
-    last = json.loads(out.splitlines()[-1])
+    child = start(make_spec(tmp_path, base, adapter))
+    last = finish(child)[-1]
     assert (child.returncode, last["event"], last["code"]) == (1, "failed", "adapter_no_effect")
 
 
@@ -265,15 +265,15 @@ def test_a_base_that_is_not_the_registered_one_is_refused(base, adapter, tmp_pat
     assert refusal(spec) == "base_changed"
 
 
-def test_sigterm_ends_it_with_143(base, adapter, tmp_path):
+def test_sigterm_ends_it_with_143(start, base, adapter, tmp_path):
     spec = make_spec(tmp_path, base, adapter, tickets=[f"ticket {n}" for n in range(2_000)], max_new_tokens=400)
-    child = start(spec, tmp_path)
-    assert child.stdout is not None
+    child = start(spec)
     for line in child.stdout:
         if json.loads(line)["event"] == "started":
             break
     child.send_signal(signal.SIGTERM)
-    child.communicate(timeout=15)
+    child.wait(15)
+    child.stdout.close()
     assert child.returncode == 143
 
 

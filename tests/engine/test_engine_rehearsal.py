@@ -12,7 +12,7 @@ import pytest
 from datasets_app.engine.renderer import Renderer
 from datasets_app.engine.rendering import ChatTokenizer
 from demo import tickets
-from tests.engine.conftest import REPO, Engine, Told, child_env
+from tests.engine.conftest import REPO, Engine, Told, child_env, run_fork
 from training.domain import rehearsal
 from training.engine import data, fingerprint
 from training.engine.data import Preparer
@@ -21,7 +21,7 @@ from training.engine.rehearsal import cut, example_length
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
-def rehearse(spec, *, steps: int = 12, limit: int = 0) -> Told:
+def rehearse(spec, *, steps: int = 12, limit: int = 0, server=None) -> Told:
     preference = spec.recipe.method == "dpo"
     base = Path(spec.base.path)
     renderer = Renderer(base)
@@ -38,7 +38,10 @@ def rehearse(spec, *, steps: int = 12, limit: int = 0) -> Told:
     }
     path = Path(spec.output_dir).parent / "rehearsal.json"
     path.write_text(json.dumps(asked))
-    command = [sys.executable, "-m", "training.engine.rehearsal", str(path)]
+    command = ["-m", "training.engine.rehearsal", str(path)]
+    if server is not None:
+        return run_fork(server, command, path.parent)
+    command = [sys.executable, *command]
     done = subprocess.run(command, cwd=REPO, env=child_env(), capture_output=True, text=True, check=False)
     return Told(done.returncode, [json.loads(line) for line in done.stdout.splitlines()])
 
@@ -50,7 +53,7 @@ def rehearse(spec, *, steps: int = 12, limit: int = 0) -> Told:
 )
 def test_real_steps_are_measured_by_size_and_a_save_is_timed(engine, routing, changes):
     rows = tickets.preference_rows(60) if changes.get("method") == "dpo" else routing[0][:120]
-    told = rehearse(engine.spec(rows, epochs=3, batch_size=4, **changes))
+    told = rehearse(engine.spec(rows, epochs=3, batch_size=4, **changes), server=engine.server)
 
     assert told.returncode == 0, told.events[-1]
     result = told.one("result")
@@ -66,7 +69,7 @@ def test_real_steps_are_measured_by_size_and_a_save_is_timed(engine, routing, ch
 
 
 def test_the_longest_rows_are_the_first_steps(engine, routing):
-    told = rehearse(engine.spec(routing[0][:120], batch_size=4))
+    told = rehearse(engine.spec(routing[0][:120], batch_size=4), server=engine.server)
     result = told.one("result")
     rows, length = result["widest"]
     assert (rows, length) == (4, result["longest"]["tokens"])

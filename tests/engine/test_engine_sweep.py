@@ -20,6 +20,19 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def forked(torch_server, monkeypatch):
+    """Trainings are forked off, what reads rows is started as everywhere."""
+    from projects import child
+
+    usual = child.spawn
+
+    def spawn(command, **how):
+        return (torch_server.fork if torch_server.knows(command, how["environment"]) else usual)(command, **how)
+
+    monkeypatch.setattr(child, "spawn", spawn)
+
+
 def test_three_rates_are_trained_and_the_useless_one_is_not_proposed(tiny_base):
     """A rate a thousand times too low learns nothing; which of the others is better may stay open, that may not."""
     project = make_project()

@@ -86,6 +86,7 @@ class TestMeter:
             store=SimpleNamespace(folder=tmp_path),
             args=SimpleNamespace(device=SimpleNamespace(type="cpu")),
             add_callback=lambda callback: None,
+            progress=SimpleNamespace(samples=None),
         )
         meter.attach(trainer)
         meter.on_train_begin(None, None, None)
