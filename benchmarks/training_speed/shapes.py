@@ -62,6 +62,19 @@ SHAPES = {
             "tie_word_embeddings": False,
         },
     ),
+    "mistral7b": Shape(
+        "Mistral",
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 14_336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "vocab_size": 32_000,
+            "sliding_window": None,
+            "tie_word_embeddings": False,
+        },
+    ),
     "tiny": Shape(
         "Llama",
         {

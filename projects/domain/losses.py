@@ -42,7 +42,7 @@ _CODES = {
         """,
     Loss.RECIPE: """
         bad_recipe nan_loss parent_mismatch too_long unknown_module adapter_no_effect adapter_invalid packing_needs_sft
-        too_many_steps beyond_context rank_beyond_layer
+        too_many_steps beyond_context rank_beyond_layer sharding_needs_cards sharding_needs_16_bit
         """,
     Loss.MEMORY: "oom memory_limit will_not_fit",
     Loss.INFRASTRUCTURE: """

@@ -16,17 +16,20 @@ NOISE = 2e-3
 UNTIMED = {"loss", "grad_norm", "learning_rate", "token_accuracy", "entropy", "reward_chosen", "reward_rejected"}
 FAST = {"pace": "fast"}
 LIBRARY = {"pace": "library"}
+SHARED = {"sharding": "shard"}
+# So little that two rows are a pass, and that the weights of the base alone are more.
+SMALL_CARD = {"LUTHIER_ENGINE_CARD_BYTES": "13000000"}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Runs:
-    return Runs(tmp_path_factory.mktemp("cards"))
+def runs(make_runs, tmp_path_factory) -> Runs:
+    return make_runs(tmp_path_factory.mktemp("cards"))
 
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, list[dict]]:
-    sft = tickets.routing_sets()[0][:43]
-    return {"sft": sft, "dpo": pairs(43)}
+    sft = tickets.routing_sets()[0][:27]
+    return {"sft": sft, "dpo": pairs(27)}
 
 
 def pairs(count: int) -> list[dict]:
@@ -52,7 +55,7 @@ def curves(told) -> dict[str, list[float]]:
 
 
 CASES = {
-    # 43 rows: the last step has three, so that of five cards two have none.
+    # 27 rows: the last step has three, so that of five cards two have none.
     "sft fast": (5, {"method": "sft", "batch_size": 8, **FAST}),
     "sft library": (2, {"method": "sft", "batch_size": 8, **LIBRARY}),
     "sft added up": (3, {"method": "sft", "batch_size": 2, "accumulation": 4, **LIBRARY}),
@@ -81,6 +84,41 @@ def test_several_cards_train_what_one_trains(runs, rows, name):
     assert several.one("result")["devices"] == cards
 
 
+SHARING = {
+    # Cards make as many passes as the one with most, and of the last step's three rows not every card has one.
+    "sft fast": (5, {"batch_size": 8, **FAST}, {}),
+    "sft fast by itself": (2, {"batch_size": 8, "sharding": "auto", **FAST}, SMALL_CARD),
+    "sft library": (2, {"batch_size": 2, "accumulation": 4, "dropout": 0.1, **LIBRARY}, {}),
+    "sft packed": (2, {"batch_size": 2, "packing": True, "recompute": "always", **FAST}, {}),
+    "dpo fast": (3, {"method": "dpo", "batch_size": 8, "learning_rate": 1e-3, **FAST}, SMALL_CARD),
+    "dpo library": (2, {"method": "dpo", "batch_size": 4, "learning_rate": 1e-3, **LIBRARY}, {}),
+}
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_cards_that_share_the_weights_train_bit_for_bit_what_cards_that_have_all_of_them_train(runs, rows, name):
+    cards, recipe, environment = SHARING[name]
+    data = rows[recipe.get("method", "sft")]
+    common = {"epochs": 1, "devices": cards, "checkpoint_steps": 2}
+    whole = runs.run(
+        runs.spec(f"{name} whole weights", data, **common, **recipe | {"sharding": "replicate"}), **environment
+    )
+    shared = runs.run(runs.spec(f"{name} shared", data, **common, **SHARED | recipe), **environment)
+
+    assert whole.returncode == shared.returncode == 0, shared.why
+    assert [told.one("pace")["sharded"] for told in (whole, shared)] == [False, True]
+    if whole.one("pace")["tokens"] == shared.one("pace")["tokens"]:
+        assert shared.metrics == whole.metrics
+        assert shared.weights == whole.weights
+    else:  # less room, more passes
+        assert curves(shared)["loss"] == pytest.approx(curves(whole)["loss"], rel=NOISE)
+    samples = [[(event["step"], event["samples"]) for event in told.of("samples")] for told in (whole, shared)]
+    assert samples[0] == samples[1] and len(samples[0]) > 2
+    assert len(shared.one("result")["memory_by_card"]) == cards
+    proof = shared.one("result")["adapter"]["proof"]
+    assert proof["noise"] < 1e-4 and proof["adapter"] != proof["base"]
+
+
 def others_of(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -88,23 +126,23 @@ def others_of(pid: int) -> list[int]:
 RESUMED = {
     "sft with dropout": (2, {"method": "sft", "batch_size": 2, "accumulation": 2, "dropout": 0.1, "epochs": 1}),
     "sft fast": (3, {"method": "sft", "batch_size": 4, "epochs": 1, **FAST}),
-    "dpo fast": (2, {"method": "dpo", "batch_size": 4, "epochs": 1, **FAST}),
+    "dpo fast, weights shared": (2, {"method": "dpo", "batch_size": 4, "epochs": 1, **SHARED, **FAST}),
 }
 
 
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_run_goes_on_bit_for_bit_the_same_whichever_process_is_killed(runs, rows, name):
     cards, recipe = RESUMED[name]
-    spec = runs.spec(f"{name} whole", rows[recipe["method"]], devices=cards, checkpoint_steps=3, **recipe)
+    spec = runs.spec(f"{name} whole", rows[recipe["method"]], devices=cards, checkpoint_steps=2, **recipe)
     whole = runs.run(spec)
     assert whole.returncode == 0, whole.why
 
     again = runs.elsewhere(spec, f"{name} again")
-    first = runs.run(again, at_step(5, signal.SIGKILL))
+    first = runs.run(again, at_step(3, signal.SIGKILL))
     assert first.returncode == -signal.SIGKILL
 
     def kill_another(event) -> None:
-        if event["event"] == "metrics" and event["step"] == 8:
+        if event["event"] == "metrics" and event["step"] == 5:
             os.kill(others_of(runs.pid)[-1], signal.SIGKILL)
 
     second = runs.run(again, kill_another)
@@ -113,7 +151,7 @@ def test_a_run_goes_on_bit_for_bit_the_same_whichever_process_is_killed(runs, ro
     assert "SIGKILL" in second.one("failed")["message"] and f"of {cards}" in second.one("failed")["message"]
 
     third = runs.run(again)
-    assert third.one("started")["resumed_from"] == 6
+    assert third.one("started")["resumed_from"] == 4
     assert first.metrics | second.metrics | third.metrics == whole.metrics
     assert third.weights == whole.weights
 
@@ -124,7 +162,7 @@ def test_sigterm_saves_the_same_step_for_all_and_nobody_stays_behind(runs, rows)
     again, left = runs.elsewhere(spec, "stopped"), []
 
     def stop(event):
-        if event["event"] == "metrics" and event["step"] == 3:
+        if event["event"] == "metrics" and event["step"] == 2:
             left.extend(others_of(runs.pid))
             return signal.SIGTERM
         return None
@@ -132,7 +170,7 @@ def test_sigterm_saves_the_same_step_for_all_and_nobody_stays_behind(runs, rows)
     first = runs.run(again, stop)
     second = runs.run(again)
 
-    assert first.returncode == 143 and first.of("checkpoint")[-1]["step"] in {3, 4, 5}
+    assert first.returncode == 143 and first.of("checkpoint")[-1]["step"] in {2, 3, 4}
     assert left and not any(Path(f"/proc/{pid}").exists() for pid in left)
     assert first.metrics | second.metrics == whole.metrics
     assert second.weights == whole.weights

@@ -20,7 +20,7 @@ SPECS = Path(__file__).resolve().parents[1] / "factories" / "specs"
 TOOLS = ["trl", "axolotl", "llama_factory"]
 ABOUT = About("Tickets, first try", "acme/base", "a1b2c3", "f" * 64, "Tickets v3", "c" * 64, 120)
 # What a tool has no word for; all other knobs must come back as they went.
-WORDLESS = {"pace", "devices"}
+WORDLESS = {"pace", "devices", "sharding"}
 
 
 def strategy(knob):
@@ -40,6 +40,8 @@ def strategy(knob):
 def recipes(draw):
     method = draw(st.sampled_from(list(Method)))
     values = {knob.name: draw(strategy(knob)) for knob in KNOBS if method in knob.methods}
+    if values["devices"] == 1 or values["four_bit"]:
+        values["sharding"] = draw(st.sampled_from(["auto", "replicate"]))
     return Recipe.read(values | {"method": method.value})
 
 
@@ -123,7 +125,7 @@ def test_a_file_of_trl_is_read_as_trl_would_run_it():
         "method": "sft", "epochs": 1.0, "learning_rate": 2e-4, "rank": 32, "alpha": 16, "dropout": 0.05,
         "target_modules": (ALL_LINEAR,), "batch_size": 2, "accumulation": 8, "max_length": 2048, "cut": "refuse",
         "warmup": 0.1, "scheduler": "cosine", "packing": True, "seed": 42, "checkpoint_steps": 0, "pace": "auto",
-        "recompute": "always", "devices": 1, "four_bit": True,
+        "recompute": "always", "devices": 1, "sharding": "auto", "four_bit": True,
     }  # fmt: skip
     assert "golden set" in told(reading, Kind.IGNORED)["eval_steps"]
     # What the file leaves to the tool is taken from the tool, and said.

@@ -144,3 +144,40 @@ def test_passes_are_even_rather_than_full_and_a_rest():
     assert passes([100] * 20, 1900) == [10, 10]
     assert passes([100] * 20, 2000) == [20]
     assert passes([5000, 10, 10], 1000) == [1, 2]
+
+
+# Weights shared among cards
+
+
+def test_weights_that_fit_one_card_are_on_each_and_others_are_shared_and_it_is_said_why():
+    large = decide(recipe(devices=2), H200, LLAMA, 2048, None)
+    small = decide(recipe(devices=4), Card("cuda", 16 * GIB, "varlen"), LLAMA, 2048, None)
+
+    assert not large.sharded and "each has the whole model" in large.reasons[0]
+    assert small.sharded and "all 15.0 GiB of them" in small.reasons[1] and "16.0 GiB of one" in small.reasons[1]
+    assert not decide(recipe(), Card("cuda", 16 * GIB, "varlen"), LLAMA, 2048, None).sharded, "one card has no others"
+
+
+@pytest.mark.parametrize("obstacle", [None, "it is of another family"])
+def test_an_expert_decides_otherwise_on_either_pass(obstacle):
+    shared = decide(recipe(devices=2, sharding="shard"), H200, QWEN, 2048, obstacle)
+    whole = decide(recipe(devices=2, sharding="replicate"), Card("cuda", 4 * GIB, "varlen"), LLAMA, 2048, obstacle)
+
+    assert shared.sharded and any("the recipe says so" in reason for reason in shared.reasons)
+    assert not whole.sharded
+
+
+def test_a_4_bit_base_and_a_memory_that_is_not_known_leave_the_weights_whole():
+    tight = Card("cuda", 4 * GIB, "varlen")
+    assert not decide(recipe(devices=2, four_bit=True), tight, LLAMA, 2048, "4 bit").sharded
+    assert not decide(recipe(devices=2, pace="fast"), Card("cpu"), LLAMA, 2048, None).sharded
+
+
+@given(st.integers(2, 15), st.integers(8, 200))
+def test_more_cards_have_less_of_the_weights_each_and_room_for_more_tokens(devices, gib):
+    card = Card("cuda", gib * GIB, "varlen")
+    few, more = (decide(recipe(devices=n, sharding="shard"), card, LLAMA, 512, None) for n in (devices, devices + 1))
+
+    assert LLAMA.share_of_a_card(devices + 1) < LLAMA.share_of_a_card(devices) < LLAMA.parameters
+    assert more.recompute <= few.recompute
+    assert more.tokens >= few.tokens or more.recompute < few.recompute

@@ -13,6 +13,7 @@ from training.domain import projection
 from training.domain.projection import Measured, Shape, fitting, footprint, formula, workload
 from training.domain.projection.bands import Guess, total
 from training.domain.projection.formula import StepTime
+from training.domain.projection.measured import nearest
 from training.domain.projection.points import Point, condense
 from training.domain.recipe import Recipe
 
@@ -378,6 +379,28 @@ def test_more_of_anything_takes_more_memory():
     assert memory(lengths=[500] * 500) > memory()
     assert memory(Recipe(four_bit=True), shape=QWEN) < memory(shape=QWEN)
     assert memory(shape=QWEN, device="cuda", recipe=Recipe(recompute="always")) < memory(shape=QWEN, device="cuda")
+
+
+def test_cards_that_share_the_weights_need_less_each_take_longer_and_are_measured_by_themselves():
+    def of(sharding, **more):
+        recipe = Recipe(devices=4, sharding=sharding, **more)
+        return plan(recipe, device="cuda", card="H200", capacity=150 * 10**9, shape=QWEN)
+
+    whole, shared = of("replicate"), of("shard")
+    assert shared.pace.sharded and not whole.pace.sharded
+    for pace in ("auto", "library"):
+        parts = [project(of(sharding, pace=pace)) for sharding in ("replicate", "shard")]
+        saved = parts[0].memory_bytes.p50 - parts[1].memory_bytes.p50
+        assert 0.3e9 < saved < 2 * QWEN.parameters
+        assert parts[1].seconds.p50 > parts[0].seconds.p50
+        assert float(parts[1].money["p50"]) > float(parts[0].money["p50"])
+    # All four processes read the whole base before it goes to their cards, or one weight at a time.
+    assert project(whole).host_bytes > 4 * 2 * QWEN.parameters > 2 * project(shared).host_bytes
+    assert project(plan(Recipe(), shape=QWEN)).host_bytes == 0
+    measured = Measured.read(whole.as_dict(), {"points": [[1, 4000, 1e6, 0.1, 30]], "measured_steps": 30})
+    assert nearest(whole, [measured]).level.name == "same"
+    assert nearest(shared, [measured]).level.name == "cards"
+    assert projection.Plan.read(shared.as_dict()).pace.sharded
 
 
 def test_the_adapter_has_as_many_weights_as_its_matrices():

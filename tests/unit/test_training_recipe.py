@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from projects.domain.errors import Invalid
 from training.domain.recipe import KNOB, KNOBS, BadRecipe, Recipe, defaults
+from training.domain.remedies import remedy
 from training.domain.spec import BadSpec, BaseRef, DataRef, ParentRef, RunSpec
 
 
@@ -58,6 +60,25 @@ def test_a_setting_that_does_not_exist_is_refused_by_name(key):
 def test_packing_is_for_sft_only():
     with pytest.raises(BadRecipe, match="Switch it off"):
         Recipe.read({"method": "dpo", "packing": True})
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [({"devices": 1}, "sharding_needs_cards"), ({"devices": 2, "four_bit": True}, "sharding_needs_16_bit")],
+)
+def test_weights_are_shared_among_several_cards_and_in_16_bits(values, code):
+    with pytest.raises(BadRecipe) as refused:
+        Recipe.read({"sharding": "shard"} | values)
+    assert (refused.value.code, refused.value.field) == (code, "sharding")
+    assert Recipe.read({"sharding": "shard", "devices": 2}).of_one_card().sharding == "auto"
+
+
+def test_a_run_out_of_memory_is_told_to_share_its_weights_before_it_takes_4_bits():
+    several = Recipe(devices=2, batch_size=1)
+    assert remedy("oom", several).changes == {"sharding": "shard"}
+    shared = remedy("oom", replace(several, sharding="shard"))
+    assert Recipe.read(replace(several, sharding="shard").as_dict() | shared.changes).four_bit
+    assert remedy("oom", Recipe(batch_size=1)).changes["four_bit"]
 
 
 def test_each_method_has_its_defaults():

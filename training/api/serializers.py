@@ -102,6 +102,9 @@ class ProjectionSerializer(serializers.Serializer):
     memory_bytes = BandSerializer()
     capacity_bytes = serializers.IntegerField(required=False, help_text="Memory of the device; 0: not known.")
     disk_bytes = BandSerializer(required=False)
+    host_bytes = serializers.IntegerField(
+        required=False, help_text="Main memory while the base is read, where the work is done on cards; else 0."
+    )
     rate = serializers.FloatField(help_text="Tokens a second while it trains.")
     source = serializers.CharField(help_text="“rehearsed”, “measured”, “scaled” or “formula”.")  # type: ignore[assignment]
     level = serializers.CharField(required=False, help_text="How alike what was measured is.")

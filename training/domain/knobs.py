@@ -235,6 +235,20 @@ KNOBS: tuple[Knob, ...] = (
         expert=True,
     ),
     Knob(
+        "sharding",
+        "Weights on several cards",
+        "Each card holds the whole base where it fits, which is fastest; else the cards share it and fetch each layer "
+        "when it is needed.",
+        "choice",
+        "auto",
+        choices=(
+            ("auto", "Shared where they do not fit"),
+            ("replicate", "Each card holds all of them"),
+            ("shard", "Shared among the cards"),
+        ),
+        expert=True,
+    ),
+    Knob(
         "four_bit",
         "4-bit base (QLoRA)",
         "Loads the base in 4 bits: a quarter of the memory, a little slower. Needs bitsandbytes on the worker.",

@@ -49,11 +49,22 @@ class Widths:
         """Bytes that the fast path keeps for each token and layer until its gradient is made, in 16 bit."""
         return 2 * (6 * self.hidden + self.queries + 2 * self.keys + 2 * self.intermediate)
 
-    def fixed_bytes(self, recipe: Recipe) -> int:
+    def fixed_bytes(self, recipe: Recipe, *, sharded: bool = False) -> int:
         """Frozen weights in 16 bit, factors with gradient and two moments in 32 bit, one stretch of logits."""
         thin = 3 * self.hidden + self.queries + 2 * self.keys + 2 * (self.hidden + self.queries)
         factors = self.layers * recipe.rank * (thin + 3 * (self.hidden + self.intermediate))
-        return 2 * self.parameters + 16 * factors + 6 * HEAD_ROWS * self.vocab
+        weights = 2 * (self.share_of_a_card(recipe.devices) if sharded else self.parameters)
+        return weights + 16 * factors + 6 * HEAD_ROWS * self.vocab
+
+    def of_layer(self) -> int:
+        """Weights of one layer of the decoder."""
+        return self.hidden * (2 * self.queries + 2 * self.keys + 3 * self.intermediate)
+
+    def share_of_a_card(self, devices: int) -> int:
+        """Weights on each of the cards that share them: its part, what lies outside of the layers, which stays whole
+        through a pass, and three layers: one at work, one being fetched, one laid out for the products."""
+        outside = max(0, self.parameters - self.layers * self.of_layer())
+        return -(-self.parameters // devices) + outside + min(3, self.layers) * self.of_layer()
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,7 @@ class Pace:
     recompute: bool
     by_length: bool
     reasons: tuple[str, ...]
+    sharded: bool = False  # do the cards share the weights of the base? Else each has all of them
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"reasons": list(self.reasons)}
@@ -85,11 +97,13 @@ def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: s
     fast path, None when it can.
     """
     obstacle = _obstacle(recipe, card, obstacle)
+    sharded = is_sharded(recipe, card, widths, longest)
+    several = _on_several(recipe, card, widths, sharded=sharded)
     if obstacle is not None:
-        return _library(recipe, card, obstacle)
-    tokens, recompute = _tokens_that_fit(recipe, card, widths, longest)
+        return _library(recipe, card, obstacle, several, sharded=sharded)
+    tokens, recompute = _tokens_that_fit(recipe, card, widths, longest, sharded=sharded)
     reasons = (
-        *_on_several(recipe),
+        *several,
         *(PAIRS if recipe.method == Method.DPO else ()),
         "Rows of a step lie end to end without padding, and none sees another: the same numbers in fewer tokens.",
         "Linear layers of one input and their LoRA factors are one product; weights of the adapter stay in 32 bit.",
@@ -98,7 +112,23 @@ def decide(recipe: Recipe, card: Card, widths: Widths, longest: int, obstacle: s
         if recompute
         else "Activations are kept, since they fit on the card: nothing is computed twice.",
     )
-    return Pace("fast", card.attention, recipe.rows_per_step, 1, tokens, recompute, False, reasons)
+    return Pace("fast", card.attention, recipe.rows_per_step, 1, tokens, recompute, False, reasons, sharded)
+
+
+def is_sharded(recipe: Recipe, card: Card, widths: Widths, longest: int) -> bool:
+    """Do the cards share the weights? By itself only where one has no room for them beside the longest row, since
+    fetching them takes time."""
+    if recipe.devices == 1 or recipe.four_bit or recipe.sharding == "replicate":
+        return False
+    return recipe.sharding == "shard" or not fits(recipe, card, widths, longest)
+
+
+def fits(recipe: Recipe, card: Card, widths: Widths, longest: int, *, sharded: bool = False) -> bool:
+    """Is there room on a card for the weights and the longest row? Where its memory is not known, nothing says no."""
+    if not card.memory:
+        return True
+    recompute = recipe.recompute != "never"
+    return _room(recipe, card, widths, recompute=recompute, sharded=sharded) >= min(longest, MOST_TOKENS)
 
 
 def obstacle(architecture: str, recipe: Recipe) -> str | None:
@@ -122,45 +152,61 @@ def _obstacle(recipe: Recipe, card: Card, obstacle: str | None) -> str | None:
     return obstacle
 
 
-def _library(recipe: Recipe, card: Card, obstacle: str) -> Pace:
+def _library(recipe: Recipe, card: Card, obstacle: str, several: tuple[str, ...], *, sharded: bool) -> Pace:
     """The library's own pass: rows of like length together, unless somebody wants to compare."""
     chosen = recipe.pace == "library"
     by_length = card.kind == "cuda" and not chosen and not recipe.packing and recipe.method == Method.SFT
-    reasons = [*_on_several(recipe), f"The model's own forward pass is used: {obstacle}."]
+    reasons = [*several, f"The model's own forward pass is used: {obstacle}."]
     if by_length:
         reasons.append("Rows of like length share a batch, so that little is padded.")
     recompute = card.kind == "cuda" and recipe.recompute != "never"
     if recompute:
         reasons.append("Activations are made again in the backward pass, which saves memory.")
     rows, accumulation = spread(recipe.batch_size, recipe.accumulation, recipe.devices)
-    return Pace("library", "sdpa", rows, accumulation, 0, recompute, by_length, tuple(reasons))
+    return Pace("library", "sdpa", rows, accumulation, 0, recompute, by_length, tuple(reasons), sharded)
 
 
-def _on_several(recipe: Recipe) -> tuple[str, ...]:
+def _on_several(recipe: Recipe, card: Card, widths: Widths, *, sharded: bool) -> tuple[str, ...]:
     if recipe.devices == 1:
         return ()
-    told = (
-        f"The rows of each step are shared out among {recipe.devices} cards by their tokens; each has the whole model."
+    rows = f"The rows of each step are shared out among {recipe.devices} cards by their tokens"
+    told = [f"{rows}; each has the whole model."] if not sharded else [f"{rows}.", _shared(recipe, card, widths)]
+    if recipe.rows_per_step < recipe.devices:
+        told.append(f"A step has {recipe.rows_per_step} rows, so that not all of the cards have something to do.")
+    return tuple(told)
+
+
+def _shared(recipe: Recipe, card: Card, widths: Widths) -> str:
+    """Why the weights are shared, with what each card has of them."""
+    why = "the recipe says so"
+    if recipe.sharding != "shard":
+        whole, room = _gib(2 * widths.parameters), _gib(card.memory)
+        why = f"all {whole} GiB of them and a row do not fit into the {room} GiB of one"
+    part = _gib(2 * widths.share_of_a_card(recipe.devices))
+    return (
+        f"The cards share the weights of the base as well, since {why}: each holds up to {part} GiB of them, with the "
+        "layers at work, and fetches a layer when it is its turn."
     )
-    if recipe.rows_per_step >= recipe.devices:
-        return (told,)
-    return (told, f"A step has {recipe.rows_per_step} rows, so that not all of the cards have something to do.")
 
 
-def _tokens_that_fit(recipe: Recipe, card: Card, widths: Widths, longest: int) -> tuple[int, bool]:
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f}"
+
+
+def _tokens_that_fit(recipe: Recipe, card: Card, widths: Widths, longest: int, *, sharded: bool) -> tuple[int, bool]:
     """Tokens in a pass, never fewer than the longest row has, and whether activations must be made again."""
     if not card.memory:
         return max(UNKNOWN_ROOM, longest), recipe.recompute == "always"
-    kept = _room(recipe, card, widths, recompute=False)
+    kept = _room(recipe, card, widths, recompute=False, sharded=sharded)
     enough = kept >= max(longest, WORTHWHILE_TOKENS)
     if recipe.recompute == "never" or (recipe.recompute == "auto" and enough):
         return max(kept, longest), False
-    return max(_room(recipe, card, widths, recompute=True), longest), True
+    return max(_room(recipe, card, widths, recompute=True, sharded=sharded), longest), True
 
 
-def _room(recipe: Recipe, card: Card, widths: Widths, *, recompute: bool) -> int:
+def _room(recipe: Recipe, card: Card, widths: Widths, *, recompute: bool, sharded: bool) -> int:
     """Tokens that can be in the making at once."""
-    free = USABLE * card.memory - widths.fixed_bytes(recipe)
+    free = USABLE * card.memory - widths.fixed_bytes(recipe, sharded=sharded)
     layer = widths.kept_bytes()
     for_token = 2 * widths.hidden * widths.layers + 2 * layer if recompute else layer * (widths.layers + 1)
     return min(MOST_TOKENS, max(0, int(free / for_token)))

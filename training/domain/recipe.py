@@ -59,6 +59,7 @@ class Recipe:
     pace: str = "auto"
     recompute: str = "auto"
     devices: int = 1
+    sharding: str = "auto"
     four_bit: bool = False
 
     @property
@@ -68,7 +69,8 @@ class Recipe:
     def of_one_card(self) -> "Recipe":
         """What one of its cards does in each step."""
         rows, accumulation = spread(self.batch_size, self.accumulation, self.devices)
-        return replace(self, devices=1, batch_size=-(-rows // self.devices), accumulation=accumulation)
+        each = -(-rows // self.devices)
+        return replace(self, devices=1, sharding="auto", batch_size=each, accumulation=accumulation)
 
     def steps(self, rows: int) -> int:
         """Optimiser steps over `rows` rows, as the trainer counts them: a started batch is a batch."""
@@ -97,7 +99,25 @@ class Recipe:
                 code="packing_needs_sft",
                 field="packing",
             )
+        if values["sharding"] == "shard":
+            _check_sharding(values)
         return cls(**values)
+
+
+def _check_sharding(values: Mapping[str, Any]) -> None:
+    if values["devices"] == 1:
+        raise BadRecipe(
+            "Weights can only be shared among several cards. Take more cards, or leave it to the run.",
+            code="sharding_needs_cards",
+            field="sharding",
+        )
+    if values["four_bit"]:
+        raise BadRecipe(
+            "A 4-bit base cannot be shared among cards: its weights are packed. Load it in 16 bits, which the cards "
+            "then share, or let each card hold all of its 4 bits.",
+            code="sharding_needs_16_bit",
+            field="sharding",
+        )
 
 
 def defaults(method: str) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def digest(recipe: Recipe, *, fingerprint: str, content_hash: str, parent: str, 
     knobs = recipe.as_dict()
     about = {"knobs": {name: knobs[name] for name in KNOBS}, "base": fingerprint, "data": content_hash}
     if recipe.devices > 1:
-        about["cards"] = {"devices": recipe.devices}
+        # What was rehearsed before there was a choice stays known.
+        choice = {} if recipe.sharding == "auto" else {"sharding": recipe.sharding}
+        about["cards"] = {"devices": recipe.devices} | choice
     text = json.dumps(about | {"parent": parent, "device": device}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -25,13 +25,15 @@ def remedy(code: str, recipe: Recipe, where: Mapping[str, Any] | None = None) ->
 
 
 def _smaller(recipe: Recipe, where: Mapping[str, Any]) -> Remedy | None:
-    """The same rows a step in smaller batches; then shorter rows; then a smaller base."""
+    """The same rows a step in smaller batches; then less of the base on each card; then shorter rows."""
     if recipe.batch_size > 1:
         rows = recipe.batch_size // 2
         accumulation = min(-(-recipe.rows_per_step // rows), int(KNOB["accumulation"].high))
         return Remedy("with half the rows at once", {"batch_size": rows, "accumulation": accumulation})
+    if recipe.devices > 1 and recipe.sharding != "shard" and not recipe.four_bit:
+        return Remedy("with the weights shared among its cards", {"sharding": "shard"})
     if not recipe.four_bit:
-        return Remedy("with the base in 4 bits", {"four_bit": True})
+        return Remedy("with the base in 4 bits", {"four_bit": True, "sharding": "auto"})
     if recipe.max_length > SHORTEST:
         length = max(SHORTEST, recipe.max_length // 2)
         return Remedy(f"without rows beyond {length:,} tokens", {"max_length": length, "cut": Cut.DROP.value})

@@ -77,6 +77,19 @@ class Group:
             torch.distributed.all_reduce(values)
         return values
 
+    def most(self, value: int) -> int:
+        """The largest that any of them has."""
+        if self.is_alone:
+            return value
+        import torch
+
+        largest = torch.tensor(value)
+        torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+        return int(largest)
+
+    def least(self, value: int) -> int:
+        return -self.most(-value)
+
     def collect(self, value: Any) -> list[Any]:
         """What each has, in order, for the first; nothing for the others."""
         if self.is_alone:

@@ -1,7 +1,10 @@
 """Memory, now and at its peak: of the card, or of this process."""
 
+import os
 import resource
 from pathlib import Path
+
+CARD_LIMIT = "LUTHIER_ENGINE_CARD_BYTES"
 
 
 def peak(device: str) -> int:
@@ -35,12 +38,16 @@ def forget_peak(device: str) -> None:
         pass
 
 
+def card_limit() -> int:
+    """The bytes of each card that a run may take, where the operator keeps the rest for something else; 0 is all."""
+    said = os.environ.get(CARD_LIMIT, "")
+    return int(said) if said.isdecimal() else 0
+
+
 def capacity(device: str) -> int:
     """All the bytes there are for a run: the card's memory, or what this machine or our group may still take."""
     if device == "cuda":
-        import torch
-
-        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        return min(_of_card(), card_limit() or _of_card())
     return min(filter(None, (_available() + _status("VmRSS"), _group_limit())), default=0)
 
 
@@ -55,12 +62,18 @@ def hold(device: str, limit: int) -> int:
         import torch
 
         if limit:
-            torch.cuda.set_per_process_memory_fraction(min(1.0, limit / capacity(device)))
+            torch.cuda.set_per_process_memory_fraction(min(1.0, limit / _of_card()))
         return bound
     if bound:
         room = max(0, bound - _status("VmRSS"))
         resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + room, resource.RLIM_INFINITY))
     return bound
+
+
+def _of_card() -> int:
+    import torch
+
+    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
 def _status(name: str) -> int:

@@ -113,6 +113,15 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
+def read_config(path: str) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as problem:
+        raise EngineError(f"The base model cannot be loaded: {problem}", code="incomplete_model") from problem
+
+
 def load_base(path: str, device: Device, *, four_bit: bool, revision: str = "") -> Any:
     """The frozen base: 32 bit on a CPU, bfloat16 on a GPU, or 4 bit."""
     import torch

@@ -15,6 +15,7 @@ from training.engine.events import EngineError, emit, log
 from training.engine.gauges import Gauges
 from training.engine.group import ALONE, Group
 from training.engine.samples import Samples
+from training.engine.sharding import Echo
 from training.engine.stopping import StopTime
 from training.engine.watch import StopFlag
 
@@ -64,6 +65,7 @@ class Progress(TrainerCallback):
         self.step = self.total = self.saved_step = 0
         self.began = self.saved_at = self.told_at = self.alive_at = time.monotonic()
         self.samples: Samples | None = None
+        self.echo = Echo()
         self.gauges: Gauges | None = None
         self.batches: list[tuple[Mapping[str, Any], Any]] = []  # of the step that is being taken, each with its loss
         self.after_step: randomness.State | None = None  # what a checkpoint of the last whole step must hold
@@ -136,8 +138,11 @@ class Progress(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Called after a save that failed, too."""
-        if self.samples and self.saved_step == state.global_step:
-            self.samples.take(model, state.global_step)
+        self.echo.ask(lambda: self._sample(model, state.global_step))
+
+    def _sample(self, model: Any, step: int) -> None:
+        if self.samples and self.saved_step == step:
+            self.samples.take(model, step)
 
     def rewind(self) -> None:
         """Random numbers as they were after the last whole step, for that is what is saved."""

@@ -34,7 +34,7 @@ def observe(model: Any, ids: Sequence[Sequence[int]], tops: Sequence[Sequence[in
     model.eval()
     model.config.use_cache = False
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode, in which weights that several cards share cannot be fetched
             # As it was loaded comes first: what switches the adapter off for a moment must not switch it on.
             chosen = tops or [_tops(model, row) for row in ids]
             adapted = _read(model, ids, chosen)

@@ -74,8 +74,10 @@ class Course:
     def follow(self, group: Group) -> None:
         """Any process but the first: train along. It is stopped with the others, or by the end of the first."""
         self.stop = StopFlag()
-        trainer, progress, _ = self._load(group, None)
+        trainer, progress, device = self._load(group, None)
         self._train(trainer, progress, group)
+        group.collect(memory.peak(device.kind))
+        progress.echo.ask(lambda: None)
         group.leave()
 
     def lead(self, group: Group) -> None:
@@ -83,15 +85,15 @@ class Course:
         trainer, progress, device = self._load(group, self.samples)
         seconds = self._train(trainer, progress, group)
         self.stop.look()
-        group.leave()
+        peaks = group.collect(memory.peak(device.kind))
         faults.point("engine.trained")
         resumed_from = self.begin.step if self.begin else 0
         outcome = _outcome(trainer, progress, self.prepared, seconds, resumed_from)
+        outcome |= {"memory_bytes": max(peaks), "memory_by_card": peaks}
         emit("progress", phase="saving", done=0, total=1)
-        self.stages.enter("samples")
-        self.samples.take(trainer.model, trainer.state.global_step)
-        self.stages.enter("saving")
-        made = adapter.write(trainer.model, self.spec, outcome)
+        made = progress.echo.ask(lambda: self._write(trainer, outcome))
+        if not progress.echo.broken:  # else the others wait in a pass that this one has given up, and end with it
+            group.leave()
         measured = trainer.meter.told() | self.samples.told()
         measured |= {"stages": self.stages.close(), "capacity": memory.capacity(device.kind)}
         about = {"device": device.kind, "device_name": device.name, "devices": group.size}
@@ -99,6 +101,13 @@ class Course:
             "result", **outcome, **measured, **about, data=self.prepared.report(), adapter=made,
             path=self.spec.output_dir,
         )  # fmt: skip
+
+    def _write(self, trainer: Any, outcome: dict[str, Any]) -> dict[str, Any]:
+        """The last answers, and the adapter with its proof."""
+        self.stages.enter("samples")
+        self.samples.take(trainer.model, trainer.state.global_step)
+        self.stages.enter("saving")
+        return adapter.write(trainer.model, self.spec, outcome)
 
     def _load(self, group: Group, samples: Samples | None) -> tuple[Any, Any, model.Device]:
         """A trainer at the point where it begins or goes on."""
@@ -108,12 +117,15 @@ class Course:
         from training.engine.meter import Meter
         from training.engine.progress import Progress
 
+        if device.is_cuda:
+            memory.hold(device.kind, memory.card_limit())
         group.join(device.kind)
         spec, store, begin = self.spec, self.store, self.begin
         progress = Progress(spec.recipe, self.stop, grace_seconds=spec.grace_seconds, group=group)
         progress.samples, progress.gauges = samples, Gauges(device.kind, torch_threads()) if group.is_first else None
         seed(spec.recipe.seed, device)
         trainer = trainers.build(spec, self.prepared, device, store, progress, group)
+        self.samples.echo = progress.echo
         if not group.is_first:  # the same weights for all, but to each its own dropout
             seed((spec.recipe.seed + group.rank) % 2**32, device)
         trainer.meter = Meter().attach(trainer)
@@ -133,9 +145,9 @@ class Course:
         progress.say_again(total_steps(trainer))
         _warn_about_start(store, begin, spec)
         progress.tell_stop_time()
-        if samples and not begin:
+        if not begin:
             self.stages.enter("samples")
-            samples.take(trainer.model, 0)
+            progress.echo.ask(lambda: self.samples.take(trainer.model, 0))
             self.stages.enter("loading")
         return trainer, progress, device
 

@@ -14,6 +14,7 @@ from training.domain.recipe import Method
 from training.domain.spec import RunSpec
 from training.engine import data, randomness
 from training.engine.events import emit, log
+from training.engine.sharding import Echo
 from training.engine.watch import StopFlag
 
 PROMPTS = 3
@@ -74,6 +75,7 @@ class Samples:
         self.prompts: list[Prompt] = []
         self.chat: ChatTokenizer
         self.taken, self.seconds = 0, 0.0  # how often they were asked, and what that took
+        self.echo: Echo | None = None  # where others take part in every answer
 
     def choose(self, chat: ChatTokenizer, spec: RunSpec) -> None:
         """While the data is prepared, since templates are rendered then."""
@@ -95,6 +97,8 @@ class Samples:
             model.eval()
             answers = self._answers(model, began + SECONDS)
         except Exception as problem:  # a card without room for it, a model that cannot be asked: training goes on
+            if self.echo is not None and self.echo.broken:
+                raise  # the other cards are in the middle of this pass
             log(f"no samples at step {step}: {type(problem).__name__}: {problem}"[:500])
             self.prompts = []
             _free(problem)
@@ -138,6 +142,7 @@ class Samples:
                 attention_mask=mask,
                 generation_config=config,
                 stopping_criteria=StoppingCriteriaList([enough]),
+                synced_gpus=False,  # who takes part in each pass is for `Echo` to see to
             )
         answers = zip(self.prompts, out[:, width:].tolist(), strict=True)
         return [self._shown(prompt, new, stops) for prompt, new in answers]

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,17 +17,18 @@ from training.domain import adapters
 from training.domain.pace import Pace, decide
 from training.domain.recipe import Method, Recipe
 from training.domain.spec import RunSpec
-from training.engine import checkpoints, disk
+from training.engine import checkpoints, disk, sharding, weights
 from training.engine import model as models
 from training.engine.checkpoints import Checkpoints
 from training.engine.data import Example, Prepared
 from training.engine.events import emit, log
 from training.engine.fast import pairs
 from training.engine.fast import trainer as fast
-from training.engine.fast.model import why_not
+from training.engine.fast.model import why_not_shape
 from training.engine.fast.preference import FastPreference
 from training.engine.group import ALONE, Group
 from training.engine.progress import Progress
+from training.engine.sharding import Echo, Sharded
 from training.engine.shares import Together
 
 
@@ -90,11 +91,11 @@ class Durable:
             return next(Path(folder).iterdir()).read_bytes()
 
 
-class DurableSFT(Durable, Together, fast.FastLoss, SFTTrainer):
+class DurableSFT(Durable, Sharded, Together, fast.FastLoss, SFTTrainer):
     """SFT on rows that are already tokens with labels."""
 
 
-class DurableDPO(Durable, Together, FastPreference, DPOTrainer):
+class DurableDPO(Durable, Sharded, Together, FastPreference, DPOTrainer):
     """DPO on rows that are already tokens: what was counted before the start is what is trained on."""
 
     def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -106,8 +107,13 @@ def build(
     group: Group = ALONE,
 ) -> Any:  # fmt: skip
     """A trainer that is ready to train."""
-    model = models.load_base(spec.base.path, device, four_bit=spec.recipe.four_bit, revision=spec.base.revision)
-    pace = _pace(spec.recipe, device, model, prepared)
+    pace = _pace(spec, device, prepared, group)
+    if pace.sharded:
+        model = sharding.load(spec.base.path, device, group)
+        progress.echo = Echo(group, model)
+    else:
+        model = models.load_base(spec.base.path, device, four_bit=spec.recipe.four_bit, revision=spec.base.revision)
+        progress.echo = Echo(group)
     model, lora = models.with_lora(model, spec)
     kind, config = (DurableDPO, _dpo) if spec.recipe.method == Method.DPO else (DurableSFT, _sft)
     with _quiet_about_own_choices():
@@ -148,14 +154,16 @@ def _checkpoint_bytes(model: Any) -> int:
     return sum(value.numel() * (value.element_size() + 8) for value in model.parameters() if value.requires_grad)
 
 
-def _pace(recipe: Recipe, device: models.Device, model: Any, prepared: Prepared) -> Pace:
-    """Decide how to go, and say it: once for the page, once for the log."""
+def _pace(spec: RunSpec, device: models.Device, prepared: Prepared, group: Group) -> Pace:
+    """Decide how to go, and say it: once for the page, once for the log. All cards of a run go the same way."""
+    recipe, config = spec.recipe, models.read_config(spec.base.path)
     size = pairs.length if recipe.method == Method.DPO else _length
     longest = max(map(size, prepared.examples), default=0)
-    sizes = fast.widths(model.config, model.num_parameters())
-    pace = decide(
-        recipe, fast.card(device.kind), sizes, recipe.max_length if recipe.packing else longest, why_not(model, recipe)
-    )
+    sizes = fast.widths(config, weights.parameters(Path(spec.base.path), tied=config.tie_word_embeddings))
+    card = fast.card(device.kind)
+    card = replace(card, memory=group.least(card.memory))
+    obstacle = why_not_shape(config, config.model_type, recipe)
+    pace = decide(recipe, card, sizes, recipe.max_length if recipe.packing else longest, obstacle)
     emit("pace", **pace.as_dict())
     for reason in pace.reasons:
         log(reason)

@@ -62,6 +62,12 @@ def base_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     }
 
 
+def parameters(folder: Path, *, tied: bool = False) -> int:
+    """Weights of a base; a head that is its input embedding as well counts once."""
+    shapes = base_shapes(folder)
+    return sum(math.prod(shape) for name, shape in shapes.items() if not (tied and name == "lm_head.weight"))
+
+
 def adapter_findings(path: Path, config: dict[str, Any], base: dict[str, tuple[int, ...]] | None) -> list[Finding]:
     """All that an adapter's weights say against it: pairs, base, numbers. Raises DamagedWeights when it is torn."""
     header = header_of(path, most=ADAPTER_HEADER)

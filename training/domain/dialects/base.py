@@ -81,6 +81,7 @@ WITHOUT_WORDS = (
         "How many cards is said where the tool is started. The rows a step written here are those of one card: on "
         "several, divide them.",
     ),
+    Lost("sharding", "If the cards share the weights (FSDP) is said where the tool is started."),
 )
 
 

@@ -8,7 +8,13 @@ REPORTS = no_effect(
     "Metrics are kept and shown on the page of the run; nothing is sent elsewhere. The result is the same."
 )
 SPEED = no_effect("This is about speed and memory, which are decided by what fits the card. The result is the same.")
-MACHINES = no_effect("Which machines work is decided by the queue. A run works on one GPU: see the rows a step.")
+MACHINES = no_effect(
+    "Which machines work is decided by the queue; how many cards take part is chosen with the run: see the rows a step."
+)
+SHARED = no_effect(
+    "The cards of a run share the weights of the base by itself where one has no room for them. To have them shared in "
+    "any case, choose it with the cards."
+)
 HELD_OUT = no_effect(
     "No rows are held out while a run goes on: all are trained on, and the adapter is evaluated on a golden set "
     "afterwards."
@@ -105,8 +111,9 @@ TRAINER: dict[str, Rule] = {
         "attn_implementation padding_free pad_to_multiple_of dataset_num_proc torch_empty_cache_steps "
         "average_tokens_across_devices auto_find_batch_size low_cpu_mem_usage",
     ),
+    **table(MACHINES, "ddp_timeout ddp_find_unused_parameters local_rank accelerator_config"),
     **table(
-        MACHINES, "deepspeed fsdp fsdp_config ddp_timeout ddp_find_unused_parameters local_rank accelerator_config"
+        SHARED, "deepspeed fsdp fsdp_config fsdp_version fsdp_final_state_dict_type fsdp_transformer_layer_cls_to_wrap"
     ),
     **table(
         HELD_OUT,

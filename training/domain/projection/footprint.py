@@ -44,13 +44,28 @@ def at_once(plan: "Plan") -> int:
     return min(tokens, max(plan.pace.tokens, plan.work.longest)) if plan.pace.tokens else tokens
 
 
+def host(plan: "Plan") -> float:
+    """Main memory of the host at the fullest moment, where the work is done on cards: while the base is read.
+
+    Each process reads all of it before it goes to its card, but for weights that are shared out or packed into 4 bits,
+    which go there one by one. Weights lie in 16 bit.
+    """
+    shape, devices = plan.shape, plan.recipe.devices
+    if plan.device != "cuda":
+        return 0.0
+    one_by_one = plan.pace.sharded or plan.recipe.four_bit
+    read = max(shape.vocab * shape.hidden, shape.hidden * shape.inner) if one_by_one else shape.parameters
+    return devices * (LIBRARIES["cpu"] + 2 * read) + plan.work.epoch_tokens * ROW_TOKEN
+
+
 def _memory(plan: "Plan", tokens: int, width: int) -> float:
     shape, widths = plan.shape, plan.shape.widths()
     if plan.pace.path == "fast" and plan.device == "cuda":
         layer, layers = widths.kept_bytes(), widths.layers
         each = 2 * widths.hidden * layers + 2 * layer if plan.pace.recompute else layer * (layers + 1)
-        return LIBRARIES["cuda"] + widths.fixed_bytes(plan.recipe) + tokens * each
-    weights = shape.parameters * (0.6 if plan.recipe.four_bit else 2 if plan.device == "cuda" else 4)
+        return LIBRARIES["cuda"] + widths.fixed_bytes(plan.recipe, sharded=plan.pace.sharded) + tokens * each
+    parameters = widths.share_of_a_card(plan.recipe.devices) if plan.pace.sharded else shape.parameters
+    weights = parameters * (0.6 if plan.recipe.four_bit else 2 if plan.device == "cuda" else 4)
     trained = adapter_parameters(shape, plan.recipe) * TRAINED_WEIGHT
     rows = 0 if plan.device == "cuda" else plan.work.epoch_tokens * ROW_TOKEN
     return LIBRARIES[plan.device] + weights + trained + _activations(plan, tokens, width) + rows

@@ -16,6 +16,8 @@ FORWARD_AND_BACK = 2
 # grow with it (the optimiser, logging), and what each layer costs besides its products (launching its kernels).
 FLOPS = {("cpu", "library"): 4e10, ("cpu", "fast"): 4e10, ("cuda", "library"): 9e13, ("cuda", "fast"): 5e14}
 BATCH_SECONDS = {"cpu": 0.012, "cuda": 0.03}
+# Bytes of weights that a card fetches from the others in a second, beyond what is hidden behind the products.
+FETCHED_BYTES_A_SECOND = {"cpu": 2e9, "cuda": 3e11}
 LAYER_SECONDS = {("cpu", "library"): 0.002, ("cpu", "fast"): 0.002, ("cuda", "library"): 0.015, ("cuda", "fast"): 0.006}
 
 
@@ -90,9 +92,12 @@ class StepTime:
 def step_time(shape: Shape, method: str, device: str, pace: Pace) -> StepTime:
     """2N operations a token and pass; attention 4 × hidden × layers for each pair of tokens (Kaplan et al. 2020)."""
     key = (device, pace.path)
+    fetched = 2 * (2 if device == "cuda" else 4) * shape.parameters if pace.sharded else 0  # forward and back
     passes = FORWARD_AND_BACK + pace.recompute + (method == Method.DPO and pace.path == "library")
     return StepTime(
-        batch=BATCH_SECONDS[device] + LAYER_SECONDS[key] * shape.layers * passes / FORWARD_AND_BACK,
+        batch=BATCH_SECONDS[device]
+        + LAYER_SECONDS[key] * shape.layers * passes / FORWARD_AND_BACK
+        + fetched / FETCHED_BYTES_A_SECOND[device],
         token=2 * passes * max(shape.parameters, 1) / FLOPS[key],
         square=4 * passes * shape.hidden * shape.layers / FLOPS[key],
     )

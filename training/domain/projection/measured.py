@@ -98,7 +98,7 @@ def _card(plan: Plan, other: Plan) -> bool:
 
 
 def _cards(plan: Plan, other: Plan) -> bool:
-    return plan.recipe.devices == other.recipe.devices
+    return (plan.recipe.devices, plan.pace.sharded) == (other.recipe.devices, other.pace.sharded)
 
 
 def _base(plan: Plan, other: Plan) -> bool:

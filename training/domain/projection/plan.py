@@ -27,6 +27,7 @@ KNOBS = (
     "recompute",
     "checkpoint_steps",
     "devices",
+    "sharding",
 )
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from projects.domain import money
-from training.domain.projection import estimate
+from training.domain.projection import estimate, footprint
 from training.domain.projection.bands import Band, Guess
 from training.domain.projection.calibration import QUANTITIES, Calibration
 from training.domain.projection.measured import Measured, nearest
@@ -33,6 +33,7 @@ class Projection:
     memory_bytes: Band
     capacity_bytes: int
     disk_bytes: Band
+    host_bytes: int  # of main memory, where the work is done on cards
     rate: float  # tokens a second while it trains, without padding
     source: str
     level: str
@@ -86,6 +87,7 @@ def project(
         memory_bytes=bands["memory_bytes"],
         capacity_bytes=round(max((row.capacity for row in near.rows if row.plan.card == plan.card), default=0)),
         disk_bytes=bands["disk_bytes"],
+        host_bytes=round(footprint.host(plan)),
         rate=work.tokens / training if training else 0.0,
         source=source,
         level=near.level.name,

@@ -36,6 +36,7 @@ class NormedProjection(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
         h, rstd, x, down = ctx.saved_tensors
+        ctx.stack.again()
         both, low = ctx.stack.backward(grad, down)
         downs, ups = ctx.stack.factor_gradients(grad, x, low)
         before = ctx.kernels.norm_backward(both, h, ctx.weight, rstd, None) if ctx.needs_input_grad[0] else None
@@ -57,6 +58,7 @@ class Projection(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
         x, down = ctx.saved_tensors
+        ctx.stack.again()
         both, low = ctx.stack.backward(grad, down)
         downs, ups = ctx.stack.factor_gradients(grad, x, low)
         return both[:, : ctx.stack.size].contiguous(), grad, None, downs[0], ups[0]
@@ -90,6 +92,8 @@ class GatedBlock(torch.autograd.Function):
     def backward(ctx: Any, grad: Any) -> tuple[Any, ...]:
         h, rstd, x, pair, first, second, low_part = ctx.saved_tensors
         wide, narrow, kernels = ctx.wide, ctx.narrow, ctx.kernels
+        narrow.again()
+        wide.again()
         both, low = narrow.backward(grad, second)
         gated = narrow.room(grad.shape[0])
         gated[:, narrow.size :] = low_part

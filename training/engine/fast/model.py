@@ -11,7 +11,7 @@ from training.domain.pace import obstacle
 from training.domain.recipe import Recipe
 from training.engine.fast.attention import Attend
 from training.engine.fast.functions import GatedBlock, Head, Kernels, NormedProjection, Projection, Rotate
-from training.engine.fast.stacks import Stack, build, factors_of
+from training.engine.fast.stacks import Desk, Stack, build, factors_of, lend
 
 ATTENTION = ("q_proj", "k_proj", "v_proj")
 GATED = ("gate_proj", "up_proj")
@@ -29,12 +29,17 @@ class Layer:
     lora: dict[str, Any]
     heads: tuple[int, int, int]  # queries, keys and values, width
     scale: float
+    module: Any  # of the model; called where something has to happen before its weights are there
 
 
 def why_not(model: Any, recipe: Recipe) -> str | None:
     """Why a model with this recipe cannot take the fast path; None when it can."""
-    config = model.config
-    architecture = (getattr(config, "architectures", None) or [type(model).__name__])[0]
+    return why_not_shape(model.config, type(model).__name__, recipe)
+
+
+def why_not_shape(config: Any, name: str, recipe: Recipe) -> str | None:
+    """The same before the model is there; `name` is what it is called where its config does not say."""
+    architecture = (getattr(config, "architectures", None) or [name])[0]
     slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     obstacles = {
         "the model looks through a sliding window": slides,
@@ -45,28 +50,38 @@ def why_not(model: Any, recipe: Recipe) -> str | None:
 
 
 class FastDecoder:
-    """Replaces the forward pass of a causal model whose linear layers PEFT has wrapped."""
+    """Replaces the forward pass of a causal model whose linear layers PEFT has wrapped.
 
-    def __init__(self, model: Any, attend: Attend, *, on_gpu: bool, recompute: bool) -> None:
+    `sharded`: the weights of a layer are only there from the call of its module to the end of the call, and again in
+    the backward pass.
+    """
+
+    def __init__(self, model: Any, attend: Attend, *, on_gpu: bool, recompute: bool, sharded: bool = False) -> None:
         self.model, self.attend, self.recompute = model, attend, recompute
         self.kernels = Kernels(on_gpu)
+        self.desk = Desk(model.device) if sharded else None
         self.layers = [self._layer(layer) for layer in model.model.layers]
+        if sharded:
+            for layer in model.model.layers:
+                _let_through(layer)
 
     def _layer(self, layer: Any) -> Layer:
         attention, mlp = layer.self_attn, layer.mlp
         width = attention.head_dim
         lora = {name: getattr(attention, name) for name in (*ATTENTION, "o_proj")}
         lora |= {name: getattr(mlp, name) for name in (*GATED, "down_proj")}
-        joint = build([lora[name] for name in ATTENTION])
+        stacked = build if self.desk is None else partial(lend, desk=self.desk)
+        joint = stacked([lora[name] for name in ATTENTION])
         return Layer(
             norms=(layer.input_layernorm, layer.post_attention_layernorm),
             joint=joint,
-            out=build([lora["o_proj"]]),
-            wide=build([lora[name] for name in GATED]),
-            narrow=build([lora["down_proj"]]),
+            out=stacked([lora["o_proj"]]),
+            wide=stacked([lora[name] for name in GATED]),
+            narrow=stacked([lora["down_proj"]]),
             lora=lora,
             heads=(joint.outputs[0] // width, joint.outputs[1] // width, width),
             scale=attention.scaling,
+            module=layer,
         )
 
     def forward(self, ids: Any, positions: Any, labels: Any, bounds: Any, longest: int, items: Any) -> tuple[Any, Any]:
@@ -109,10 +124,25 @@ class FastDecoder:
         for layer in self.layers:
             step = partial(self._through, layer, adapter)
             if recompute:
-                h = checkpoint(step, h, cos, sin, bounds, longest, use_reentrant=False, preserve_rng_state=False)
-            else:
-                h = step(h, cos, sin, bounds, longest)
+                step = partial(checkpoint, step, use_reentrant=False, preserve_rng_state=False)
+            if self.desk is not None:
+                step = partial(layer.module, fast=step)
+            h = step(h, cos, sin, bounds, longest)
         return h
+
+    def idle(self, device: Any) -> dict[str, Any]:
+        """The least that a pass can be made of, for a card that has nothing to do while the others have."""
+        two = torch.arange(2, device=device)
+        return {
+            "ids": two, "positions": two, "labels": two, "items": 1,
+            "bounds": torch.tensor([0, 2], dtype=torch.int32, device=device), "longest": 2,
+        }  # fmt: skip
+
+    def idle_answers(self, device: Any) -> dict[str, Any]:
+        """The same for pairs."""
+        one = torch.zeros(1, dtype=torch.long, device=device)
+        given = {name: value for name, value in self.idle(device).items() if name not in {"labels", "items"}}
+        return given | {"rows": one, "owners": one, "count": 1}
 
     def _through(self, layer: Layer, adapter: str | None, h: Any, cos: Any, sin: Any, bounds: Any, longest: int) -> Any:
         first, second = layer.norms
@@ -130,3 +160,13 @@ class FastDecoder:
             h, second.weight, second.variance_epsilon, layer.wide, layer.narrow, self.kernels,
             *wide, *factors_of([layer.lora["down_proj"]], adapter),
         )  # fmt: skip
+
+
+def _let_through(module: Any) -> None:
+    """Called with `fast`, a module does that with what it is given; else it does what it always did."""
+    usual = module.forward
+
+    def forward(*args: Any, fast: Any = None, **kwargs: Any) -> Any:
+        return usual(*args, **kwargs) if fast is None else fast(*args, **kwargs)
+
+    module.forward = forward

@@ -94,15 +94,19 @@ class FastPreference(FastPass):
             if self.group.is_alone:
                 return said
             found[start - first : end - first] = said.cpu()
+        elif self.pace.sharded:
+            self._said(self.decoder.idle_answers(self.accelerator.device), None)  # type: ignore[attr-defined]
         return self.group.total(found)
 
     def reference_of(self, examples: Sequence[Mapping[str, Any]]) -> Any:
         """(pairs, 2): the adapter that was there before, or the base where the adapter is new."""
         batch = pairs.moved(pairs.collate(examples), self.accelerator.device)  # type: ignore[attr-defined]
         adapter = "ref" if "ref" in self.model.peft_config else None  # type: ignore[attr-defined]
+        return self._said(pairs.stretch(batch, 0, len(examples)), adapter).view(-1, 2)
+
+    def _said(self, given: dict[str, Any], adapter: str | None) -> Any:
         with torch.no_grad(), self.accelerator.autocast():  # type: ignore[attr-defined]
-            said, _ = self.decoder.answers(**pairs.stretch(batch, 0, len(examples)), adapter=adapter)
-        return said.view(-1, 2)
+            return self.decoder.model(fast=given | {"adapter": adapter})[0]
 
     # Steps
 
@@ -121,10 +125,11 @@ class FastPreference(FastPass):
         losses, rewards, right = [], [], []
         # The mean over the cards of what each makes of its own is the mean over all pairs.
         among = len(sizes) if share is None else share.all.rows / self.group.size
-        first = 0
-        for count in passes(sizes, self.pace.tokens):
+        counts = passes(sizes, self.pace.tokens)
+        first, idle = 0, self._idle_passes(len(counts))
+        for count in counts:
             given = pairs.stretch(inputs, first, count)
-            with self._part(model, last=first + count == len(sizes)):
+            with self._part(model, last=first + count == len(sizes) and not idle):
                 with self.compute_loss_context_manager():  # type: ignore[attr-defined]
                     said, hits = model(fast=given)
                     scores = self.beta * (said.view(-1, 2) - inputs["reference"][first : first + count])  # type: ignore[attr-defined]
@@ -134,6 +139,7 @@ class FastPreference(FastPass):
             rewards.append(scores.detach())
             right.append((hits * (given["owners"] % 2 == 0)).sum())  # TRL counts those of the chosen answers
             first += count
+        self._idle(model, idle)
         pairs_in_all = len(sizes) if share is None else share.all.rows
         answers = _chosen(inputs["answers"]) if share is None else share.all.chosen
         self._note(torch.cat(rewards), pairs_in_all, sum(right) / max(1, answers))

@@ -42,6 +42,9 @@ class Stack:
             row, out = row + rank, out + outputs
         return down
 
+    def again(self) -> None:
+        """Before the backward pass: the weight as it was in the forward pass, which here it still is."""
+
     def room(self, rows: int) -> Any:
         """An input buffer whose first `size` columns are the caller's to fill."""
         return self.weight.new_empty(rows, self.weight.shape[1])
@@ -73,12 +76,70 @@ class Stack:
         return downs, ups
 
 
+@dataclass
+class LentStack(Stack):
+    """Of layers whose weights are whole only while they are at work: put together for each pass, in a `weight` and a
+    `bias` that all layers of the decoder share, since only one is at work at a time."""
+
+    layers: tuple[Any, ...] = ()
+
+    def factors(self, downs: tuple[Any, ...], ups: tuple[Any, ...]) -> Any:
+        self._gather()
+        return super().factors(downs, ups)
+
+    def again(self) -> None:
+        self._gather()
+        factors = factors_of(list(self.layers))
+        super().factors(factors[: len(self.ranks)], factors[len(self.ranks) :])
+
+    def _gather(self) -> None:
+        out = 0
+        for layer, size in zip(self.layers, self.outputs, strict=True):
+            self.weight[out : out + size, : self.size].copy_(layer.base_layer.weight.detach())
+            if self.bias is not None and layer.base_layer.bias is not None:
+                self.bias[out : out + size].copy_(layer.base_layer.bias.detach())
+            out += size
+
+
+class Desk:
+    """Where lent weights are put together: one place for each shape that a stack can have."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+        self.places: dict[tuple[Any, ...], Any] = {}
+
+    def place(self, name: str, *shape: int, dtype: Any) -> Any:
+        key = (name, shape, dtype)
+        if key not in self.places:
+            self.places[key] = torch.zeros(shape, dtype=dtype, device=self.device)
+        return self.places[key]
+
+
+def lend(layers: list[Any], desk: Desk) -> LentStack:
+    """A stack of PEFT's LoRA layers that leaves their weights where they are."""
+    size, outputs, ranks, scales, extra = _measures(layers)
+    dtype = layers[0].base_layer.weight.dtype
+    weight = desk.place(f"weight of {len(layers)}", sum(outputs), size + extra, dtype=dtype)
+    bias = None
+    if any(layer.base_layer.bias is not None for layer in layers):
+        # Where some have none, their part stays zero: a place of its own for each way in which that can be.
+        which = "bias of " + " ".join(str(layer.base_layer.bias is not None) for layer in layers)
+        bias = desk.place(which, sum(outputs), dtype=dtype)
+    return LentStack(weight, bias, size, outputs, ranks, scales, tuple(layers))
+
+
+def _measures(layers: list[Any]) -> tuple[int, tuple[int, ...], tuple[int, ...], tuple[float, ...], int]:
+    """Inputs, outputs of each, ranks, scales, and the columns for the factors."""
+    ranks = tuple(layer.lora_A["default"].weight.shape[0] for layer in layers)
+    outputs = tuple(layer.base_layer.weight.shape[0] for layer in layers)
+    scales = tuple(float(layer.scaling["default"]) for layer in layers)
+    return layers[0].base_layer.weight.shape[1], outputs, ranks, scales, -(-sum(ranks) // ALIGNED) * ALIGNED
+
+
 def build(layers: list[Any]) -> Stack:
     """Take over the weights of PEFT's LoRA layers of one input; they keep views, so saving and generating go on."""
     first = layers[0].base_layer.weight
-    ranks = tuple(layer.lora_A["default"].weight.shape[0] for layer in layers)
-    outputs = tuple(layer.base_layer.weight.shape[0] for layer in layers)
-    extra = -(-sum(ranks) // ALIGNED) * ALIGNED
+    _, outputs, ranks, scales, extra = _measures(layers)
     weight = first.new_zeros(sum(outputs), first.shape[1] + extra)
     out = 0
     for layer, size in zip(layers, outputs, strict=True):
@@ -91,7 +152,6 @@ def build(layers: list[Any]) -> Stack:
         bias = torch.cat(
             [first.new_zeros(size) if one is None else one.data for one, size in zip(biases, outputs, strict=True)]
         )
-    scales = tuple(float(layer.scaling["default"]) for layer in layers)
     return Stack(weight, bias, first.shape[1], outputs, ranks, scales)
 
 

@@ -5,19 +5,19 @@ from itertools import pairwise
 from typing import Any
 
 from training.domain.pace import Card, Pace, Widths, passes
+from training.engine import memory
 from training.engine.fast.attention import by_sequence, flash, varlen
 from training.engine.group import ALONE, Group
 
+IDLE = {"forward": "idle", "answers": "idle_answers"}
 ATTENTION = {"varlen": varlen, "flash": flash, "sdpa": by_sequence}
 
 
 def card(kind: str) -> Card:
     """The card of this process and the best attention it has."""
-    import torch
-
     if kind != "cuda":
-        return Card(kind)
-    return Card(kind, torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory, _best_attention())
+        return Card(kind, memory.card_limit())
+    return Card(kind, memory.capacity(kind), _best_attention())
 
 
 def _best_attention() -> str:
@@ -60,7 +60,11 @@ class FastPass:
 
         inner = self.model.base_model.model  # type: ignore[attr-defined]
         self.pace = pace
-        self.decoder = FastDecoder(inner, ATTENTION[pace.attention], on_gpu=kind == "cuda", recompute=pace.recompute)
+        self.decoder = FastDecoder(
+            inner, ATTENTION[pace.attention], on_gpu=kind == "cuda", recompute=pace.recompute, sharded=pace.sharded
+        )
+        if pace.sharded:  # the gradient of the head is made on the way: what lies outside of the layers is done with
+            inner.set_unshard_in_backward(False)
         usual, quick = inner.forward, getattr(self.decoder, self.way)
 
         def forward(*args: Any, fast: dict[str, Any] | None = None, **kwargs: Any) -> Any:
@@ -76,9 +80,28 @@ class FastPass:
 
     def _nothing(self, model: Any) -> Any:
         """The step of a card that has no rows: the others wait for its gradients, which are zero."""
+        if self.pace.sharded:
+            return self._idle(model, self._idle_passes(0))
         loss = model(fast={})
         self.accelerator.backward(loss)  # type: ignore[attr-defined]
         return loss.detach()
+
+    def _idle_passes(self, own: int) -> int:
+        """How many passes other cards make beyond those of this one, where all are needed for each."""
+        return self.group.most(own) - own if self.pace.sharded else 0
+
+    def _idle(self, model: Any, passes: int) -> Any:
+        """Take part in passes of others: fetch every layer, forward and back, and add nothing to the gradients."""
+        import torch
+
+        loss = torch.zeros((), device=self.accelerator.device)  # type: ignore[attr-defined]
+        given = getattr(self.decoder, IDLE[self.way])(self.accelerator.device)  # type: ignore[attr-defined]
+        for left in range(passes - 1, -1, -1):
+            with self._part(model, last=not left):
+                with self.compute_loss_context_manager():  # type: ignore[attr-defined]
+                    said, _ = model(fast=given)
+                self.accelerator.backward(said.sum() * 0.0)  # type: ignore[attr-defined]
+        return loss
 
 
 def nothing(model: Any) -> Any:
@@ -104,15 +127,16 @@ class FastLoss(FastPass):
         trained = (inputs["labels"] != -100).sum()
         items = trained if num_items_in_batch is None else num_items_in_batch / self.accelerator.num_processes  # type: ignore[attr-defined]
         losses, hits = [], []
-        first = 0
+        first, idle = 0, self._idle_passes(len(counts))
         for place, count in enumerate(counts, start=1):
-            with self._part(model, last=place == len(counts)):
+            with self._part(model, last=place == len(counts) and not idle):
                 with self.compute_loss_context_manager():  # type: ignore[attr-defined]
                     loss, right = model(fast=_stretch(inputs, bounds[first : first + count + 1], items))
                 self.accelerator.backward(loss)  # type: ignore[attr-defined]
             losses.append(loss.detach())
             hits.append(right.detach())
             first += count
+        self._idle(model, idle)
         among, tokens = (trained, bounds[-1]) if share is None else (share.all.trained, share.all.tokens)
         self._note(sum(hits) / among, tokens)
         return sum(losses)
