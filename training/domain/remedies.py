@@ -33,7 +33,8 @@ def _smaller(recipe: Recipe, where: Mapping[str, Any]) -> Remedy | None:
     if recipe.devices > 1 and recipe.sharding != "shard" and not recipe.four_bit:
         return Remedy("with the weights shared among its cards", {"sharding": "shard"})
     if not recipe.four_bit:
-        return Remedy("with the base in 4 bits", {"four_bit": True, "sharding": "auto"})
+        whole = {"sharding": "auto"} if recipe.sharding == "shard" else {}
+        return Remedy("with the base in 4 bits", {"four_bit": True} | whole)
     if recipe.max_length > SHORTEST:
         length = max(SHORTEST, recipe.max_length // 2)
         return Remedy(f"without rows beyond {length:,} tokens", {"max_length": length, "cut": Cut.DROP.value})
