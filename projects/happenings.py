@@ -7,10 +7,11 @@ from projects.domain.states import JobState
 from projects.domain.telling import Tell
 from projects.events import EventType, Facts, catalogue, register
 from projects.facts import MONEY, example
-from projects.models import AuditEvent, BudgetRequest, WebhookEndpoint
+from projects.models import AuditEvent, BudgetRequest, WebhookEndpoint, Withdrawal
 
 PING = "webhook.ping"
 RUN, WEBHOOK = "/projects/support/runs/7/", "/projects/support/webhooks/7/"
+LINEAGE = "/projects/support/lineage/?focus=base:3&node=base:3"
 
 
 def _asked(request: BudgetRequest, line: AuditEvent) -> Facts:
@@ -60,6 +61,18 @@ def _disabled(row: Any, line: AuditEvent) -> Facts:
         subject=facts.subject_of(row, "webhook"),
         person=row.created_by_id,
     )
+
+
+def _withdrawn(withdrawal: Withdrawal, line: AuditEvent) -> Facts:
+    """What, why by its cause, and how much stands on it; the reason is a person's words and stays inside."""
+    told = {name: line.detail.get(name, empty) for name, empty in (("descendants", {}), ("live", 0))}
+    if withdrawal.stands:
+        count = sum(told["descendants"].values())
+        text = f"{withdrawal.label}: {withdrawal.get_cause_display()}. {count} descend from it."
+    else:
+        text = f"{withdrawal.label} may be used again: “{withdrawal.get_cause_display()}” is taken back."
+    subject = facts.subject_of(withdrawal, "withdrawal", cause=withdrawal.cause, node=withdrawal.node)
+    return Facts(text=text, subject=subject | {"name": withdrawal.label[:200]}, person=withdrawal.by_id, more=told)
 
 
 def _never(row: Any, line: AuditEvent) -> None:
@@ -112,6 +125,30 @@ EVENTS = (
             failure={"code": "infra_quarantined", "cause": "infrastructure", "text": "Workers lost or killed."},
         ),
         Tell.WHOSE,
+    ),
+    EventType(
+        "lineage.withdrawn",
+        "Lineage",
+        "A base model, data or an adapter was withdrawn, or holds rows that were erased for somebody.",
+        ("withdrawal.created",),
+        _withdrawn,
+        example(
+            "withdrawal", "qwen2.5-1.5b", "qwen2.5-1.5b: licence withdrawn. 12 descend from it.",
+            path=LINEAGE, cause="licence", node="base:3", descendants={"run": 5, "adapter": 5, "deployment": 2}, live=1,
+        ),
+        Tell.OWNERS,
+    ),
+    EventType(
+        "lineage.reinstated",
+        "Lineage",
+        "A withdrawal was taken back: what descends from it is stale no longer.",
+        ("withdrawal.lifted",),
+        _withdrawn,
+        example(
+            "withdrawal", "qwen2.5-1.5b", "qwen2.5-1.5b may be used again: “licence withdrawn” is taken back.",
+            path=LINEAGE, cause="licence", node="base:3", descendants={"run": 5, "adapter": 5, "deployment": 2}, live=1,
+        ),
+        Tell.OWNERS,
     ),
     EventType(
         "webhook.disabled",

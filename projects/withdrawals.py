@@ -1,5 +1,6 @@
 """Withdrawing nodes of the lineage, for services of every app, and the refusal of what would stand on them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from projects import lineage
@@ -15,8 +16,15 @@ def withdraw(
     made = Withdrawal.objects.create(
         project=project, node=node, label=label[:300], cause=cause.value, reason=reason, by=by, detail=detail
     )
-    record(made, "withdrawal.created", actor=by.email, reason=reason, node=node, cause=cause.value)
+    told = stands_on(project, node, detail.get("stops", ()))
+    record(made, "withdrawal.created", actor=by.email, reason=reason, node=node, cause=cause.value, **told)
     return made
+
+
+def stands_on(project: Project, node: str, stops: Collection[str] = ()) -> dict[str, Any]:
+    """How many things of each kind descend from a node, and how many of them are live: for the audit log and events."""
+    found = lineage.impact(project, node, stops=stops)
+    return {"descendants": {kind: len(briefs) for kind, briefs in found.by_kind.items()}, "live": len(found.live)}
 
 
 def refuse_stale(project: Project, *nodes: str) -> None:

@@ -49,7 +49,9 @@ def reinstate_node(withdrawal: Withdrawal, *, by: User, reason: str) -> Withdraw
     if not taken:
         raise Refused("This has been taken back already.", code="already_lifted")
     withdrawal.refresh_from_db()
-    record(withdrawal, "withdrawal.lifted", actor=by.email, reason=reason, node=withdrawal.node, cause=withdrawal.cause)
+    told = withdrawals.stands_on(withdrawal.project, withdrawal.node, withdrawal.detail.get("stops", ()))
+    said = {"node": withdrawal.node, "cause": withdrawal.cause} | told
+    record(withdrawal, "withdrawal.lifted", actor=by.email, reason=reason, **said)
     return withdrawal
 
 

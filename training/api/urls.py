@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from training.api import bases, imports, projections, seen, specs, sweeps, views
+from training.api import bases, imports, projections, retraining, seen, specs, sweeps, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("bases", bases.BaseViewSet, basename="api-base")
@@ -16,6 +16,7 @@ router.register("adapters", views.AdapterViewSet, basename="api-adapter")
 
 urlpatterns = [
     *router.urls,
+    path("retraining/", retraining.RetrainingViewSet.as_view({"get": "list"}), name="api-retraining"),
     path("specs/", specs.SpecViewSet.as_view({"post": "create"}), name="api-specs"),
     path(
         "versions/<int:version>/tokens/",

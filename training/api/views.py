@@ -23,6 +23,7 @@ from training.api import serializers as shapes
 from training.api.comparing import Comparing
 from training.api.curves import Curves
 from training.api.durable import Durable, checked
+from training.api.retraining import Retrains
 from training.api.specs import Writable
 from training.domain.listing import read as read_listing
 from training.models import Adapter, Run
@@ -161,11 +162,11 @@ class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixi
         return Response(shapes.RunDetailSerializer(self.get_queryset().get(pk=run.pk)).data, status=code)
 
 
-class AdapterViewSet(ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+class AdapterViewSet(Retrains, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = shapes.AdapterSerializer
     queryset = Adapter.objects.none()
-    services = {"destroy": services.delete_adapter}
+    services = {"destroy": services.delete_adapter, **Retrains.services}
 
     def get_queryset(self) -> QuerySet[Adapter]:
         return selectors.adapters(self.project)

@@ -62,6 +62,7 @@ from training.selectors.projections import (
     trainable_versions,
 )
 from training.selectors.rates import coverages, device_rates, past, records
+from training.selectors.retraining import Retraining, retraining_of, retrainings, undone
 from training.selectors.runs import (
     AttemptCost,
     attempts,
@@ -111,6 +112,7 @@ __all__ = [
     "Listed",
     "Live",
     "Money",
+    "Retraining",
     "Spent",
     "Trouble",
     "Understood",
@@ -183,6 +185,8 @@ __all__ = [
     "rehearsal_digest",
     "rehearsal_of",
     "remaining",
+    "retraining_of",
+    "retrainings",
     "run_scores",
     "runs",
     "seen_anywhere",
@@ -203,6 +207,7 @@ __all__ = [
     "trials",
     "trouble",
     "understood",
+    "undone",
     "version_of",
     "versions_of",
     "whole_steps",

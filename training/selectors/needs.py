@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.urls import reverse
 from django.utils import timezone
 
 from projects import access
@@ -12,6 +13,7 @@ from projects.models import Project, User
 from training.domain.copies import UNUSABLE
 from training.domain.failures import explain
 from training.models import BaseCopy
+from training.selectors.retraining import retrainings, undone
 
 RECENT = timedelta(days=14)
 SHOWN = 10
@@ -27,7 +29,7 @@ def needs(project: Project, user: User) -> list[Need]:
     bases = project.bases.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
     found = [_need(row, f"Run {row} failed: {explain(row.error_code).title}", "run") for row in runs]
     found += [_need(row, f"The base model {row} could not be registered: {row.error_message}", "base") for row in bases]
-    found += _spoilt(project)
+    found += [*_spoilt(project), *_erased(project)]
     imports = project.adapter_imports.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
     return found + [_need(row, f"The adapter {row} was refused: {row.error_message}", "import") for row in imports]
 
@@ -45,6 +47,20 @@ def _spoilt(project: Project) -> list[Need]:
         )
         for row in rows.order_by("-looked_at")[:SHOWN]
     ]
+
+
+def _erased(project: Project) -> list[Need]:
+    """Adapters that still stand on rows which somebody asked to have erased."""
+    open_tasks = undone(retrainings(project))
+    if not open_tasks:
+        return []
+    first = open_tasks[0]
+    named = f"{first.adapter} was" if len(open_tasks) == 1 else f"{len(open_tasks)} adapters were"
+    text = f"{named} trained on rows that were erased: retrain without them, or delete"
+    since = max(
+        (mark.since for one in open_tasks for mark in one.marks if mark.since), default=first.adapter.created_at
+    )
+    return [Need(text, reverse("retraining", args=[project.slug]), "void", since, "retrain")]
 
 
 def _need(row, text: str, kind: str) -> Need:

@@ -6,6 +6,7 @@ from training.services.decisions import decide_on_base, settle
 from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
+from training.services.retraining import retrain_without
 from training.services.runs import cancel_run, create_run, delete_run, launch_run, retry_run, set_priority, start_run
 from training.services.specs import read_spec
 from training.services.sweeps import cancel_sweep, create_sweep, delete_sweep, repeat_winner, start_sweep
@@ -38,6 +39,7 @@ __all__ = [
     "rehearse_run",
     "repeat_winner",
     "resume_run",
+    "retrain_without",
     "retry_base",
     "retry_import",
     "retry_run",

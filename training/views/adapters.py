@@ -37,6 +37,7 @@ class AdapterDetail(AdapterPage):
             "files": sorted(adapter.manifest["files"].items()),
             "server": selectors.rank_summary(adapter),
             "descendants": pages.descendants(adapter),
+            "retraining": selectors.retraining_of(adapter),
             "cost": selectors.cost_of(adapter, timezone.now()),
             "other_base": selectors.other_base(adapter.run) if adapter.run else None,
         }
