@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows bench-lineage fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints prove-drift prove-effect states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows bench-lineage fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints prove-drift prove-effect prove-derived states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -82,6 +82,9 @@ prove-drift: $(VENV)/.test
 
 prove-effect: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_effect
+
+prove-derived: $(VENV)/.test
+	$(BIN)/python -m benchmarks.prove_derived
 
 chaos: $(VENV)/.test assets
 	FAULTS=$(or $(FAULTS),1000) SEED=$(or $(SEED),1) $(BIN)/python -m benchmarks.chaos

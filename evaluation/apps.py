@@ -17,8 +17,10 @@ class EvaluationConfig(AppConfig):
     label = "evaluation"
 
     def ready(self) -> None:
-        from evaluation import examining, happenings, lineage, probing, scoring, selectors
-        from evaluation.models import Evaluation
+        from django.db.models.signals import post_delete
+
+        from evaluation import equating, examining, happenings, lineage, probing, scoring, selectors
+        from evaluation.models import Equivalence, Evaluation
         from projects import contributions, jobs
 
         jobs.register(
@@ -34,6 +36,8 @@ class EvaluationConfig(AppConfig):
             )
         )
         jobs.register(probing.KIND)
+        jobs.register(equating.KIND)
+        post_delete.connect(equating.forget_answers, sender=Equivalence)
         happenings.register_all()
         contributions.examiners.append(examining.Examiner())
         contributions.needs.append(selectors.needs)

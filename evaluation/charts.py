@@ -62,6 +62,60 @@ def _bars(scores: Sequence[Any], colour: str) -> dict[str, Any]:
     }
 
 
+def equivalence(drawn: Sequence[tuple[str, Any]], margin: float) -> dict[str, Any]:
+    """Differences to the adapter in points, each with its interval; between the dotted lines they count as equal."""
+    figure = go.Figure()
+    shown = list(reversed(drawn))
+    figure.add_scatter(
+        x=[lead["difference"] * 100 for _, lead in shown],
+        y=[label for label, _ in shown],
+        mode="markers",
+        marker={"color": charting.LIVE, "size": 11, "symbol": "circle"},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [(lead["high"] - lead["difference"]) * 100 for _, lead in shown],
+            "arrayminus": [(lead["difference"] - lead["low"]) * 100 for _, lead in shown],
+            "color": charting.LIVE,
+            "thickness": 1.5,
+            "width": 5,
+        },
+        showlegend=False,
+        hovertemplate="%{y} %{x:+.1f} points<extra></extra>",
+    )
+    figure.add_vline(x=0, line={"color": charting.BASE, "width": 1})
+    for side in (-margin, margin):
+        figure.add_vline(x=side * 100, line={"color": charting.BASE, "width": 1.5, "dash": "dot"})
+    widest = max([margin * 1.4, *(max(abs(lead["low"]), abs(lead["high"])) * 1.15 for _, lead in shown)]) * 100
+    figure.update_xaxes(range=[-widest, widest], title={"text": "Difference to the adapter (points)"})
+    figure.update_yaxes(showgrid=False, rangemode="normal")
+    figure.update_layout(hovermode="closest")
+    return charting.figure_dict(figure)
+
+
+def equivalence_title(drawn: Sequence[tuple[str, Any]], margin: float) -> str:
+    worst = min(drawn, key=lambda one: one[1]["low"])
+    reach = formatting.points(worst[1]["low"])
+    return f"{worst[0]} reaches lowest: {reach} at worst, where {margin * 100:g} points count as equal"
+
+
+def equivalence_table(drawn: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        "head": ["Model", "Adapter", "Model's score", "Difference", "95 % interval", "Better / worse"],
+        "rows": [
+            [
+                label,
+                formatting.percent(lead["adapter"]),
+                formatting.percent(lead["derived"]),
+                formatting.points(lead["difference"]),
+                f"{formatting.points(lead['low'])} to {formatting.points(lead['high'])}",
+                f"{lead['gains']} / {lead['losses']}",
+            ]
+            for label, lead in drawn
+        ],
+    }
+
+
 def history(moments: Sequence[datetime], names: Sequence[str], scores: Sequence[Any]) -> dict[str, Any]:
     """Scores of adapters in time on one golden set, each with its interval, above the line of their bases."""
     figure = go.Figure()

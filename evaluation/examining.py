@@ -9,7 +9,7 @@ from datasets_app.models import DatasetVersion
 from evaluation import selectors
 from evaluation.domain import contests
 from evaluation.domain.graders import GRADERS
-from evaluation.models import Evaluation
+from evaluation.models import Equivalence, Evaluation
 from projects import leases, transitions
 from projects.contributions import RunScore
 from projects.domain.contests import Contest
@@ -109,6 +109,29 @@ class Examiner:
                     url=row.get_absolute_url(),
                 )
                 found.setdefault(row.adapter_id, []).append(told)
+        return found
+
+    def derived_scores(self, models: Sequence[int]) -> dict[int, list[RunScore]]:
+        found: dict[int, list[RunScore]] = {}
+        done = Equivalence.objects.filter(
+            derived__in=models, state=JobState.SUCCEEDED, digest_of_model=F("derived__digest")
+        ).select_related("project", "golden__dataset")
+        seen: set[tuple[int, int]] = set()
+        for row in done.order_by("-pk"):
+            lead = selectors.lead_of(row)
+            if lead is None or (row.derived_id, row.golden_id) in seen:
+                continue
+            seen.add((row.derived_id, row.golden_id))
+            told = RunScore(
+                measure=f"{GRADERS[row.figures['primary']].label} on {row.golden}",
+                value=lead["derived"],
+                difference=lead["difference"],
+                low=lead["low"],
+                high=lead["high"],
+                n=lead["n"],
+                url=row.get_absolute_url(),
+            )
+            found.setdefault(row.derived_id, []).append(told)
         return found
 
 

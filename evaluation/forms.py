@@ -6,10 +6,11 @@ from django import forms
 
 from datasets_app.models import DatasetVersion
 from evaluation import selectors
-from evaluation.domain import statistics
+from evaluation.domain import equivalence, statistics
 from evaluation.domain.graders import GRADERS
 from evaluation.domain.ranking import Change
 from projects.domain import formatting
+from projects.domain.errors import Invalid
 from projects.models import Project
 from training import selectors as training
 from training.models import Adapter, BaseModelVersion
@@ -169,3 +170,34 @@ class DecisionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Whoever sees a result of this pair reads it.",
     )
+
+
+class DerivedForm(forms.Form):
+    """On which golden set models of an adapter are held against it, and how far apart still counts as equal."""
+
+    golden = GoldenField(
+        queryset=DatasetVersion.objects.none(),
+        empty_label=None,
+        label="Golden set",
+        help_text="The adapter on its base and the model answer it row by row.",
+    )
+    margin = forms.FloatField(
+        min_value=equivalence.LEAST * 100,
+        max_value=equivalence.MOST * 100,
+        initial=equivalence.MARGIN * 100,
+        label="Margin, in points",
+        help_text="Equal is what the whole 95 % interval of the difference keeps within it.",
+    )
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["golden"]
+        field.queryset = selectors.versions(project, "golden")  # type: ignore[attr-defined]
+        self.initial.setdefault("golden", field.queryset.first())  # type: ignore[attr-defined]
+
+    def asked(self) -> dict[str, Any]:
+        """What the service takes; refused with the first thing that is wrong."""
+        if not self.is_valid():
+            name, errors = next(iter(self.errors.items()))
+            raise Invalid(f"{self[name].label}: {errors[0]}", code="invalid", field=name)
+        return {"golden": self.cleaned_data["golden"], "margin": self.cleaned_data["margin"] / 100}

@@ -9,7 +9,49 @@ PAIR, PROBE = "/projects/support/compatibility/3/7/", "tickets, rank 16 on help-
 NAME = "tickets, rank 16 on golden tickets v2"
 
 
+COMPARED, COMPARED_PAGE = "tickets, rank 16, INT8 on golden tickets v2", "/projects/support/comparisons/7/"
+
+
 EVENTS = (
+    EventType(
+        "equivalence.succeeded",
+        "Evaluation",
+        "A derived model has been held against its adapter: whether they are equal can be read.",
+        ("equivalence.succeeded",),
+        about_job("comparison", "The evaluation of {name} has its answer."),
+        example(
+            "comparison",
+            COMPARED,
+            f"The evaluation of {COMPARED} has its answer.",
+            path=COMPARED_PAGE,
+            state="succeeded",
+            money=MONEY,
+        ),
+        Tell.NOBODY,
+        always=True,
+    ),
+    EventType(
+        "equivalence.failed",
+        "Evaluation",
+        "An evaluation of a derived model has failed.",
+        ("equivalence.failed",),
+        about_job("comparison", "The evaluation of {name} has failed."),
+        example(
+            "comparison",
+            COMPARED,
+            f"The evaluation of {COMPARED} has failed.",
+            path=COMPARED_PAGE,
+            state="failed",
+            money=MONEY,
+            failure={
+                "code": "artefact_damaged",
+                "cause": "data",
+                "text": "Rows, templates or files that could not be used as they are.",
+            },
+        ),
+        Tell.WHOSE,
+        always=True,
+    ),
     EventType(
         "evaluation.succeeded",
         "Evaluation",

@@ -7,7 +7,7 @@ from django.urls import reverse
 from datasets_app.models import DatasetVersion
 from evaluation.domain.ranking import Change
 from projects.models import LeasedJob, Project
-from training.models import Adapter, BaseModelVersion
+from training.models import Adapter, BaseModelVersion, DerivedModel
 
 CHANGES = [
     (Change.REGRESSION.value, "Regression"),
@@ -78,6 +78,42 @@ class Probe(LeasedJob):
 
     def get_absolute_url(self) -> str:
         return reverse("compatibility-pair", args=[self.project.slug, self.adapter_id, self.base_id])
+
+
+class Equivalence(LeasedJob):
+    """A derived model beside the adapter on its base, on the same golden rows. Its figures are never changed."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="equivalences")
+    derived = models.ForeignKey(DerivedModel, models.CASCADE, related_name="equivalences")
+    golden = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="equivalences")
+    digest_of_model = models.CharField(max_length=64, help_text="Which bytes it speaks of.")
+    graders = models.JSONField(default=list)
+    settings = models.JSONField(default=dict)
+    figures = models.JSONField(default=dict, help_text="By grader, and the judgement; empty until it is over.")
+    told = models.JSONField(default=dict, help_text="Proof, seconds, tokens, versions of the libraries.")
+    device = models.CharField(max_length=40, blank=True)
+    key = models.CharField(max_length=300, blank=True, help_text="Where both answers to every row lie.")
+    manifest = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64, blank=True, help_text="Of figures and answers together.")
+    created_by = models.ForeignKey(django_settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(LeasedJob.Meta):
+        verbose_name = "evaluation of a derived model"
+        verbose_name_plural = "evaluations of derived models"
+        indexes = [*LeasedJob.Meta.indexes, models.Index(fields=["derived", "golden", "-id"])]
+        constraints = [
+            models.CheckConstraint(
+                name="a_finished_equivalence_has_evidence",
+                condition=~models.Q(state="succeeded") | ~models.Q(digest=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.derived} on {self.golden}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("equivalence-detail", args=[self.project.slug, self.pk])
 
 
 class EvaluationItem(models.Model):

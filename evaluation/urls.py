@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from evaluation.views import compatibility, evaluations
+from evaluation.views import compatibility, derived, evaluations
 
 PAIR = "compatibility/<int:adapter>/<int:base>/"
 
@@ -20,4 +20,12 @@ urlpatterns = [
     path("probes/<int:pk>/status/", compatibility.ProbeStatus.as_view(), name="probe-status"),
     path("probes/<int:pk>/cancel/", compatibility.ProbeCancel.as_view(), name="probe-cancel"),
     path("probes/<int:pk>/retry/", compatibility.ProbeRetry.as_view(), name="probe-retry"),
+    path("adapters/<int:pk>/models/", derived.DerivedPanel.as_view(), name="derived-panel"),
+    path("adapters/<int:pk>/models/evaluate/", derived.DerivedEvaluateAll.as_view(), name="derived-evaluate-all"),
+    path("models/<int:pk>/", derived.DerivedDetail.as_view(), name="derived-detail"),
+    path("models/<int:pk>/evaluate/", derived.DerivedEvaluate.as_view(), name="derived-evaluate"),
+    path("comparisons/<int:pk>/", derived.EquivalenceDetail.as_view(), name="equivalence-detail"),
+    path("comparisons/<int:pk>/status/", derived.EquivalenceStatus.as_view(), name="equivalence-status"),
+    path("comparisons/<int:pk>/cancel/", derived.EquivalenceCancel.as_view(), name="equivalence-cancel"),
+    path("comparisons/<int:pk>/retry/", derived.EquivalenceRetry.as_view(), name="equivalence-retry"),
 ]

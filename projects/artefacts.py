@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ def manifest_of(folder: Path) -> dict[str, Any]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).as_posix() != MANIFEST
     }
+    return _listed(files)
+
+
+def _listed(files: dict[str, dict[str, Any]]) -> dict[str, Any]:
     table = json.dumps(files, sort_keys=True, separators=(",", ":"))
     return {"files": files, "digest": hashlib.sha256(table.encode()).hexdigest()}
 
@@ -73,12 +77,27 @@ def _sync(path: Path) -> None:
 
 def commit_directory(source: Path, key: str) -> dict[str, Any]:
     """Store a finished directory under `key` and return its manifest. Doing the same again changes nothing."""
-    manifest = manifest_of(source)
+    return _commit(source, key, manifest_of(source), _appear)
+
+
+def commit_made(source: Path, key: str, files: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Store a directory of many gigabytes whose maker has hashed it: by one rename where the store is on its disk.
+
+    The hashes are taken as told, so that nobody waits for all of it to be read again; every read checks them.
+    """
+    there = {path.relative_to(source).as_posix(): path.stat().st_size for path in source.rglob("*") if path.is_file()}
+    there.pop(MANIFEST, None)
+    if there != {name: entry["size"] for name, entry in files.items()}:
+        raise ArtefactDamaged("The directory does not hold the files that were told.")
+    return _commit(source, key, _listed(files), _move)
+
+
+def _commit(source: Path, key: str, manifest: dict[str, Any], put: Callable[[Path, Path], None]) -> dict[str, Any]:
     (source / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
     faults.point("artefacts.manifest_written")
     place = _place(key)
     if not (place / MANIFEST).exists():
-        _appear(source, place)
+        put(source, place)
     elif json.loads((place / MANIFEST).read_text())["digest"] != manifest["digest"]:
         raise ArtefactDamaged(f"Something else is already stored as {key}.")
     if not _is_local():
@@ -100,6 +119,27 @@ def _appear(source: Path, place: Path) -> None:
     aside.rename(place)
     faults.point("artefacts.after_rename")
     _sync(place.parent)
+
+
+def _move(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(place, ignore_errors=True)  # a directory without its manifest is the torn work of nobody
+    _sync(source / MANIFEST)
+    _sync(source)
+    try:
+        source.rename(place)
+    except OSError:  # another disk
+        _appear(source, place)
+    _sync(place.parent)
+
+
+def room() -> Path | None:
+    """The folder of the store, where it is a disk of this machine."""
+    if not _is_local():
+        return None
+    root = Path(default_storage.path(""))
+    root.mkdir(parents=True, exist_ok=True)
+    return root
 
 
 def _upload(place: Path, key: str, manifest: dict[str, Any]) -> None:
@@ -186,9 +226,7 @@ def seal(key: str, files: dict[str, dict[str, Any]]) -> None:
     place = _place(key)
     place.mkdir(parents=True, exist_ok=True)
     aside = place / f".{MANIFEST}.{uuid.uuid4().hex}"
-    table = json.dumps(files, sort_keys=True, separators=(",", ":"))
-    manifest = {"files": files, "digest": hashlib.sha256(table.encode()).hexdigest()}
-    aside.write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    aside.write_text(json.dumps(_listed(files), indent=1, sort_keys=True))
     _sync(aside)
     faults.point("artefacts.before_seal")
     aside.rename(place / MANIFEST)

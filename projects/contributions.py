@@ -154,6 +154,9 @@ class Examiner(Protocol):
     def scores(self, adapters: Sequence[int]) -> dict[int, list[RunScore]]:
         """The newest result of each on each golden set."""
 
+    def derived_scores(self, models: Sequence[int]) -> dict[int, list[RunScore]]:
+        """The same of models made of adapters, against the adapter on its base."""
+
 
 needs: list[Callable[[Project, User], list[Need]]] = []
 lineage: list[LineageSource] = []

@@ -96,7 +96,7 @@ def read_load() -> dict[str, float | int]:
 @cache
 def versions() -> dict[str, str]:
     """What results may depend on, by name; a library that is not there is left out."""
-    found = {"luthier": _own_version(), "python": platform.python_version()}
+    found = {"luthier": own_version(), "python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)
@@ -105,7 +105,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _own_version() -> str:
+def own_version() -> str:
     """The number in pyproject.toml and a hash over the code itself, which tells two checkouts apart."""
     root = Path(settings.BASE_DIR)
     digest = hashlib.sha256()

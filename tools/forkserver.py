@@ -40,12 +40,16 @@ PROGRAMS: dict[str, dict[str, tuple[str, ...]]] = {
         "tests.fake_engine": (),
         "tests.fake_rehearsal": (),
         "tests/factories/evaluation_engine.py": ("evaluation.engine.grading", "evaluation.engine.spec"),
+        "tests/factories/derive_engine.py": ("training.engine.derive_spec", "training.domain.derived"),
+        "tests/factories/equating_engine.py": ("evaluation.engine.equating", "evaluation.domain.equivalence"),
         "tests/factories/probe_engine.py": ("evaluation.domain.drift", "evaluation.engine.drift_spec"),
     },
     "torch": {
         "training.engine": ("training.engine.__main__", *(f"training.engine.{part}" for part in TRAINS)),
         "training.engine.rehearsal": ("training.engine.enough",),
         "evaluation.engine": (*LIBRARIES, "evaluation.engine.*"),
+        "training.engine.deriving": ("training.engine.derived_check", "training.engine.packing"),
+        "evaluation.engine.equating": ("evaluation.domain.equivalence", "training.engine.derived_check"),
         "evaluation.engine.drifting": ("evaluation.domain.drift", "training.engine.anatomy"),
     },
 }

@@ -91,10 +91,11 @@ class TrainingConfig(AppConfig):
 
     def _register_training(self) -> None:
         from projects.jobs import JobKind, Limits, register
-        from training import importing, looking, notes, recording, selectors, supervisor
+        from training import deriving, importing, looking, notes, recording, selectors, supervisor
         from training.models import BaseCheck, BaseModelVersion, Run
 
         register(importing.KIND)
+        register(deriving.KIND)
         register(
             JobKind(
                 label="training.base",

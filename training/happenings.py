@@ -15,7 +15,43 @@ def _say(code: str) -> str:
     return f"{known.title} {known.advice}" if known else ""
 
 
+MADE, MADE_PAGE = "tickets, rank 16, INT8", "/projects/support/models/7/"
+
 EVENTS = (
+    EventType(
+        "derived.succeeded",
+        "Adapters",
+        "A merged or quantised model of an adapter is made and proved; whether it is as good is not measured yet.",
+        ("derivedmodel.succeeded",),
+        about_job("model", "{name} is made. It is not evaluated yet."),
+        example(
+            "model", MADE, f"{MADE} is made. It is not evaluated yet.", path=MADE_PAGE, state="succeeded", money=MONEY
+        ),
+        Tell.NOBODY,
+        always=True,
+    ),
+    EventType(
+        "derived.failed",
+        "Adapters",
+        "A merged or quantised model of an adapter could not be made.",
+        ("derivedmodel.failed",),
+        about_job("model", "{name} was not made."),
+        example(
+            "model",
+            MADE,
+            f"{MADE} was not made. Workers lost, killed or stalled, full disks, networks.",
+            path=MADE_PAGE,
+            state="failed",
+            money=MONEY,
+            failure={
+                "code": "disk_full",
+                "cause": "infrastructure",
+                "text": "Workers lost, killed or stalled, full disks, networks.",
+            },
+        ),
+        Tell.WHOSE,
+        always=True,
+    ),
     EventType(
         "run.succeeded",
         "Training",

@@ -1,6 +1,7 @@
 """Training in the lineage of a project.
 
-base → version → run → adapter; adapter → run when one goes on; base → adapter for one that was imported.
+base → version → run → adapter; adapter → run when one goes on; base → adapter for one that was imported; base and
+adapter → what was merged or quantised of them.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -9,17 +10,20 @@ from projects.contributions import Brief, Edge, Kind, Node
 from projects.domain.staleness import Cause, Mark
 from projects.lineage import among, numbers, picked
 from projects.models import Project
+from training.domain.derived import Kind as Derived
 from training.domain.matching import Proof
-from training.models import Adapter, BaseModelVersion, Run
+from training.models import Adapter, BaseModelVersion, DerivedModel, Run
 
 
 class Training:
-    """Base-model versions, runs and adapters."""
+    """Base-model versions, runs, adapters, and models made of those."""
 
     kinds: Mapping[str, Kind] = {
         "base": Kind("Base models", "base model", 0, causes=(Cause.WITHDRAWN, Cause.LICENCE)),
         "run": Kind("Runs", "run", 20, prov="activity"),
         "adapter": Kind("Adapters", "adapter", 30, causes=(Cause.WITHDRAWN, Cause.LICENCE)),
+        "merge": Kind("Merged models", "merged model", 35, causes=(Cause.WITHDRAWN,)),
+        "quantisation": Kind("Quantised models", "quantised model", 36, causes=(Cause.WITHDRAWN,)),
     }
 
     def links(self, project: Project) -> Iterator[Edge]:
@@ -31,6 +35,7 @@ class Training:
             if parent:
                 yield Edge(f"adapter:{parent}", here, "goes on from")
         yield from _origins(project)
+        yield from _derived_links(project)
 
     def briefs(self, project: Project, ids: Collection[str] | None = None) -> Iterator[Brief]:
         bases = BaseModelVersion.objects.filter(project=project).order_by("pk")
@@ -48,6 +53,7 @@ class Training:
         ):
             group = (f"sweep:{sweep}:adapters", f"Adapters of {of}") if sweep else ("", "")
             yield Brief(f"adapter:{pk}", "adapter", name, "succeeded", *group)
+        yield from _derived_briefs(project, ids)
 
     def nodes(self, project: Project, ids: Collection[str]) -> list[Node]:
         bases = BaseModelVersion.objects.filter(project=project).select_related("project").order_by("pk")
@@ -57,6 +63,7 @@ class Training:
             *map(_base, picked(bases, numbers(ids, "base"))),
             *map(_run, picked(runs.defer("spec", "projection", "report"), numbers(ids, "run"))),
             *map(_adapter, picked(adapters.defer("manifest"), numbers(ids, "adapter"))),
+            *_derived_nodes(project, ids),
         ]
 
     def marks(self, project: Project) -> list[Mark]:
@@ -74,6 +81,36 @@ def _origins(project: Project) -> Iterator[Edge]:
         yield Edge(f"base:{base}", here, "base" if proof == Proof.EXACT else "imported for")
         if version:
             yield Edge(f"version:{version}", here, "declared as trained on")
+
+
+NODES = {kind.value: kind.node for kind in Derived}
+
+
+def _derived_links(project: Project) -> Iterator[Edge]:
+    found = DerivedModel.objects.filter(project=project).order_by("pk")
+    for pk, kind, adapter, base in found.values_list("pk", "kind", "adapter", "adapter__base"):
+        here = f"{NODES[kind]}:{pk}"
+        yield Edge(f"adapter:{adapter}", here, "merged" if kind == Derived.MERGED else "merged and quantised")
+        yield Edge(f"base:{base}", here, "holds its weights")
+
+
+def _derived_briefs(project: Project, ids: Collection[str] | None) -> Iterator[Brief]:
+    rows = DerivedModel.objects.filter(project=project).order_by("pk")
+    for node in dict.fromkeys(NODES.values()):
+        kinds = [kind for kind, name in NODES.items() if name == node]
+        for pk, kind, name, state in among(rows.filter(kind__in=kinds), ids, node).values_list(
+            "pk", "kind", "adapter__name", "state"
+        ):
+            yield Brief(f"{node}:{pk}", node, f"{name}, {Derived(kind).label}", state)
+
+
+def _derived_nodes(project: Project, ids: Collection[str]) -> Iterator[Node]:
+    rows = DerivedModel.objects.filter(project=project).select_related("project", "adapter").defer("manifest", "facts")
+    for node in dict.fromkeys(NODES.values()):
+        kinds = [kind for kind, name in NODES.items() if name == node]
+        for row in picked(rows.filter(kind__in=kinds).order_by("pk"), numbers(ids, node)):
+            detail = {"digest": row.digest[:8], "kind": row.kind, "bytes": row.size_bytes}
+            yield Node(f"{node}:{row.pk}", node, str(row), row.get_absolute_url(), row.state, detail)
 
 
 def _base(row: BaseModelVersion) -> Node:

@@ -63,7 +63,11 @@ DESCRIBED = (
 def command(label: str, workdir: Path, spec: dict[str, Any]) -> list[str]:
     path = workdir / "spec.json"
     path.write_text(json.dumps(spec, indent=2, sort_keys=True))
-    return [*settings.ENGINES[label], str(path)]
+    return engine_of(label, path)
+
+
+def engine_of(label: str, spec: Path) -> list[str]:
+    return [*settings.ENGINES[label], str(spec)]
 
 
 # Runs

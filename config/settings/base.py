@@ -204,8 +204,10 @@ ENGINES = {
     "training.adapter_import": [sys.executable, "-m", "training.engine.adapter_import"],
     "training.run": [sys.executable, "-m", "training.engine"],
     "training.rehearsal": [sys.executable, "-m", "training.engine.rehearsal"],
+    "training.derived": [sys.executable, "-m", "training.engine.deriving"],
     "evaluation.evaluation": [sys.executable, "-m", "evaluation.engine"],
     "evaluation.probe": [sys.executable, "-m", "evaluation.engine.drifting"],
+    "evaluation.equivalence": [sys.executable, "-m", "evaluation.engine.equating"],
     "deployments.deployment": [sys.executable, "-m", "deployments.engine"],
 }
 
@@ -253,6 +255,8 @@ SPECTACULAR_SETTINGS = {
         "NewWithdrawalCauseEnum": "projects.api.withdrawals.SAID",
         "RunMethodEnum": "training.models.METHODS",
         "DialectEnum": "training.api.specs.TOOLS",
+        "DerivedKindEnum": "training.domain.derived.KINDS",
+        "EquivalenceJudgementEnum": "evaluation.domain.equivalence.JUDGEMENTS",
         "CompatibilityEnum": "training.domain.compatibility.VERDICTS",
         "UpgradeOutcomeEnum": "deployments.domain.upgrades.OUTCOMES",
         "UpgradeStepEnum": "deployments.domain.upgrades.STEPS",

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 # Planning values: two-sided 5 %, power 80 %, and one row in five changing between base and adapter.
-REACH = 1.959964 + 0.841621
+Z = 1.959964
+REACH = Z + 0.841621
 CHANGING = 0.2
 _BLOCK = 2_000_000  # draws held in memory at once
 
@@ -80,6 +81,25 @@ def exact_share(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple
     low = 0.0 if hits == 0 else _solve(lambda p: _at_least(hits, trials, p) - tail)
     high = 1.0 if hits == trials else _solve(lambda p: _at_least(hits + 1, trials, p) - (1 - tail))
     return low, high
+
+
+def score_interval(gains: int, losses: int, n: int) -> tuple[float, float]:
+    """Tango's score interval of a paired difference of shares (1998): holds where few rows change, and none at all."""
+
+    def low_of(down: int, up: int) -> float:
+        """Lower bound of (up - down) / n, where the score statistic reaches the quantile."""
+
+        def beyond(difference: float) -> float:
+            b = -up - down + (2 * n - up + down) * difference
+            c = -down * difference * (1 - difference)
+            share = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+            spread = n * (2 * share + difference * (1 - difference))
+            return Z - (up - down - n * difference) / math.sqrt(spread) if spread > 0 else Z
+
+        return 2 * _solve(lambda p: beyond(2 * p - 1)) - 1
+
+    low, high = low_of(losses, gains), -low_of(gains, losses)
+    return max(-1.0, low), min(1.0, high)
 
 
 def mcnemar(gains: int, losses: int) -> float:

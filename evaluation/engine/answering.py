@@ -87,6 +87,20 @@ def answer_all(
         yield batch, {name: _timed(pair, name, chosen, max_new_tokens, meter) for name in ARMS}
 
 
+def answer_alone(
+    pair: Pair, prompts: Sequence[list[int]], *, max_new_tokens: int, budget: int | None
+) -> Iterator[tuple[list[int], list[Answer]]]:
+    """The same of a model as it is, with its adapter or without one: the indices and its answers, batch by batch."""
+    kind = pair.device.kind
+    with torch.inference_mode():
+        _generate(pair, [prompts[0]], 2)  # what the first call of a process pays for
+    lengths = [len(ids) for ids in prompts]
+    for batch in batches(lengths, budget=budget or BATCH_TOKENS[kind], rows=BATCH_ROWS[kind], extra=max_new_tokens):
+        chosen = [prompts[index] for index in batch]
+        with torch.inference_mode():
+            yield batch, halving(lambda part: _generate(pair, part, max_new_tokens), chosen)
+
+
 def _warm_up(pair: Pair, prompt: list[int]) -> None:
     """Two tokens from each arm, unmeasured: the first call of a process pays for what all later ones use."""
     for name in ARMS:

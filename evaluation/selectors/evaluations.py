@@ -271,6 +271,12 @@ def needs(project: Project, user: User) -> list[Need]:
         Need(f"Probe of {row} failed", row.get_absolute_url(), "failed", row.finished_at, "evaluation")  # type: ignore[arg-type]
         for row in probes[:10]
     ]
+    held = project.equivalences.filter(state=JobState.FAILED, finished_at__gte=recent)
+    held = held.select_related("project", "derived__adapter", "golden__dataset").order_by("-pk")
+    found += [
+        Need(f"Evaluation of {row} failed", row.get_absolute_url(), "failed", row.finished_at, "evaluation")  # type: ignore[arg-type]
+        for row in held[:10]
+    ]
     new = adapters(project).filter(created_at__gte=recent, evaluations__isnull=True)
     address = reverse("evaluation-create", args=[project.slug])
     return found + [

@@ -28,7 +28,8 @@ WORDS = {
 _CODES = {
     Loss.DATA: """
         adapter_damaged adapter_mismatch other_adapter other_base flipped_bit rank_cut wrong_scaling
-        effect_differs tokenizer_differs answer_cut archive_damaged archive_too_large archive_too_many
+        effect_differs wrong_quantisation base_quantised model_changed
+        tokenizer_differs answer_cut archive_damaged archive_too_large archive_too_many
         archive_unsupported arrow_damaged arrow_extension artefact_damaged base_already_registered base_changed
         base_missing chains_too_large custom_code damaged_config damaged_weights data_changed data_missing
         decoded_too_large empty_file encoding_utf16 file_missing format_unknown format_unsupported golden_empty
@@ -43,6 +44,7 @@ _CODES = {
     Loss.RECIPE: """
         bad_recipe nan_loss parent_mismatch too_long unknown_module adapter_no_effect adapter_invalid packing_needs_sft
         too_many_steps beyond_context rank_beyond_layer sharding_needs_cards sharding_needs_16_bit
+        not_mergeable not_quantisable not_finite
         """,
     Loss.MEMORY: "oom memory_limit will_not_fit",
     Loss.INFRASTRUCTURE: """
@@ -52,6 +54,7 @@ _CODES = {
         """,
     Loss.SOFTWARE: """
         crashed engine_exited internal no_result answers_incomplete no_answers no_readings adapter_not_applied failed
+        not_loadable
         """,
     Loss.USER: "cancelled superseded approval_stale",
 }

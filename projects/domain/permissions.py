@@ -18,6 +18,7 @@ class Permission(StrEnum):
     RUN_START = "run.start"
     RUN_CANCEL = "run.cancel"
     ADAPTER_IMPORT = "adapter.import"
+    ADAPTER_DERIVE = "adapter.derive"
     ADAPTER_DELETE = "adapter.delete"
     EVALUATION_START = "evaluation.start"
     DEPLOYMENT_REQUEST = "deployment.request"
@@ -62,6 +63,7 @@ ENGINEER = VIEWER | {
     P.RUN_START,
     P.RUN_CANCEL,
     P.ADAPTER_IMPORT,
+    P.ADAPTER_DERIVE,
     P.ADAPTER_DELETE,
     P.EVALUATION_START,
     P.DEPLOYMENT_REQUEST,

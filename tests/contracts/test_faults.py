@@ -42,6 +42,7 @@ FUNCTIONS = {
 # No fault is tried here, and why.
 EXEMPT = {
     ("projects/artefacts.py", "_sync"): "its callers stand between points",
+    ("projects/artefacts.py", "_move"): "its caller stands between points; a rename is all or nothing",
     ("projects/artefacts.py", "_upload"): "an object store has no rename; its callers stand between points",
     ("projects/artefacts.py", "_download"): "a cache of what is stored elsewhere",
     ("projects/artefacts.py", "store_upload_locally"): "a cache of what is stored elsewhere",

@@ -108,7 +108,7 @@ def test_versions_tell_checkouts_apart(settings, tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "0.1.0"\n')
     settings.BASE_DIR = tmp_path
     (tmp_path / "projects" / "leases.py").write_text("a = 1\n")
-    first = probes._own_version()
+    first = probes.own_version()
     (tmp_path / "projects" / "leases.py").write_text("a = 2\n")
 
-    assert first != probes._own_version()
+    assert first != probes.own_version()

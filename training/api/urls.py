@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from training.api import bases, imports, projections, retraining, seen, specs, sweeps, views
+from training.api import bases, derived, imports, projections, retraining, seen, specs, sweeps, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("bases", bases.BaseViewSet, basename="api-base")
@@ -12,6 +12,7 @@ router.register("sweeps", sweeps.SweepViewSet, basename="api-sweep")
 router.register("rehearsals", projections.RehearsalViewSet, basename="api-rehearsal")
 router.register("projections", projections.ProjectionRecordViewSet, basename="api-projection")
 router.register("adapter-imports", imports.AdapterImportViewSet, basename="api-adapter-import")
+router.register("derived-models", derived.DerivedModelViewSet, basename="api-derived-model")
 router.register("adapters", views.AdapterViewSet, basename="api-adapter")
 
 urlpatterns = [

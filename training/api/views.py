@@ -22,6 +22,7 @@ from training.api import comparing, compatibility, listing
 from training.api import serializers as shapes
 from training.api.comparing import Comparing
 from training.api.curves import Curves
+from training.api.derived import Described
 from training.api.durable import Durable, checked
 from training.api.retraining import Retrains
 from training.api.specs import Writable
@@ -162,7 +163,7 @@ class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixi
         return Response(shapes.RunDetailSerializer(self.get_queryset().get(pk=run.pk)).data, status=code)
 
 
-class AdapterViewSet(Retrains, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
+class AdapterViewSet(Described, Retrains, ListModelMixin, RetrieveModelMixin, ProjectViewSet):
     lookup_value_converter = "int"
     serializer_class = shapes.AdapterSerializer
     queryset = Adapter.objects.none()

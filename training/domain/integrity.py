@@ -107,7 +107,7 @@ def _finder(base: Shapes) -> Callable[[str], tuple[int, ...] | None]:
     """Shape of a module by its path; a model may wrap the paths of its checkpoint in one more name."""
     short: dict[str, tuple[int, ...] | None] = {}
     for name, shape in base.items():
-        key = _from_block(name)
+        key = from_block(name)
         short[key] = shape if key not in short else None  # two of them: nothing can be said
 
     def find(module: str) -> tuple[int, ...] | None:
@@ -119,12 +119,12 @@ def _finder(base: Shapes) -> Callable[[str], tuple[int, ...] | None]:
         if module.rpartition(".")[2] == "lm_head":  # tied: it is the embedding's matrix
             tied = [shape for other, shape in base.items() if other.endswith("embed_tokens.weight")]
             return tied[0] if len(tied) == 1 else None
-        return short.get(_from_block(name))
+        return short.get(from_block(name))
 
     return find
 
 
-def _from_block(name: str) -> str:
+def from_block(name: str) -> str:
     parts = name.split(".")
     start = next((n for n, part in enumerate(parts) if part in BLOCKS), 0)
     return ".".join(parts[start:])

@@ -41,6 +41,7 @@ class Fault(StrEnum):
     RANK_CUT = "rank_cut"
     WRONG_SCALING = "wrong_scaling"
     EFFECT_DIFFERS = "effect_differs"
+    WRONG_QUANTISATION = "wrong_quantisation"  # of models that were made of an adapter: training.domain.faithful
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,14 @@ def observe(model: Any, ids: Sequence[Sequence[int]], tops: Sequence[Sequence[in
     )
 
 
+def read_alone(model: Any, ids: Sequence[Sequence[int]], tops: Sequence[Sequence[int]]) -> list[float]:
+    """The same tokens asked of a model that carries no adapter: a base, or one that was made of the two."""
+    import torch
+
+    with torch.inference_mode():
+        return _read(model, ids, tops)
+
+
 def numerics(model: Any) -> str:
     """Where and in which numbers a model computes, as far as that moves its answers."""
     if getattr(model, "is_loaded_in_4bit", False):

@@ -3,6 +3,7 @@
 from training.models.adapter import Adapter, AdapterImport
 from training.models.compatibility import AdapterAnatomy, BaseAnatomy, BaseDecision, EffectProof
 from training.models.copies import BaseCheck, BaseCopy
+from training.models.derived import DerivedModel
 from training.models.finetuning import FineTuningJob
 from training.models.metrics import MetricChunk, RunSample
 from training.models.projections import ProjectionRecord, Rehearsal
@@ -23,6 +24,7 @@ __all__ = [
     "BaseCopy",
     "BaseDecision",
     "BaseModelVersion",
+    "DerivedModel",
     "EffectProof",
     "FineTuningJob",
     "MetricChunk",

@@ -1,6 +1,6 @@
 """What pages, the API, services and other apps read about training."""
 
-from training.selectors.adapters import adapter_path, adapters, cost_of, rank_summary
+from training.selectors.adapters import adapter_path, adapters, cost_of, rank_summary, target_modules
 from training.selectors.bases import (
     CHANGED_BASE,
     base_changes,
@@ -11,6 +11,7 @@ from training.selectors.bases import (
     ready_bases,
     refuse_unusable,
 )
+from training.selectors.bills import adapter_scores, bill_of, card_of, derived_scores
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
 from training.selectors.comparing import compared, metric_names, run_scores
 from training.selectors.compatibility import (
@@ -26,6 +27,17 @@ from training.selectors.compatibility import (
     standing_decision,
     standing_decisions,
     structure,
+)
+from training.selectors.derived import (
+    Place,
+    card_datasets,
+    derive_projection,
+    derived_cost,
+    derived_file,
+    derived_models,
+    derived_of,
+    derived_path,
+    file_name,
 )
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
@@ -112,6 +124,7 @@ __all__ = [
     "Listed",
     "Live",
     "Money",
+    "Place",
     "Retraining",
     "Spent",
     "Trouble",
@@ -119,6 +132,7 @@ __all__ = [
     "Where",
     "across",
     "adapter_path",
+    "adapter_scores",
     "adapters",
     "all_curves",
     "attempts",
@@ -127,6 +141,9 @@ __all__ = [
     "bases",
     "basis",
     "begun",
+    "bill_of",
+    "card_datasets",
+    "card_of",
     "checkpoints",
     "choices",
     "compared",
@@ -140,9 +157,17 @@ __all__ = [
     "curve",
     "curves",
     "decisions",
+    "derive_projection",
+    "derived_cost",
+    "derived_file",
+    "derived_models",
+    "derived_of",
+    "derived_path",
+    "derived_scores",
     "described",
     "device_rates",
     "drawn",
+    "file_name",
     "fits_method",
     "fitted",
     "imports",
@@ -199,6 +224,7 @@ __all__ = [
     "step_at",
     "structure",
     "sweeps",
+    "target_modules",
     "telling_rows",
     "thinned",
     "token_stats",

@@ -9,7 +9,9 @@ from django.db.models import QuerySet
 
 from projects import artefacts
 from projects.models import Project
+from training.domain import integrity
 from training.models import Adapter
+from training.selectors.compatibility import fitted
 from training.selectors.runs import cost_so_far
 
 
@@ -30,6 +32,11 @@ def rank_summary(adapter: Adapter) -> dict[str, Any]:
     """What a server needs to know before it loads the adapter."""
     known = adapter.run.measured if adapter.run else adapter.imported.declared  # type: ignore[union-attr]
     return {"parameters": known.get("parameters", 0), "rank": adapter.rank, "alpha": adapter.alpha}
+
+
+def target_modules(adapter: Adapter) -> list[str]:
+    """The last names of the layers that it changes, as its weights were recorded."""
+    return integrity.target_modules(fitted(adapter).tensors)
 
 
 def cost_of(adapter: Adapter, now: datetime) -> Decimal:

@@ -20,7 +20,7 @@ SHOWN = 10
 
 
 def needs(project: Project, user: User) -> list[Need]:
-    """Failed runs, base models and imports of the last two weeks, for those who can do something about them."""
+    """Failed runs, base models, imports and models made of adapters, of the last two weeks, for those who can act."""
     if not access.may(user, Permission.RUN_START, project):
         return []
     since = timezone.now() - RECENT
@@ -31,7 +31,9 @@ def needs(project: Project, user: User) -> list[Need]:
     found += [_need(row, f"The base model {row} could not be registered: {row.error_message}", "base") for row in bases]
     found += [*_spoilt(project), *_erased(project)]
     imports = project.adapter_imports.filter(**failed).select_related("project").order_by("-finished_at")[:SHOWN]
-    return found + [_need(row, f"The adapter {row} was refused: {row.error_message}", "import") for row in imports]
+    found += [_need(row, f"The adapter {row} was refused: {row.error_message}", "import") for row in imports]
+    made = project.derived_models.filter(**failed).select_related("project", "adapter").order_by("-finished_at")
+    return found + [_need(row, f"{row} was not made: {row.error_message}", "model") for row in made[:SHOWN]]
 
 
 def _spoilt(project: Project) -> list[Need]:

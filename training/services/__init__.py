@@ -3,6 +3,7 @@
 from training.services.adapters import delete_adapter
 from training.services.bases import cancel_base, change_base, check_base, delete_base, register_base, retry_base
 from training.services.decisions import decide_on_base, settle
+from training.services.derived import cancel_derived, delete_derived, make_derived, retry_derived
 from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
@@ -14,6 +15,7 @@ from training.services.tokens import drop_lost, ensure_profile, measure_tokens, 
 
 __all__ = [
     "cancel_base",
+    "cancel_derived",
     "cancel_rehearsal",
     "cancel_run",
     "cancel_sweep",
@@ -24,6 +26,7 @@ __all__ = [
     "decide_on_base",
     "delete_adapter",
     "delete_base",
+    "delete_derived",
     "delete_import",
     "delete_run",
     "delete_sweep",
@@ -31,6 +34,7 @@ __all__ = [
     "ensure_profile",
     "import_adapter",
     "launch_run",
+    "make_derived",
     "measure_tokens",
     "pause_run",
     "read_spec",
@@ -41,6 +45,7 @@ __all__ = [
     "resume_run",
     "retrain_without",
     "retry_base",
+    "retry_derived",
     "retry_import",
     "retry_run",
     "set_priority",
