@@ -62,6 +62,18 @@ class Standing:
         return found
 
     @cached_property
+    def kept(self) -> dict[str, Any]:
+        """By name of host the waiting job that it keeps its places free for; a query for each kind that may ask."""
+        models: list[Any] = [kind.model for kind in jobs.kinds(self.queue) if kind.model.takes_several]
+        waiting = [
+            job
+            for model in models
+            for job in model.objects.filter(state=JobState.QUEUED).exclude(kept_free_by="").select_related("project")
+        ]
+        first = sorted(waiting, key=lambda job: (-job.priority, job.queued_at), reverse=True)
+        return {job.kept_free_by: job for job in first if job.kept_free_by in self.slots}
+
+    @cached_property
     def first_free(self) -> float | None:
         """Seconds until the first of the running jobs on these hosts is expected to end."""
         known = [one.remaining for one in self.running if one.remaining is not None and one.host in self.slots]

@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from projects import jobs, leases, slots
 from projects.domain import waiting
 from projects.domain.places import parts
 from projects.domain.waiting import Scene, Why
-from projects.models import Canary, Card, Host, WorkerProcess
+from projects.models import Canary, Card, Host, LeasedJob, WorkerProcess
 from projects.selectors import queue as queues
 from projects.selectors.queue import AtWork, Standing
 
@@ -30,6 +30,8 @@ class Slot:
     work: AtWork | None = None
     is_mine: bool = False
     card: Card | None = None
+    kept_for: LeasedJob | None = None  # waits for several cards of this host, which gives this one to nobody else
+    kept_is_mine: bool = False
 
     @property
     def label(self) -> str:
@@ -171,6 +173,11 @@ def floor(sees: set[int]) -> Floor:
     return Floor(now, views, lines, sorted(name for name, values in versions.items() if len(values) > 1))
 
 
+def most_cards() -> int:
+    """How many cards the host has that has most of them, heard of lately or not."""
+    return max(Card.objects.values("host").annotate(count=Count("pk")).values_list("count", flat=True), default=0)
+
+
 def canary_ages() -> dict[str, float | None]:
     """Seconds since each queue's last canary arrived; None when none ever did. One query, for readiness."""
     now = leases.database_time()
@@ -217,6 +224,7 @@ def _slots(
     for process in processes:
         places = queues.merged(places, process.places.get(standing.queue, []))
     held = [(place, one) for one in standing.running if one.host == host.name for place in parts(one.job.place)]
+    kept = standing.kept.get(host.name)
     by_card = {f"gpu:{card.index}": card for card in cards}
     found: list[tuple[str, AtWork | None]] = []
     for place in sorted(places):
@@ -226,7 +234,15 @@ def _slots(
         found.append((place, taken[1] if taken else None))
     found += held
     return [
-        Slot(standing.queue, place, work, work is not None and work.job.project_id in sees, by_card.get(place))
+        Slot(
+            standing.queue,
+            place,
+            work,
+            work is not None and work.job.project_id in sees,
+            by_card.get(place),
+            None if work else kept,
+            kept is not None and kept.project_id in sees,
+        )
         for place, work in found
     ]
 

@@ -1,7 +1,10 @@
 """Runs on several cards, played by processes on the CPU: the same run as on one, and no end that hangs."""
 
+import json
 import os
 import random
+import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -174,3 +177,78 @@ def test_sigterm_saves_the_same_step_for_all_and_nobody_stays_behind(runs, rows)
     assert left and not any(Path(f"/proc/{pid}").exists() for pid in left)
     assert first.metrics | second.metrics == whole.metrics
     assert second.weights == whole.weights
+
+
+# What breaks on another card than the first
+
+
+def spoilt(base: Path, folder: Path, word: str) -> Path:
+    """The base with an embedding that is no number for the first token of one word, and a head without that fault."""
+    from safetensors.torch import load_file, save_file
+
+    from datasets_app.engine.rendering import read_tokenizer
+
+    other = Path(shutil.copytree(base, folder))
+    path = other / "model.safetensors"
+    weights = load_file(path)
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    token = read_tokenizer(other).encode(word, add_special_tokens=False).ids[-1]
+    weights["model.embed_tokens.weight"][token] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    return other
+
+
+@pytest.mark.parametrize("sharding", ["replicate", "shard"])
+def test_a_loss_that_is_no_number_on_another_card_is_named_with_it_and_its_rows(runs, rows, tmp_path, sharding):
+    def row(question: str) -> dict:
+        return {"messages": [tickets.message("user", question), tickets.message("assistant", "billing")]}
+
+    base = spoilt(runs.base, tmp_path / "spoilt", " \N{SNOWMAN}")
+    # The longest row goes to the first card, the next one to the second.
+    data = [*(row("refund") for _ in range(6)), row("word " * 36), row("word " * 20 + "\N{SNOWMAN}")]
+    of_it = Runs(tmp_path / "runs", base, runs.start)
+    told = of_it.run(of_it.spec("nan", data, epochs=1, batch_size=8, devices=2, sharding=sharding, **FAST))
+
+    failed = told.one("failed")
+    assert (told.returncode, failed["code"]) == (1, "nan_loss"), failed
+    assert failed["message"].startswith("Card 2 of 2: At step 1")
+    assert (failed["where"]["card"], failed["where"]["longest_row"]) == (2, 7)
+    assert 6 not in failed["where"]["rows"]
+
+
+@pytest.mark.parametrize("sharding", ["replicate", "shard"])
+def test_memory_that_runs_out_on_another_card_is_named_with_it_and_its_rows(runs, rows, sharding):
+    spec = runs.spec(f"oom {sharding}", rows["sft"] * 6, epochs=1, batch_size=160, devices=2, sharding=sharding)
+
+    def take_the_rest(event) -> None:
+        if event["event"] == "started":
+            (other,) = others_of(runs.pid)
+            size = int(Path(f"/proc/{other}/status").read_text().split("VmSize:")[1].split()[0]) * 1024
+            resource.prlimit(other, resource.RLIMIT_AS, (size + 24 * 1024**2,) * 2)
+
+    told = runs.run(spec, take_the_rest)
+
+    failed = told.one("failed")
+    assert (told.returncode, failed["code"]) == (1, "oom"), failed
+    assert failed["message"].startswith("Card 2 of 2: ") and "were in memory" in failed["message"]
+    assert failed["where"]["card"] == 2 and failed["where"]["rows"]
+
+
+def test_weights_that_the_files_name_otherwise_are_read_in_turn(runs, rows, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    base = Path(shutil.copytree(runs.base, tmp_path / "other"))
+    path = base / "model.safetensors"
+    # As older files of decoders without their head have them.
+    save_file({name.removeprefix("model."): value for name, value in load_file(path).items()}, path, {"format": "pt"})
+    recipe = {"epochs": 0.5, "batch_size": 8, "devices": 2, **FAST, **SHARED}
+    usual = runs.run(runs.spec("by name", rows["sft"], **recipe))
+    of_it = Runs(tmp_path / "runs", base, runs.start)
+    spec = of_it.spec("otherwise", rows["sft"], **recipe)
+    told = of_it.run(spec)
+
+    assert told.returncode == 0, told.why
+    assert told.weights == usual.weights
+    assert "reads them all, in turn" in of_it.log_of(spec)

@@ -103,6 +103,46 @@ def test_later_runs_do_not_starve_one_that_waits_for_all_cards(draft, owner):
     assert Run.objects.get(pk=wide.pk).kept_free_by == ""
 
 
+def test_the_page_of_the_workers_marks_cards_that_are_kept_free_and_for_whom(draft, owner):
+    cards()
+    start(draft, owner, "small", 1)
+    claim()
+    wide = start(draft, owner, "wide", 2)
+    claim()
+
+    seen, others = (workers.floor(sees).hosts[0].slots for sees in ({draft.project_id}, set()))
+    assert [(slot.place, slot.work is None, slot.kept_for, slot.kept_is_mine) for slot in seen] == [
+        ("gpu:0", False, None, True), ("gpu:1", True, wide, True),
+    ]  # fmt: skip
+    assert not any(slot.kept_is_mine for slot in others)
+    pages = []
+    for person in (owner, make_member(make_project(name="Other"), Role.OWNER)):
+        client = Client()
+        client.force_login(person)
+        pages.append(client.get("/workers/").content.decode())
+    assert f'Kept free for <a href="{wide.get_absolute_url()}">wide</a>' in pages[0]
+    assert "Kept free for a job of another project" in pages[1] and ">wide<" not in pages[1]
+    assert all("waits for 2 cards of this host" in page for page in pages)
+
+
+def test_cards_are_asked_for_where_a_host_has_several_or_a_recipe_names_them(project, draft, owner):
+    client, url = Client(), f"/projects/{project.slug}/runs/new/"
+    client.force_login(owner)
+
+    def shown(query: str = "") -> bool:
+        page = client.get(url + query).content.decode()
+        assert page.count('name="devices"') == 1 and 'name="sharding"' in page  # hidden or not, it is sent
+        return "Weights on several cards" in page
+
+    assert not shown()
+    make_host("single", cards=1)
+    assert not shown()
+    Run.objects.filter(pk=draft.pk).update(recipe=draft.recipe | {"devices": 2})
+    assert shown(f"?like={draft.pk}")
+    make_host("pair", cards=2, silent=10_000)
+    assert shown()
+
+
 def test_other_hosts_go_on_while_one_keeps_its_cards_free(draft, owner, settings):
     cards(), cards("anvil")
     start(draft, owner, "small", 1)

@@ -7,11 +7,13 @@ from django import forms
 
 from projects.domain.turns import Priority
 from projects.models import Project
+from projects.selectors.workers import most_cards
 from training import selectors
 from training.domain import recipe as recipes
 from training.domain.recipe import KNOBS, Knob
 from training.services.bases import REPO_ID
 
+OF_SEVERAL = ("devices", "sharding")  # knobs that mean nothing where no host has several cards
 STEPS = {"learning_rate": "any", "dropout": "0.05", "warmup": "0.01", "beta": "any", "epochs": "any"}
 
 
@@ -174,11 +176,20 @@ class RunForm(forms.Form):
         self.fields["parent"].queryset = selectors.adapters(project)  # type: ignore[attr-defined]
         for knob in KNOBS:
             self.fields[knob.name] = _field(knob)
+        if not self._may_take_several():
+            for name in OF_SEVERAL:
+                self.fields[name].widget = forms.HiddenInput()
+
+    def _may_take_several(self) -> bool:
+        """Is there a host with several cards, or does what the form is filled with ask for them?"""
+        asked = (self.data.get("devices") if self.is_bound else self.initial.get("devices")) or 1
+        return str(asked) != "1" or most_cards() > 1
 
     def knobs(self, *, expert: bool) -> Iterator[tuple[Any, str]]:
         """Fields with the method they are for (“sft”, “dpo” or “sft-dpo”), so that the page hides the others."""
         for knob in KNOBS:
-            if knob.expert == expert and knob.name not in {"method", "cut"}:
+            hidden = self.fields[knob.name].widget.is_hidden
+            if knob.expert == expert and knob.name not in {"method", "cut"} and not hidden:
                 yield self[knob.name], "-".join(sorted(knob.methods, reverse=True))
 
     def everyday(self) -> Iterator[tuple[Any, str]]:
