@@ -12,7 +12,7 @@ from training.domain.series import Series
 from training.models import MetricChunk, Run, RunSample
 
 Event = dict[str, Any]
-WHERE = ("step", "rows", "longest_row", "longest_tokens", "batch_rows", "batch_tokens")
+WHERE = ("step", "rows", "longest_row", "longest_tokens", "batch_rows", "batch_tokens", "card", "loading")
 MOST_SAMPLES, MOST_TEXT = 8, 4000
 # Metrics whose newest value stands on the row itself, for lists.
 LISTED = {"loss": "last_loss", "tokens_per_second": "tokens_per_second"}

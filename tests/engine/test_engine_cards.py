@@ -179,6 +179,20 @@ def test_sigterm_saves_the_same_step_for_all_and_nobody_stays_behind(runs, rows)
     assert second.weights == whole.weights
 
 
+@pytest.mark.parametrize("pace", ["fast", "library"])
+def test_an_adapter_is_trained_further_on_shared_weights(runs, rows, pace):
+    """The reference of the pairs is the adapter that was there before."""
+    parent = runs.spec(f"parent {pace}", rows["sft"], epochs=0.5, batch_size=8)
+    assert runs.run(parent).returncode == 0
+    recipe = {"method": "dpo", "epochs": 0.5, "batch_size": 4, "learning_rate": 1e-3, "devices": 2, "pace": pace}
+    whole, shared = (
+        runs.run(runs.spec(f"further {pace} {name}", rows["dpo"], parent.output_dir, **recipe | {"sharding": name}))
+        for name in ("replicate", "shard")
+    )
+    assert whole.returncode == shared.returncode == 0, shared.why
+    assert (shared.metrics, shared.weights) == (whole.metrics, whole.weights)
+
+
 # What breaks on another card than the first
 
 

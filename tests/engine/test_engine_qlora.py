@@ -39,6 +39,17 @@ def test_a_base_in_4_bits_is_trained_and_resumed_to_the_same_adapter(engine, met
     assert weights[0] == weights[1]
 
 
+def test_two_cards_train_a_base_in_4_bits_as_one_does_and_never_share_its_weights(engine):
+    recipe = {"four_bit": True, "epochs": 1, "batch_size": 8, "rank": 4, "checkpoint_steps": 2}
+    one = engine.run(engine.spec(ROWS["sft"], "one", **recipe))
+    two = engine.run(engine.spec(ROWS["sft"], "two", devices=2, **recipe))
+
+    assert one.returncode == two.returncode == 0, two.events[-1]
+    assert two.one("result")["devices"] == 2 and not two.one("pace")["sharded"]
+    # 4-bit layers compute in 16 bit, and which rows share a product is another.
+    assert list(two.losses.values()) == pytest.approx(list(one.losses.values()), rel=2e-2)
+
+
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's own call
 def test_samples_before_the_first_step_do_not_spoil_its_gradients(engine):
     """They did on CPUs with AVX512 BF16, whose 4-bit layers pack their weights for answering; without a word."""

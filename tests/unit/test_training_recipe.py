@@ -79,6 +79,10 @@ def test_a_run_out_of_memory_is_told_to_share_its_weights_before_it_takes_4_bits
     shared = remedy("oom", replace(several, sharding="shard"))
     assert Recipe.read(replace(several, sharding="shard").as_dict() | shared.changes).four_bit
     assert remedy("oom", Recipe(batch_size=1)).changes["four_bit"]
+    # Where the base itself did not fit, fewer or shorter rows are no help.
+    assert remedy("oom", Recipe(devices=2), {"loading": True}).changes == {"sharding": "shard"}
+    assert remedy("oom", Recipe(), {"loading": True}).changes == {"four_bit": True}
+    assert remedy("oom", Recipe(four_bit=True), {"loading": True}) is None
 
 
 def test_each_method_has_its_defaults():

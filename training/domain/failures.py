@@ -51,7 +51,8 @@ DATA, BASE, WORKERS, LOG = Look.DATA, Look.BASE, Look.WORKERS, Look.LOG
 _ALL = (
     # Memory and numbers
     ("oom", "The device ran out of memory.",
-     "Halve “Rows at once” and double “Gradient accumulation”, lower the longest row, or load the base in 4 bits.",
+     "Halve “Rows at once” and double “Gradient accumulation”, lower the longest row, or load the base in 4 bits. "
+     "Where the base itself did not fit, take several cards, which then share its weights.",
      AGAIN, LOG),
     ("will_not_fit", "The longest rows do not fit into memory.",
      "Lower “Rows at once” and raise “Gradient accumulation” by as much, lower the longest row, or drop that row.",

@@ -25,8 +25,9 @@ def remedy(code: str, recipe: Recipe, where: Mapping[str, Any] | None = None) ->
 
 
 def _smaller(recipe: Recipe, where: Mapping[str, Any]) -> Remedy | None:
-    """The same rows a step in smaller batches; then less of the base on each card; then shorter rows."""
-    if recipe.batch_size > 1:
+    """The same rows a step in smaller batches; then less of the base on each card; then shorter rows. Where the base
+    itself was too large, rows have nothing to do with it."""
+    if recipe.batch_size > 1 and not where.get("loading"):
         rows = recipe.batch_size // 2
         accumulation = min(-(-recipe.rows_per_step // rows), int(KNOB["accumulation"].high))
         return Remedy("with half the rows at once", {"batch_size": rows, "accumulation": accumulation})
@@ -35,7 +36,7 @@ def _smaller(recipe: Recipe, where: Mapping[str, Any]) -> Remedy | None:
     if not recipe.four_bit:
         whole = {"sharding": "auto"} if recipe.sharding == "shard" else {}
         return Remedy("with the base in 4 bits", {"four_bit": True} | whole)
-    if recipe.max_length > SHORTEST:
+    if recipe.max_length > SHORTEST and not where.get("loading"):
         length = max(SHORTEST, recipe.max_length // 2)
         return Remedy(f"without rows beyond {length:,} tokens", {"max_length": length, "cut": Cut.DROP.value})
     return None

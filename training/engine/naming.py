@@ -48,6 +48,8 @@ def named(problem: BaseException, *, step: int = 0, batch: Any = None, prepared:
     """`batch` is what was being worked on, if anything was."""
     where = blame.where(batch, prepared, step) if prepared is not None and step else {}
     code, message = _told(problem, where)
+    if code == "oom" and not where:
+        where = {"loading": True}
     trace = shorten("".join(traceback.format_exception(problem)))
     return EngineError(message, code=code, detail=trace, where=where)
 

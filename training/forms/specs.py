@@ -29,7 +29,7 @@ class SpecForm(forms.Form):
         min_value=1,
         max_value=1024,
         initial=1,
-        help_text="A run here works on one; more become accumulated batches, so that as many rows make a step.",
+        help_text="More than one become accumulated batches, so that as many rows make a step on any number of cards.",
     )
     without = forms.CharField(required=False, max_length=4000, widget=forms.HiddenInput)
 

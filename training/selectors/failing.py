@@ -84,6 +84,10 @@ def _where(run: Run) -> list[str]:
     if known.get("step"):
         of = f" of {run.total_steps:,}" if run.total_steps else ""
         lines.append(f"at step {known['step']:,}{of}")
+    if known.get("loading"):
+        lines.append("while the base was being loaded")
+    if known.get("card"):
+        lines.append(f"on card {known['card']} of {run.devices}")
     if "longest_row" in known:
         lines.append(f"the longest row is row {known['longest_row']:,} with {known['longest_tokens']:,} tokens")
     if known.get("batch_rows"):

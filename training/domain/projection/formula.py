@@ -17,7 +17,7 @@ FORWARD_AND_BACK = 2
 FLOPS = {("cpu", "library"): 4e10, ("cpu", "fast"): 4e10, ("cuda", "library"): 9e13, ("cuda", "fast"): 5e14}
 BATCH_SECONDS = {"cpu": 0.012, "cuda": 0.03}
 # Bytes of weights that a card fetches from the others in a second, beyond what is hidden behind the products.
-FETCHED_BYTES_A_SECOND = {"cpu": 2e9, "cuda": 3e11}
+FETCHED_BYTES_A_SECOND = {"cpu": 2e9, "cuda": 2.2e11}
 LAYER_SECONDS = {("cpu", "library"): 0.002, ("cpu", "fast"): 0.002, ("cuda", "library"): 0.015, ("cuda", "fast"): 0.006}
 
 
