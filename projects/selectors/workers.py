@@ -18,6 +18,7 @@ from projects.selectors import queue as queues
 from projects.selectors.queue import AtWork, Standing
 
 SHOWN_IN_LINE = 50
+ITS_OWN = frozenset({"needs_cards", "no_such_host"})  # reasons that say nothing of others in the line
 HOT = 85  # °C: most data centre cards slow themselves down a little above
 
 
@@ -121,8 +122,10 @@ class QueueView:
 
     @property
     def why(self) -> str:
-        """What all of them wait for; of those in front a worker may take some this moment."""
-        return self.line[-1].why.text if self.line else ""
+        """What all of them wait for; of those in front a worker may take some this moment. What one alone needs, as so
+        many cards of one host, stands with it."""
+        common = [one.why.text for one in self.line if one.why.code not in ITS_OWN]
+        return common[-1] if common else ""
 
     @property
     def more(self) -> int:

@@ -115,6 +115,8 @@ def test_the_page_of_the_workers_marks_cards_that_are_kept_free_and_for_whom(dra
         ("gpu:0", False, None, True), ("gpu:1", True, wide, True),
     ]  # fmt: skip
     assert not any(slot.kept_is_mine for slot in others)
+    (line,) = (queue for queue in workers.floor({draft.project_id}).queues if queue.queue == "gpu")
+    assert (line.why, [one.why.code for one in line.line]) == ("", ["needs_cards"])  # it says nothing of others
     pages = []
     for person in (owner, make_member(make_project(name="Other"), Role.OWNER)):
         client = Client()
