@@ -64,6 +64,11 @@ class Judgement:
         return [reason.code for reason in self.reasons]
 
     @property
+    def words(self) -> list[str]:
+        """The codes as they are read in a cell, where the sentences have no room."""
+        return [code.replace("_", " ") for code in self.codes]
+
+    @property
     def title(self) -> str:
         return TITLES[self.verdict]
 
