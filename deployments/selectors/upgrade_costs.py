@@ -23,6 +23,7 @@ from training.selectors import Basis
 
 PROMPTS, RELOADS = 64, 2  # as a probe is asked for when nothing else is said
 PAST = 20  # newest pieces of work that a rate is read from
+ALIKE = 3  # models of a third up to three times the parameters are told from each other
 UNDER_WAY = {*ACTIVE, *WAITS_FOR_PEOPLE}
 
 
@@ -165,23 +166,21 @@ def costs(rows: Sequence[Standing], new: BaseModelVersion, golden: DatasetVersio
         golden=golden,
         basis=basis,
         price=new.project.hour_price(basis.where.device),
-        evaluation_rates=_evaluation_rates(),
-        probe_rates=_probe_rates(),
+        evaluation_rates=_rates(Evaluation, new.parameters, "summary__n"),
+        probe_rates=_rates(Probe, new.parameters, "figures__prompts"),
         profiles={(row.version_id, row.base_id): row for row in profiles},
         seconds={line.subject_id: line.seconds for line in lines},
     )
 
 
-def _evaluation_rates() -> list[float]:
-    """Seconds per question and parameter, on the whole installation: nothing in them says whose they are."""
-    rows = Evaluation.objects.filter(state=JobState.SUCCEEDED, base__parameters__gt=0, started_at__isnull=False)
-    told = rows.order_by("-pk").values_list("started_at", "finished_at", "summary__n", "base__parameters")[:PAST]
-    return [(end - begin).total_seconds() / (n * size) for begin, end, n, size in told if n and begin and end]
+def _rates(model: Any, size: int, count: str) -> list[float]:
+    """Seconds per question and parameter of models about as large: what a small one takes says nothing of a large one.
 
-
-def _probe_rates() -> list[float]:
-    rows = Probe.objects.filter(state=JobState.SUCCEEDED, base__parameters__gt=0, started_at__isnull=False)
-    told = rows.order_by("-pk").values_list("started_at", "finished_at", "figures__prompts", "base__parameters")[:PAST]
+    Read on the whole installation; nothing in them says whose they are.
+    """
+    about = {"base__parameters__gt": size / ALIKE, "base__parameters__lt": size * ALIKE}
+    rows = model.objects.filter(**about, state=JobState.SUCCEEDED, started_at__isnull=False).order_by("-pk")
+    told = rows.values_list("started_at", "finished_at", count, "base__parameters")[:PAST]
     return [(end - begin).total_seconds() / (n * size) for begin, end, n, size in told if n and begin and end]
 
 
