@@ -61,7 +61,7 @@ def differences_table(scores: Sequence[Any]) -> dict[str, Any]:
 
 
 ARMS = (
-    ("old", "Old, on its own base", charting.BASE, ""),
+    ("old", "Old, on its own base", charting.PALETTE[3], ""),
     ("carried", "Carried over", charting.LIVE, "/"),
     ("retrained", "Retrained", charting.PALETTE[2], "."),
 )
@@ -83,7 +83,10 @@ def upgrade_arms(rows: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
             x=[arm.mean * 100 for _, arm in mine],
             orientation="h",
             name=label,
-            marker={"color": colour, "pattern": {"shape": hatch, "fgopacity": 0.35}},
+            marker={
+                "color": charting.fade(colour, 0.6),
+                "pattern": {"shape": hatch, "solidity": 0.2, "fillmode": "overlay"},
+            },
             error_x={
                 "type": "data",
                 "symmetric": False,

@@ -56,6 +56,13 @@ WORDS: Mapping[Part, str] = {
     Part.RETRAIN: "Training on the new version",
     Part.RETRAINED: "Evaluation of the retrained adapter",
 }
+HEADS: Mapping[Part, str] = {
+    Part.BASELINE: "On its own base",
+    Part.PROBE: "Probe",
+    Part.CARRIED: "Carried over",
+    Part.RETRAIN: "Training",
+    Part.RETRAINED: "Retrained",
+}
 
 
 def parts_of(steps: Sequence[Step]) -> list[Part]:
@@ -150,6 +157,11 @@ class Against:
             return True
         return False if self.high < 0 else None
 
+    @property
+    def interval(self) -> str:
+        """“−2.5 [−6.0, +1.0]”, in points"""
+        return f"{points(self.difference)} [{points(self.low)}, {points(self.high)}]"
+
     def told(self, margin: float) -> str:
         found = f"{points(self.difference)} points [{points(self.low)}, {points(self.high)}] over {self.n} golden rows"
         verdict = self.not_worse(margin)
@@ -180,6 +192,9 @@ def _arm(scores: Sequence[float], *, binary: bool, rng: "Generator") -> Arm:
 
 
 # Verdicts
+
+MEASURED = "Measured, it says the same."
+DRIFTED = "It has drifted; whether its answers are worse, only its golden set can say."
 
 
 @dataclass(frozen=True)
@@ -233,14 +248,13 @@ def _as_is(known: Known, margin: float) -> tuple[bool | None, str]:
     if known.verdict == Verdict.INCOMPATIBLE:
         return False, f"It does not belong on the new version: {known.reason}".strip()
     if known.verdict in {Verdict.SAME, Verdict.COMPATIBLE}:
-        how = "Measured, it says the same" if known.measured else "By structure it says the same"
-        return True, f"{how}. {known.reason}".strip()
+        structure = f"By structure it says the same. {known.reason}".strip()
+        return True, (known.reason or MEASURED) if known.measured else structure
     trouble = known.troubles.get(Part.CARRIED) or known.troubles.get(Part.PROBE)
     if trouble:
         return None, f"As it is nobody can say: {trouble}"
-    if known.measured and known.verdict == Verdict.DRIFTED:
-        return None, "It has drifted; whether its answers are worse, only its golden set can say."
-    return None, "Nobody has measured what it says there."
+    drifted = known.measured and known.verdict == Verdict.DRIFTED
+    return None, DRIFTED if drifted else "Nobody has measured what it says there."
 
 
 def _again(known: Known, margin: float) -> bool | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets_app.models import DatasetVersion
 from deployments import charts, upgrading
-from deployments.domain.upgrades import LABELS, TONES, WORDS, Outcome, Part, Step
+from deployments.domain.upgrades import HEADS, LABELS, TONES, Outcome, Part, Step
 from deployments.models import Upgrade, UpgradeItem
 from deployments.selectors import families, reports, upgrade_costs
 from deployments.selectors.reports import Report
@@ -120,7 +120,7 @@ def upgrade_page(upgrade: Upgrade, now: datetime) -> dict[str, Any]:
     return {
         "upgrade": upgrade,
         "rows": rows,
-        "heads": [WORDS[part] for part in upgrade.parts],
+        "heads": [HEADS[part] for part in upgrade.parts],
         "ended": sum(row.is_over for row in rows),
         "spent": report.total,
         "held": _held(upgrade, items),
@@ -142,7 +142,7 @@ def _cell(item: UpgradeItem, part: Part) -> Cell:
     state = work.state if work is not None else ""
     told = note.get("text", "") if state != JobState.SUCCEEDED else ""
     took_up = work is not None and part not in item.asked
-    return Cell(part, WORDS[part], work, state or ("none" if note else ""), told, took_up)
+    return Cell(part, HEADS[part], work, state or ("none" if note else ""), told, took_up)
 
 
 def _held(upgrade: Upgrade, items: Sequence[UpgradeItem]) -> Decimal:

@@ -43,6 +43,10 @@ class Report:
         return domain.headline(self.counts)
 
     @property
+    def margin_points(self) -> str:
+        return f"{self.margin * 100:g}"
+
+    @property
     def total(self) -> Decimal:
         return sum((amount for parts in self.spent.values() for amount in parts.values()), Decimal(0))
 

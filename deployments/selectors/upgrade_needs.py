@@ -44,8 +44,7 @@ def _ends(one: Ends) -> Need:
     slug = one.base.project.slug
     url = reverse("upgrade-plan", args=[slug, one.base.pk, one.new.pk]) if one.new else one.base.get_absolute_url()
     tone = "failed" if one.ending.is_past or (one.ending.presses and one.live) else "attention"
-    warned = timezone.make_aware(datetime.combine(one.ending.date, time())) - timedelta(days=90)
-    return Need(text, url, tone, min(warned, timezone.now()), "end_of_life")
+    return Need(text, url, tone, timezone.make_aware(datetime.combine(one.ending.date, time())), "end_of_life")
 
 
 def _failed(project: Project) -> Iterator[Need]:
