@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 ACTOR = "upgrade"
 MOVING = (JobState.QUEUED, JobState.RUNNING)
 ROWS = (
-    "upgrade__new", "upgrade__old", "adapter__run", "adapter__base", "golden__dataset", "baseline__golden__dataset",
+    "adapter__run", "adapter__base", "golden__dataset", "baseline__golden__dataset",
     "probe", "carried", "retrain__adapter", "retrained",
 )  # fmt: skip
 
@@ -71,7 +71,14 @@ def advance(pk: int) -> int:
 
 
 def items_of(upgrade: Upgrade) -> list[UpgradeItem]:
-    return list(upgrade.items.select_related(*ROWS).order_by("number"))
+    """All of an order with the work for each; everything is of one project, so nobody has to ask for it again."""
+    items = list(upgrade.items.select_related(*ROWS).order_by("number"))
+    for item in items:
+        item.upgrade = upgrade
+        for row in (item.adapter, *(item.work(part) for part in Part)):
+            if row is not None:
+                row.project = upgrade.project
+    return items
 
 
 # What has ended

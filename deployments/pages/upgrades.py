@@ -49,19 +49,22 @@ def plan_page(
     """Everything that the plan of two bases shows."""
     rows = standings(old, new)
     plans = upgrade_costs.plans(rows, upgrade_costs.costs(rows, new, golden))
+    month = budget.plan(old.project, None, now).month
     steps = [upgrade_costs.step_plan(step, plans) for step in Step]
+    money = [budget.Plan(month, step.sum.money90) for step in steps]
     lines = [Line(one, {name: plans[one.adapter.pk][part] for name, part in SHOWN}) for one in rows]
     found = [one.found.outcome for one in rows if one.found]
     return {
         "pair": families.pair(old, new),
         "follows": families.follows(old, new),
+        "backwards": families.follows(new, old),
         "lines": lines,
-        "steps": [(step, TITLES[step.step], budget.plan(old.project, step.sum.money90, now)) for step in steps],
-        "counts": sums([outcome for outcome in found]),
+        "steps": [(step, TITLES[step.step], plan) for step, plan in zip(steps, money, strict=True)],
+        "counts": sums(found),
         "under_way": families.under_way(old, new),
         "unjudged": sum(one.baseline is None for one in rows),
         "undecided": any(needs_reason(one) for one in rows),
-        "tight": any(not budget.plan(old.project, step.sum.money90, now).fits for step in steps if step.adapters),
+        "tight": any(step.adapters and not plan.fits for step, plan in zip(steps, money, strict=True)),
     }
 
 

@@ -199,7 +199,7 @@ def _of_items(items: Sequence[UpgradeItem]) -> tuple[Run | None, dict[str, Any]]
     tried: set[str] = set()
     for item in items:
         for part in Part:
-            if part not in tried and (part in item.notes or item.work(part) is not None):
+            if part not in tried and (part in item.notes or getattr(item, f"{part.value}_id") is not None):
                 tried.add(part)
                 if part in item.notes:
                     notes[part.value] = item.notes[part]

@@ -93,6 +93,7 @@ def test_a_plan_of_a_base_without_adapters_says_so(client, family):
 
     assert "No adapter stands on the old version" in shown
     assert "Nobody has said that" in shown
+    assert "This is the way back" in text(client.get(page(family, "upgrade-plan", family.new.pk, family.old.pk)))
     assert client.get(page(family, "upgrade-plan", family.old.pk, family.old.pk)).status_code == 404
 
 
@@ -350,12 +351,12 @@ def test_over_the_budget_the_api_asks_for_a_reason(client):
     assert "Waits for an owner" in shown and "It ends on Friday." in shown
 
 
-def test_sixty_adapters_take_a_bounded_number_of_questions(client, django_assert_max_num_queries):
-    family = QuickFamily(12)
+def test_more_adapters_do_not_ask_more_questions(client, django_assert_max_num_queries):
+    family = QuickFamily(20)
     client.force_login(family.by)
-    client.get(pair(family))
-
-    with django_assert_max_num_queries(110):
-        assert client.get(pair(family)).status_code == 200
-    with django_assert_max_num_queries(60):
-        assert client.get(pair(family, "upgrade-report")).status_code == 200
+    upgrade = family.order("probe", at_once=16)
+    reconciler.sweep()
+    for url in (pair(family), pair(family, "upgrade-report"), upgrade.get_absolute_url()):
+        client.get(url)
+        with django_assert_max_num_queries(60):
+            assert client.get(url).status_code == 200
