@@ -49,9 +49,10 @@ class Ends:
 
 def endings(project: Project) -> list[Ends]:
     """What ends first comes first; bases that no adapter stands on need nobody."""
-    counts = dict(project.adapters.order_by().values_list("base").annotate(Count("pk")))
-    ended = project.bases.filter(pk__in=counts).exclude(end_of_life=None).select_related("project")
-    rows = list(ended.order_by("end_of_life", "pk"))
+    ended = project.bases.exclude(end_of_life=None).select_related("project").order_by("end_of_life", "pk")
+    rows = list(ended)
+    counts = dict(project.adapters.order_by().values_list("base").annotate(Count("pk"))) if rows else {}
+    rows = [base for base in rows if counts.get(base.pk)]
     if not rows:
         return []
     after, live, today = successors(project), live_on(project), timezone.localdate()
@@ -74,6 +75,8 @@ def successions(project: Project) -> list[Succession]:
 def successors(project: Project) -> dict[int, list[BaseModelVersion]]:
     """By base every version that follows it, the newest first: of its repository or declared, and their followers."""
     bases = list(training.ready_bases(project).select_related("project"))
+    if len(bases) < 2:
+        return {}  # most projects have one base, and every overview asks
     by_pk = {base.pk: base for base in bases}
     direct: dict[int, set[int]] = defaultdict(set)
     for base in bases:
@@ -103,9 +106,10 @@ def follows(old: BaseModelVersion, new: BaseModelVersion) -> bool:
 def pairs(project: Project) -> list[Pair]:
     """Every base with adapters and a successor beside the newest that follows it; what stands on most first."""
     after = successors(project)
-    counts = dict(project.adapters.order_by().values_list("base").annotate(Count("pk")))
-    olds = project.bases.filter(pk__in=[pk for pk in after if counts.get(pk)]).select_related("project")
-    wanted = [(old, after[old.pk]) for old in olds]
+    counts = dict(project.adapters.order_by().values_list("base").annotate(Count("pk"))) if after else {}
+    olds = [pk for pk in after if counts.get(pk)]
+    rows = project.bases.filter(pk__in=olds).select_related("project") if olds else []
+    wanted = [(old, after[old.pk]) for old in rows]
     return _pairs(project, [(old, news[0], news[1:]) for old, news in wanted], counts)
 
 

@@ -133,7 +133,7 @@ def test_the_page_needs_few_queries(client, project, owner, django_assert_max_nu
         spend(project, 1, subject=number)
         record(project, "project.changed", actor="a")
 
-    with django_assert_max_num_queries(55):
+    with django_assert_max_num_queries(60):
         client.get("/projects/routing/")
 
 
