@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-FURTHER, RATE, ROWS = 60, 1e-3, 32
+FURTHER, RATE, ROWS = 20, 4e-4, 32
 WIDER = 256
 
 
