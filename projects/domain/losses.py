@@ -44,6 +44,7 @@ _CODES = {
     Loss.RECIPE: """
         bad_recipe nan_loss parent_mismatch too_long unknown_module adapter_no_effect adapter_invalid packing_needs_sft
         too_many_steps beyond_context rank_beyond_layer sharding_needs_cards sharding_needs_16_bit
+        rehearsal_needs_one_card
         not_mergeable not_quantisable not_finite
         """,
     Loss.MEMORY: "oom memory_limit will_not_fit",

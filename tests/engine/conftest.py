@@ -59,7 +59,9 @@ def _built(pytestconfig: pytest.Config, program: str, *sources: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_adapter(tiny_base: Path, tiny_facts: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_adapter(
+    tiny_base: Path, tiny_facts: dict, torch_server: forking.Server, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The directory of an adapter that has learned to route tickets. Tests must not write into it."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -68,7 +70,7 @@ def tiny_adapter(tiny_base: Path, tiny_facts: dict, tmp_path_factory: pytest.Tem
         fcntl.flock(lock, fcntl.LOCK_EX)
         trained = folder / "tiny-adapter"
         if not trained.is_dir():
-            engine = Engine(folder / "tiny-adapter-run", tiny_base, tiny_facts)  # started from nothing
+            engine = Engine(folder / "tiny-adapter-run", tiny_base, tiny_facts, torch_server)
             spec = engine.spec(tickets.routing_sets()[0], epochs=2, rank=32, alpha=64)
             told = engine.run(spec)
             assert told.returncode == 0, told.events[-1]

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import REPO, child_env
+from tests.engine.conftest import fork
 from training.domain.adapters import CONFIG
 from training.domain.derived import Kind
 from training.engine import hashing
@@ -60,25 +58,30 @@ class Told:
         return self.events[-1]
 
 
+SERVER = []  # of which makings are forked off
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(torch_server):
+    SERVER[:] = [torch_server]
+
+
 def run(order, kill_at=None):
     path = Path(order.out_dir).parent / "spec.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     order.write(path)
-    command = [sys.executable, "-W", "ignore", "-m", "training.engine.deriving", str(path)]
-    with subprocess.Popen(
-        command, cwd=REPO, env=child_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        events = []
+    log, events = path.with_name("fork.log"), []
+    command = ["-m", "training.engine.deriving", str(path)]
+    with log.open("ab") as behind, fork(SERVER[0], command, behind) as process:
         for line in process.stdout:
             events.append(json.loads(line))
             if kill_at and kill_at(events[-1]):
                 process.kill()
-        log = process.stderr.read()
-    return Told(process.returncode, events, log)
+    return Told(process.returncode, events, log.read_text())
 
 
 @pytest.fixture(scope="module")
-def made(spec):
+def made(server, spec):
     """The three kinds as the engine makes them: {kind: (folder, result)}."""
     found = {}
     for kind in Kind:

@@ -4,7 +4,6 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,22 +15,21 @@ from training.engine import hashing
 from training.engine.hashing import folder_digest
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
-SPOIL = """
-import sys
-from safetensors.torch import load_file, save_file
-path = sys.argv[1]
-weights = load_file(path)
-weights[sorted(weights)[0]][:] = float("nan")
-save_file(weights, path, metadata={"format": "pt"})
-"""
+
+
+def spoil(path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(path)
+    weights[sorted(weights)[0]][:] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})
 
 
 @pytest.mark.parametrize("pace", ["library", "fast"])
 def test_a_loss_that_is_no_number_names_its_step_and_rows(engine, routing, tmp_path, pace):
     base = tmp_path / "spoilt"
     shutil.copytree(engine.base, base)
-    command = ["-c", SPOIL, str(base / "model.safetensors")]
-    subprocess.run([sys.executable, *command], check=True)
+    spoil(base / "model.safetensors")
     spec = engine.spec(routing[0][:16], epochs=1, pace=pace)
     spec = replace(spec, base=BaseRef("spoilt", "f" * 64, hashing.base_parts(base), path=str(base)))
 

@@ -226,6 +226,19 @@ def test_a_projection_counts_every_card(draft, owner):
     assert float(hours["p50"]) == pytest.approx(float(price) * 2 * two.seconds.p50 / 3600, rel=0.01, abs=1e-5)
 
 
+def test_what_several_cards_share_is_not_rehearsed_on_one(project, draft, owner):
+    client, url = Client(), f"/api/v1/projects/{project.slug}/rehearsals/"
+    client.force_login(owner)
+    parts = {"base": draft.base_id, "dataset_version": draft.dataset_version_id}
+    asked = [
+        client.post(url, parts | {"recipe": draft.recipe | {"devices": 2, "sharding": way}}, "application/json")
+        for way in ("shard", "replicate")
+    ]
+
+    assert [answer.status_code for answer in asked] == [409, 202]
+    assert asked[0].json()["code"] == "rehearsal_needs_one_card" and "one card" in asked[0].json()["message"]
+
+
 def test_before_the_start_it_says_that_no_host_has_so_many(project, draft, owner):
     profile = services.runs.counted(draft)
     wide = Recipe.read(draft.recipe | {"devices": 4})

@@ -9,6 +9,7 @@ from django.db import transaction
 from datasets_app.models import DatasetVersion
 from projects import leases
 from projects.access import requires
+from projects.domain.errors import Refused
 from projects.domain.permissions import Permission
 from projects.domain.states import JobState
 from projects.models import Project, User
@@ -51,6 +52,12 @@ def rehearse(
     )
     profile = runs.counted(rehearsal)
     runs.check_rows(selectors.token_stats(profile, read.max_length), read)
+    if selectors.plan(base, profile, read, where).pace.sharded:
+        raise Refused(
+            "A rehearsal works on one card, and in this run several share the weights of the base. Start the run: when "
+            "it does not fit, it ends before its first step and says so.",
+            code="rehearsal_needs_one_card",
+        )
     rehearsal.recipe, rehearsal.asked_by = read.as_dict(), by
     rehearsal.spec = runs.freeze(rehearsal, read).frozen()
     rehearsal.plan = selectors.plan(base, profile, read.of_one_card(), where).as_dict()
