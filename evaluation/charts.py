@@ -94,6 +94,8 @@ def equivalence(drawn: Sequence[tuple[str, Any]], margin: float) -> dict[str, An
 
 
 def equivalence_title(drawn: Sequence[tuple[str, Any]], margin: float) -> str:
+    if all(-margin <= lead["low"] and lead["high"] <= margin for _, lead in drawn):
+        return f"Every interval lies within {margin * 100:g} points of the adapter"
     worst = min(drawn, key=lambda one: one[1]["low"])
     reach = formatting.points(worst[1]["low"])
     return f"{worst[0]} reaches lowest: {reach} at worst, where {margin * 100:g} points count as equal"

@@ -107,6 +107,8 @@ class Examiner:
                     high=score.high,
                     n=score.n,
                     url=row.get_absolute_url(),
+                    grader=score.name,
+                    golden=str(row.golden),
                 )
                 found.setdefault(row.adapter_id, []).append(told)
         return found
@@ -130,6 +132,8 @@ class Examiner:
                 high=lead["high"],
                 n=lead["n"],
                 url=row.get_absolute_url(),
+                grader=row.figures["primary"],
+                golden=str(row.golden),
             )
             found.setdefault(row.derived_id, []).append(told)
         return found

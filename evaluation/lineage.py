@@ -15,7 +15,7 @@ class Evaluations:
 
     kinds: Mapping[str, Kind] = {
         "evaluation": Kind("Evaluations", "evaluation", 40, prov="activity"),
-        "equivalence": Kind("Comparisons", "comparison", 41, prov="activity"),
+        "equivalence": Kind("Equivalence tests", "equivalence test", 41, prov="activity"),
     }
 
     def links(self, project: Project) -> Iterator[Edge]:

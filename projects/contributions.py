@@ -134,6 +134,8 @@ class RunScore:
     high: float
     n: int
     url: str
+    grader: str = ""  # the measure without the golden set, and the golden set
+    golden: str = ""
 
 
 class Examiner(Protocol):

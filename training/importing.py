@@ -34,7 +34,7 @@ def prepare(row: AdapterImport, workdir: Path) -> list[str]:
 
 def _candidate(base: BaseModelVersion) -> dict[str, Any]:
     told = ("id", "name", "repo_id", "revision", "fingerprint", "parts")
-    place = {"path": str(base.folder), "shown_as": base.repo_id or base.name}
+    place = {"path": str(base.folder), "shown_as": base.repo_id or base.name, "licence": base.licence}
     return {name: getattr(base, name) for name in told} | place
 
 

@@ -18,7 +18,8 @@ svg{--s:#fff;--b:#c2c9d4;--t:#0d1420;--m:#566175;--v:#6836ab;background:#f5f6f8;
 .is-stale .lineage-box{stroke:var(--v);stroke-dasharray:5 3}.is-stale .lineage-sub{fill:var(--v)}
 .kind-dataset{--kind:#007e5a}.kind-golden{--kind:#c18821}.kind-retention{--kind:#0099b5}.kind-run{--kind:#2f7fdb}
 .kind-adapter{--kind:#4a64c8}.kind-evaluation{--kind:#7b36fe}.kind-request{--kind:#f00779}
-.kind-deployment{--kind:#cc2c0c}
+.kind-deployment{--kind:#cc2c0c}.kind-merge{--kind:#8b5797}.kind-quantisation{--kind:#579cb9}
+.kind-equivalence{--kind:#8389f3}
 """
 
 

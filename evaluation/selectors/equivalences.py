@@ -19,6 +19,11 @@ from training.models import Adapter, DerivedModel
 from training.selectors import Place
 
 ITEMS = "items.jsonl"
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+WRITING = {
+    "weights": "Adding the adapter and writing weights",
+    "comparing": "Reading it back beside base and adapter",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,15 @@ class Standing:
     def failed(self) -> Equivalence | None:
         """The newest, if it failed and nothing newer is at work."""
         return self.last if self.last and self.last.state == JobState.FAILED and not self.at_work else None
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """How far the making is, in a unit that people read."""
+        progress = self.row.progress if self.row else {}
+        done, total = float(progress.get("done") or 0), float(progress.get("total") or 0)
+        size, unit = next((one for one in UNITS if total >= 10 * one[0]), UNITS[-1])
+        words = WRITING.get(str(progress.get("phase")), "")
+        return {"label": f"{words}, {unit}", "done": round(done / size), "total": round(total / size)}
 
     @property
     def proof(self) -> dict[str, Any] | None:

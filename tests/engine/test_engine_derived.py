@@ -192,6 +192,59 @@ def test_its_card_is_read_by_hugging_face(made):
         )  # fmt: skip
 
 
+def test_the_card_of_a_trained_adapter_is_read_by_hugging_face_and_its_config_names_the_exact_base(
+    tiny_adapter, tiny_facts
+):
+    from huggingface_hub import ModelCard
+
+    data = ModelCard.load(tiny_adapter / "README.md").data
+    assert (data.base_model, data.base_model_relation, data.library_name, data.license) == (
+        "tiny-help-desk", "adapter", "peft", None,
+    )  # fmt: skip
+    assert (data.datasets, data.tags) == (["tickets-v1"], ["lora", "trl", "sft"])
+    config = json.loads((tiny_adapter / CONFIG).read_text())
+    assert config["revision"] == tiny_facts["fingerprint"]
+
+
+@pytest.mark.parametrize("commit", ["", "c0ffee" * 6 + "c0ff"])
+def test_the_revision_is_the_commit_where_the_base_has_one(commit):
+    from training.domain.recipe import Recipe
+    from training.domain.spec import BaseRef, DataRef, RunSpec
+    from training.engine.adapter import revision_of
+
+    base = BaseRef("org/base", "f" * 64, {}, revision=commit)
+    spec = RunSpec(label="x", base=base, data=DataRef("d v1", "0" * 64, 1, "sft"), recipe=Recipe.read({}), packages={})
+    assert revision_of(spec) == (commit or "f" * 64)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [(float("nan"), "not_finite"), (float("inf"), "not_finite"), (1e5, "norm_outlier")]
+)
+def test_weights_of_an_adapter_trained_here_are_looked_at_as_well(
+    tiny_adapter, tiny_base, tiny_facts, tmp_path, value, code
+):
+    """Read back as a stranger would, before it is registered: what speaks against it becomes a finding of the run."""
+    from safetensors.torch import load_file, save_file
+
+    from training.domain.recipe import Recipe
+    from training.domain.spec import BaseRef, DataRef, RunSpec
+    from training.engine import adapter as directory
+
+    place = Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
+    base = BaseRef("tiny-help-desk", tiny_facts["fingerprint"], {}, path=str(tiny_base))
+    spec = RunSpec(label="x", base=base, data=DataRef("d v1", "0" * 64, 1, "sft"), recipe=Recipe.read({}), packages={})
+    tensors = load_file(place / "adapter_model.safetensors")
+    assert directory.check(place, spec)["findings"] == []
+    name = next(name for name in sorted(tensors) if "lora_B" in name)
+    tensors[name] = tensors[name] * value if value == 1e5 else tensors[name].fill_(value)
+    save_file(tensors, place / "adapter_model.safetensors", {"format": "pt"})
+
+    (found,) = directory.check(place, spec)["findings"]
+    assert found["code"] == code and name.removesuffix(".weight").split(".lora_")[0].removeprefix(
+        "base_model.model."
+    ) in (found["where"] + found["text"])
+
+
 def test_a_killed_making_goes_on_from_the_files_that_are_whole(spec, made):
     order = spec("merged", "killed")
     first = run(order, kill_at=lambda event: event["event"] == "progress" and event.get("phase") == "weights")

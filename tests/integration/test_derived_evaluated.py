@@ -290,8 +290,8 @@ def test_a_card_is_read_by_hugging_face_with_its_results(known, client):
     assert answer["Content-Type"].startswith("text/markdown")
     assert (card.data.base_model, card.data.base_model_relation) == ("tiny", "quantized")
     (found,) = card.data.eval_results
-    assert (found.dataset_name, found.metric_value, found.task_type) == (
-        f"Exact match on {result.golden}", 1.0, "text-generation",
+    assert (found.dataset_name, found.metric_type, found.metric_value, found.task_type) == (
+        str(result.golden), "exact_match", 1.0, "text-generation",
     )  # fmt: skip
     assert yaml.safe_load(text(answer).split("---")[1])["model-index"][0]["name"]
 
@@ -305,6 +305,23 @@ def test_the_adapter_page_has_both_and_where_it_is_live(known, client):
         assert reverse(name, args=[row.project.slug, row.adapter_id]) in shown
     for words in ("Live in", "nowhere", "Method", "Adapted layers", "q_proj"):
         assert words in shown, words
+
+
+def test_findings_about_weights_of_an_adapter_trained_here_are_shown_and_block_its_approval(known, client):
+    from deployments.domain import gates
+
+    adapter = known[0].adapter
+    finding = {"code": "norm_outlier", "text": "Layers that are changed far more: layers.0.", "where": "layers.0",
+               "refuses": False}  # fmt: skip
+    type(adapter).objects.filter(pk=adapter.pk).update(findings=[finding])
+    client.force_login(known[1])
+
+    assert adapter.run is not None
+    assert "Layers that are changed far more: layers.0." in text(client.get(adapter.get_absolute_url()))
+    told = client.get(api(known[0], f"adapters/{adapter.pk}/")).json()["findings"]
+    assert [one["code"] for one in told] == ["norm_outlier"]
+    judged = gates.sound({"adapter": {"findings": ["norm_outlier layers.0"]}})
+    assert judged.status is not gates.Status.PASS
 
 
 # API

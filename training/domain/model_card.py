@@ -1,6 +1,7 @@
 """Model cards as the Hugging Face hub reads them: YAML front matter, then plain words."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,11 @@ def front_matter(
         "tags": list(tags),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def dataset_name(label: str) -> str:
+    """“Support tickets v3” as hubs name things: support-tickets-v3."""
+    return re.sub(r"[^a-z0-9._]+", "-", label.lower()).strip("-.") or "dataset"
 
 
 def index(name: str, results: Sequence[Result]) -> list[dict[str, Any]]:

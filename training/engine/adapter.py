@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from projects import faults
-from training.domain import adapter_config, adapters, safetensors
+from training.domain import adapter_config, adapters, model_card, safetensors
 from training.domain.fingerprint import TEMPLATE_FILE
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
@@ -102,17 +102,15 @@ def manifest_of(folder: Path) -> dict[str, dict[str, Any]]:
 def card(spec: RunSpec, outcome: dict[str, Any]) -> str:
     """A model card as the Hugging Face hub reads it: YAML front matter, then plain words."""
     recipe = spec.recipe
-    front = {
-        "base_model": spec.base.name,
-        "base_model_relation": "adapter",
-        "library_name": "peft",
-        "pipeline_tag": "text-generation",
-        "tags": ["lora", "trl", str(recipe.method)],
-    }
-    if spec.base.licence:
-        front["license"] = spec.base.licence
+    front = model_card.front_matter(
+        base=spec.base.name,
+        relation="adapter",
+        library="peft",
+        tags=["lora", "trl", str(recipe.method)],
+        licence=spec.base.licence,
+        datasets=[model_card.dataset_name(spec.data.label)],
+    )
     method = "direct preference optimisation" if recipe.method == Method.DPO else "supervised fine-tuning"
-    yaml = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
     facts = {
         "Base model": f"`{spec.base.name}`",
         "Base revision": f"`{revision_of(spec)}`",
@@ -126,6 +124,5 @@ def card(spec: RunSpec, outcome: dict[str, Any]) -> str:
         "Spec": f"`{spec.digest}`",
         "Made with": ", ".join(f"{name} {version}" for name, version in sorted(spec.packages.items())),
     }
-    lines = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     words = "A LoRA adapter. Use it with exactly the base model named here."
-    return f"---\n{yaml}\n---\n\n# {spec.label}\n\n{words}\n\n| | |\n|---|---|\n{lines}\n"
+    return model_card.render(front, spec.label, words, facts)

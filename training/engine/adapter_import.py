@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from projects.domain.errors import Invalid
-from training.domain import adapter_config, adapters, integrity, safetensors
+from training.domain import adapter_config, adapters, integrity, model_card, safetensors
 from training.domain.documents import BadDocument, read_object
 from training.domain.findings import Finding, refusing, told
 from training.domain.fingerprint import TEMPLATE_FILE
@@ -171,25 +171,23 @@ class Reading:
 
     def _card(self, config: dict[str, Any]) -> str:
         """A card of ours, and below it the one that came along, as quoted text."""
-        front = {
-            "base_model": config["base_model_name_or_path"],
-            "base_model_relation": "adapter",
-            "library_name": "peft",
-            "pipeline_tag": "text-generation",
-            "tags": ["lora"],
-        }
-        yaml = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
+        base = self.match.base if self.match else None
+        front = model_card.front_matter(
+            base=config["base_model_name_or_path"],
+            relation="adapter",
+            library="peft",
+            tags=["lora"],
+            licence=self.places[base.id].get("licence", "") if base else "",
+        )
         facts = {
             "Base model": f"`{config['base_model_name_or_path']}`",
             "Base revision": f"`{config['revision']}`",
             "Proof of the base": self.match.proof.value if self.match else "",
             "Method": f"LoRA rank {config['r']}, alpha {config['lora_alpha']}",
-            "Comes from": self.spec["origin"].replace("|", "/"),
+            "Comes from": self.spec["origin"],
         }
-        lines = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
         words = "A LoRA adapter that was trained elsewhere and imported. Use it with exactly the base model named here."
-        text = f"---\n{yaml}\n---\n\n# {self.spec['name']}\n\n{words}\n\n| | |\n|---|---|\n{lines}\n"
-        return text + self._own_card()
+        return model_card.render(front, self.spec["name"], words, facts, self._own_card())
 
     def _own_card(self) -> str:
         path = self.folder / adapters.CARD

@@ -194,7 +194,11 @@ def derived_card(row: DerivedModel) -> str:
 def _with_results(text: str, name: str, scores: list[RunScore], words: str) -> str:
     results = [
         Result(
-            one.measure, "score", one.value, one.n, f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}] {words}"
+            one.golden or one.measure,
+            one.grader or "score",
+            one.value,
+            one.n,
+            f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}] {words}",
         )
         for one in scores
     ]

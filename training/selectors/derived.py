@@ -13,7 +13,7 @@ from projects.domain import money
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from projects.models import Project
-from training.domain import anatomy, derived
+from training.domain import anatomy, derived, model_card
 from training.domain.derived import Kind, Stored
 from training.models import Adapter, BaseModelVersion, DerivedModel
 from training.selectors.compatibility import described
@@ -117,4 +117,4 @@ def file_name(row: DerivedModel) -> str:
 def card_datasets(adapter: Adapter) -> list[str]:
     """What it was trained on, as a card names it."""
     version = adapter.dataset_version
-    return [f"{slugify(version.dataset.name) or 'dataset'}-v{version.number}"] if version else []
+    return [model_card.dataset_name(str(version))] if version else []
