@@ -148,7 +148,7 @@ def test_an_honest_adapter_is_taken_and_kept_as_it_is_understood(importing, arch
         n: {"sha256": hashing.sha256_file(importing.out / n), "size": e["size"]} for n, e in listed.items()
     }
     card = (importing.out / adapters.CARD).read_text()
-    assert card.startswith('---\nbase_model: "acme/base"') and "cluster / B" in card
+    assert card.startswith('---\nbase_model: "acme/base"') and "cluster \\| B" in card
 
 
 def test_a_folder_around_the_files_of_an_archive_is_no_matter(importing):
