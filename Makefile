@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows bench-lineage fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints prove-drift prove-effect prove-derived states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows bench-lineage bench-matrix fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints prove-drift prove-effect prove-derived states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -61,6 +61,9 @@ bench-first-rows: $(VENV)/.test assets
 
 bench-metrics: $(VENV)/.test assets
 	$(BIN)/python -m benchmarks.metrics
+
+bench-matrix: $(VENV)/.test assets
+	$(BIN)/python -m benchmarks.matrix
 
 bench-lineage: $(VENV)/.test assets
 	NODES=$(or $(NODES),10000) $(BIN)/python -m benchmarks.lineage

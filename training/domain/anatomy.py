@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from training.domain.integrity import Shapes
@@ -43,10 +44,28 @@ def _runs(numbered: Mapping[int, tuple[int, ...]]) -> list[list[Any]]:
     return runs
 
 
-def unfold(folded: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+class Known(dict[str, tuple[int, ...]]):
+    """Shapes by name of which there is one for each content, so that what was found out of them can be remembered.
+
+    Nobody changes one.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def known(shapes: Shapes) -> Known:
+    return shapes if isinstance(shapes, Known) else Known(shapes)
+
+
+def unfold(folded: Mapping[str, Any]) -> Known:
     """The shapes by name again."""
-    found: dict[str, tuple[int, ...]] = {}
-    for key, runs in folded.items():
+    return _unfolded(json.dumps(folded, sort_keys=True))
+
+
+@lru_cache(maxsize=256)
+def _unfolded(folded: str) -> Known:
+    found = Known()
+    for key, runs in json.loads(folded).items():
         for first, last, shape in runs:
             for number in range(first, last + 1):
                 found[key if number < 0 else key.replace("#", str(number), 1)] = tuple(shape)

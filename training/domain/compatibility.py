@@ -7,6 +7,7 @@ whether other weights still say the same, is left to probes (`evaluation.domain.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from training.domain import anatomy, integrity
@@ -150,16 +151,26 @@ def _about_shapes(adapter: Fitted, own: Base, other: Base) -> list[Reason]:
         lacking = [one.name for one in (own, other) if not one.anatomy] + [adapter.name] * (not adapter.tensors)
         text = f"The shapes of {some(lacking)} were not recorded. Probing the pair records them."
         return [Reason("not_recorded", text, Verdict.UNKNOWN)]
-    theirs = anatomy.unfold(other.anatomy["tensors"])
-    if wrong := integrity.about_pairs(adapter.tensors, adapter.rank):
-        return [Reason("rank", wrong[0].text, Verdict.INCOMPATIBLE)]
-    wrong = integrity.about_base(adapter.tensors, theirs, transposed=adapter.transposed)
-    found = [Reason(one.code, one.text, Verdict.INCOMPATIBLE) for one in wrong]
-    mine = anatomy.unfold(own.anatomy["tensors"])
-    if not found and (changed := reshaped(mine, theirs)):
+    mine, theirs = (anatomy.unfold(base.anatomy["tensors"]) for base in (own, other))
+    found = _misfits(anatomy.known(adapter.tensors), adapter.rank, theirs, adapter.transposed)
+    if not found and (changed := _reshaped(mine, theirs)):
         text = f"Layers beside the adapted ones have changed: {some(changed, 3)}."
-        found.append(Reason("shapes", text, Verdict.DRIFTED))
-    return found
+        return [Reason("shapes", text, Verdict.DRIFTED)]
+    return list(found)
+
+
+@lru_cache(maxsize=4096)
+def _misfits(shapes: anatomy.Known, rank: int, theirs: anatomy.Known, transposed: bool) -> list[Reason]:
+    """What would break; adapters of one recipe have the same shapes, and a page holds hundreds of pairs."""
+    if wrong := integrity.about_pairs(shapes, rank):
+        return [Reason("rank", wrong[0].text, Verdict.INCOMPATIBLE)]
+    wrong = integrity.about_base(shapes, theirs, transposed=transposed)
+    return [Reason(one.code, one.text, Verdict.INCOMPATIBLE) for one in wrong]
+
+
+@lru_cache(maxsize=1024)
+def _reshaped(mine: anatomy.Known, theirs: anatomy.Known) -> list[str]:
+    return reshaped(mine, theirs)
 
 
 def reshaped(mine: integrity.Shapes, theirs: integrity.Shapes) -> list[str]:
