@@ -65,7 +65,7 @@ def test_a_base_whose_only_host_is_gone_says_which_and_since_when(client):
     Host.objects.create(name="gpu-9", beat_at=now - timedelta(days=2))
     client.force_login(adapter.author)
     page = client.get(base.get_absolute_url()).content.decode()
-    assert "gpu-9" in page and "not heard of since" in page
+    assert "gpu-9" in page and "last heard of" in page
     assert client.get(adapter.get_absolute_url()).status_code == 200
 
 

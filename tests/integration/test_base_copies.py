@@ -137,7 +137,7 @@ def test_one_host_with_good_files_is_enough_and_each_is_told(client, settings):
     selectors.refuse_unusable(base)
     client.force_login(make_member(base.project, Role.VIEWER))
     shown = client.get(base.get_absolute_url()).content.decode()
-    assert "gpu-1" in shown and "not heard of since" in shown and bad.advice in shown
+    assert "gpu-1" in shown and "last heard of" in shown and bad.advice in shown
     assert "no worker there has announced itself" in shown  # the host of this test
     assert "Check files on" not in shown
 

@@ -22,7 +22,7 @@ def base_facts(base: BaseModelVersion) -> list[tuple[str, str, str]]:
         ),
         ("Chat template", parts.get("chat_template", ""), "How turns are written down for the model."),
         ("Generation config", parts.get("generation_config", ""), "Defaults for writing answers."),
-        ("Weights", fingerprint.combine_files(shards), f"All {len(shards):,} files of them, each below."),
+        ("Weights", fingerprint.combine_files(shards), "The network itself, file by file below."),
     ]
 
 
