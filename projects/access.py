@@ -26,6 +26,7 @@ def entered(user: Any, slug: str) -> tuple[Project, Role]:
     project = visible.annotate(entered_as=F("memberships__role")).first()
     if project is None:
         raise Http404
+    project.entered_by = user.pk  # type: ignore[attr-defined]
     return project, Role(project.entered_as)
 
 
@@ -35,7 +36,9 @@ def role_of(user: Any, project: Project) -> Role | None:
 
 
 def may(user: Any, permission: Permission, project: Project) -> bool:
-    role = role_of(user, project)
+    """For what is shown: who has entered the project with this request is not asked for their role again."""
+    here = getattr(project, "entered_by", None) == user.pk and user.pk is not None
+    role = Role(project.entered_as) if here else role_of(user, project)  # type: ignore[attr-defined]
     return role is not None and permission in GRANTS[role]
 
 
