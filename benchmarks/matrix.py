@@ -57,7 +57,7 @@ def _anatomies(bases: list[Any], adapters: list[Any]) -> None:
         shapes = (wide if n % 5 == 4 else linear) | others
         facts = {"tensors": anatomy.fold(shapes), "config": {"rope_theta": 10_000 + n}, "tokenizer": TOKENIZER}
         BaseAnatomy.objects.create(base=base, facts=facts)
-    pairs = {}
+    pairs: dict[str, tuple[int, int]] = {}
     for name, (out, into) in linear.items():
         stem = f"base_model.model.{name.removesuffix('.weight')}"
         pairs |= {f"{stem}.lora_A.weight": (RANK, into), f"{stem}.lora_B.weight": (out, RANK)}
