@@ -1,5 +1,7 @@
 """Pages of adapters × base versions: the matrix, one pair with its evidence, probing it and deciding on it."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +12,7 @@ from evaluation import pages, selectors, services
 from evaluation.forms import DecisionForm, ProbeForm
 from evaluation.models import Probe
 from evaluation.selectors import Cell
+from evaluation.views.jobs import JobCancel, JobPage, JobRetry, JobStatus
 from projects.domain.errors import Refused
 from projects.domain.states import ACTIVE
 from projects.forms import add_refusal
@@ -104,37 +107,24 @@ class PairDecide(CompatibilityPage):
         return redirect(reverse("compatibility-pair", args=[self.project.slug, adapter, base]))
 
 
-class ProbePage(ProjectPage):
+class ProbePage(JobPage):
     room = "adapters"
 
     def one(self, pk: int) -> Probe:
         return get_object_or_404(selectors.probes(self.project), pk=pk)
 
-
-class ProbeStatus(ProbePage):
-    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        """The polled fragment. Once it is over the page is loaded again, now with the figures."""
-        probe = self.one(pk)
-        response = self.render("evaluation/_probe_status.html", {"probe": probe})
-        if probe.is_over:
-            response["HX-Refresh"] = "true"
-        return response
+    def status(self, job: Probe) -> dict[str, Any]:
+        return {"probe": job}
 
 
-class ProbeCancel(ProbePage):
+class ProbeStatus(ProbePage, JobStatus):
+    template = "evaluation/_probe_status.html"
+
+
+class ProbeCancel(ProbePage, JobCancel):
     service = services.cancel_probe
-    http_method_names = ["post", "options"]
-
-    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        probe = self.one(pk)
-        self.service(probe, by=request.user, reason=request.POST.get("reason", "")[:2000])
-        messages.success(request, "The probe is being cancelled. What it cost so far stays in the ledger.")
-        return redirect(probe)
+    said = "The probe is being cancelled. What it cost so far stays in the ledger."
 
 
-class ProbeRetry(ProbePage):
+class ProbeRetry(ProbePage, JobRetry):
     service = services.retry_probe
-    http_method_names = ["post", "options"]
-
-    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        return redirect(self.service(self.one(pk), by=request.user))

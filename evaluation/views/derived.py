@@ -1,5 +1,7 @@
 """Pages of models made of adapters: side by side, one of them, evaluating them, and one comparison row by row."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -7,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from evaluation import derived_pages, selectors, services
 from evaluation.forms import DerivedForm
 from evaluation.models import Equivalence
+from evaluation.views.jobs import JobCancel, JobPage, JobRetry, JobStatus
 from projects.pages import ProjectPage
 from training import selectors as training
 from training.models import Adapter, DerivedModel
@@ -60,11 +63,14 @@ class DerivedEvaluateAll(ProjectPage):
         return redirect(f"{adapter.get_absolute_url()}#derived")
 
 
-class ComparisonPage(ProjectPage):
+class ComparisonPage(JobPage):
     room = "adapters"
 
     def one(self, pk: int) -> Equivalence:
         return get_object_or_404(selectors.equivalences(self.project), pk=pk)
+
+    def status(self, job: Equivalence) -> dict[str, Any]:
+        return {"row": job}
 
 
 class EquivalenceDetail(ComparisonPage):
@@ -75,30 +81,14 @@ class EquivalenceDetail(ComparisonPage):
         return self.render("evaluation/equivalence.html", context)
 
 
-class EquivalenceStatus(ComparisonPage):
-    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        """The polled fragment. Once it is over the page is loaded again, now with the result."""
-        row = self.one(pk)
-        response = self.render("evaluation/_equivalence_status.html", {"row": row})
-        if row.is_over:
-            response["HX-Refresh"] = "true"
-        return response
+class EquivalenceStatus(ComparisonPage, JobStatus):
+    template = "evaluation/_equivalence_status.html"
 
 
-class EquivalenceCancel(ComparisonPage):
+class EquivalenceCancel(ComparisonPage, JobCancel):
     service = services.cancel_equivalence
-    http_method_names = POST_ONLY
-
-    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        row = self.one(pk)
-        self.service(row, by=request.user, reason=request.POST.get("reason", "")[:2000])
-        messages.success(request, "It is being cancelled. What it cost so far stays in the ledger.")
-        return redirect(row)
+    said = "It is being cancelled. What it cost so far stays in the ledger."
 
 
-class EquivalenceRetry(ComparisonPage):
+class EquivalenceRetry(ComparisonPage, JobRetry):
     service = services.retry_equivalence
-    http_method_names = POST_ONLY
-
-    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        return redirect(self.service(self.one(pk), by=request.user))

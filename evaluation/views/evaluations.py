@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -12,9 +11,9 @@ from evaluation.domain import diffs, statistics, verdicts
 from evaluation.domain.graders import GRADERS
 from evaluation.forms import EvaluationForm, ItemFilter
 from evaluation.models import Evaluation
+from evaluation.views.jobs import JobCancel, JobPage, JobRetry, JobStatus
 from projects.domain.errors import Refused
 from projects.forms import add_refusal
-from projects.pages import ProjectPage
 
 PER_PAGE = 25
 ITEMS_PER_PAGE = 20
@@ -27,15 +26,15 @@ TABS = [
 ]
 
 
-class EvaluationPage(ProjectPage):
+class EvaluationPage(JobPage):
     room = "evaluation"
 
     def one(self, pk: int) -> Evaluation:
         return get_object_or_404(selectors.evaluations(self.project), pk=pk)
 
-    def status(self, evaluation: Evaluation) -> dict[str, Any]:
-        cost = selectors.costs(self.project, [evaluation.pk])[evaluation.pk]
-        return {"evaluation": evaluation, "cost": cost, "verdict": selectors.verdict(evaluation)}
+    def status(self, job: Evaluation) -> dict[str, Any]:
+        cost = selectors.costs(self.project, [job.pk])[job.pk]
+        return {"evaluation": job, "cost": cost, "verdict": selectors.verdict(job)}
 
 
 class EvaluationList(EvaluationPage):
@@ -132,33 +131,15 @@ def _compared(item: Any, names: list[tuple[str, str]]) -> dict[str, Any]:
     }
 
 
-class EvaluationStatus(EvaluationPage):
-    def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        """The polled fragment. Once it is over the page is loaded again, now with the result."""
-        evaluation = self.one(pk)
-        response = self.render("evaluation/_status.html", self.status(evaluation))
-        if evaluation.is_over:
-            response["HX-Refresh"] = "true"
-        return response
+class EvaluationStatus(EvaluationPage, JobStatus):
+    template = "evaluation/_status.html"
 
 
-class EvaluationCancel(EvaluationPage):
+class EvaluationCancel(EvaluationPage, JobCancel):
     service = services.cancel_evaluation
-    http_method_names = ["post", "options"]
-
-    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        evaluation = self.one(pk)
-        self.service(evaluation, by=request.user, reason=request.POST.get("reason", "")[:2000])
-        messages.success(request, "The evaluation is being cancelled. What it cost so far stays in the ledger.")
-        return redirect(evaluation)
+    said = "The evaluation is being cancelled. What it cost so far stays in the ledger."
 
 
-class EvaluationRetry(EvaluationPage):
+class EvaluationRetry(EvaluationPage, JobRetry):
     service = services.retry_evaluation
-    http_method_names = ["post", "options"]
-
-    def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        evaluation = self.one(pk)
-        self.service(evaluation, by=request.user)
-        messages.success(request, "The evaluation waits for a worker again, with the same settings.")
-        return redirect(evaluation)
+    said = "The evaluation waits for a worker again, with the same settings."
