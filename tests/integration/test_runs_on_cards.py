@@ -252,4 +252,10 @@ def test_before_the_start_it_says_that_no_host_has_so_many(project, draft, owner
 
     assert "No host has 4 cards" in page and "4 cards of one host" in page
     Run.objects.filter(pk=draft.pk).update(recipe=wide.as_dict() | {"devices": 2})
-    assert "No host has" not in client.get(draft.get_absolute_url()).content.decode()
+    page = client.get(draft.get_absolute_url()).content.decode()
+    assert "No host has" not in page and "share the weights" not in page
+    Run.objects.filter(pk=draft.pk).update(recipe=wide.as_dict() | {"devices": 2, "sharding": "shard"})
+    assert (
+        "2 cards of one host that share the weights of the base"
+        in client.get(draft.get_absolute_url()).content.decode()
+    )
