@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows bench-lineage bench-matrix fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints prove-drift prove-effect prove-derived states migrations clean
+.PHONY: demo run test test-fast lint types setup setup-web assets bench bench-data bench-datasets bench-pages bench-projections bench-metrics bench-first-rows bench-lineage bench-matrix fuzz-uploads chaos prove-stops prove-dead-worker prove-resume prove-checkpoints prove-drift prove-effect prove-upgrade prove-derived states migrations clean
 
 $(VENV)/.web: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -85,6 +85,9 @@ prove-drift: $(VENV)/.test
 
 prove-effect: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_effect
+
+prove-upgrade: $(VENV)/.test assets
+	$(BIN)/python -m benchmarks.prove_upgrade
 
 prove-derived: $(VENV)/.test
 	$(BIN)/python -m benchmarks.prove_derived

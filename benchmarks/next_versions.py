@@ -1,14 +1,16 @@
 """python -m benchmarks.next_versions N FOLDER: what a provider might ship after a base N, built from it on the spot.
 
 N+1 has the shapes of N and is trained further on the same kind of prose. N+2 is N+1 with a wider hidden state: its
-new dimensions carry nothing, so it says what N+1 says, and no adapter of N fits its shapes.
+new dimensions carry nothing, so it says what N+1 says, and no adapter of N fits its shapes. FURTHER is by how many
+steps N+1 is trained, RATE how fast: the more, the fewer adapters survive.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-FURTHER, RATE, ROWS = 20, 4e-4, 32
+FURTHER, RATE, ROWS = int(os.environ.get("FURTHER", "20")), float(os.environ.get("RATE", "4e-4")), 32
 WIDER = 256
 
 

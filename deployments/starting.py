@@ -19,6 +19,7 @@ from training import services as training_services
 from training.models import Adapter, Run
 
 NAME_AT_MOST = 120
+SURVIVES = "survives"
 
 
 def start(upgrade: Upgrade, item: UpgradeItem, part: Part) -> str:
@@ -161,7 +162,7 @@ def _before_training(upgrade: Upgrade, item: UpgradeItem) -> str:
     if old is None:
         raise Refused("It was imported, so nobody here knows its recipe.", code="no_recipe")
     if upgrade.only_lost and _survives(upgrade, item):
-        raise Refused("It survives as it is, so it is not trained again.", code="survives")
+        raise Refused("It survives as it is, so it is not trained again.", code=SURVIVES)
     if first := _parent(upgrade, old)[1]:
         return first
     profile = training.profile_for(old.dataset_version, upgrade.new)

@@ -179,13 +179,19 @@ def _note(item: UpgradeItem, part: Part, code: str, text: str) -> None:
 # The end
 
 
+def _came_of(item: UpgradeItem, parts: Sequence[Part]) -> bool:
+    """Whether the order has answered anything for this adapter; that it need not be trained again is an answer."""
+    through = any(_is_through(item.work(part)) for part in parts if part != Part.BASELINE)
+    return through or any(note["code"] == starting.SURVIVES for note in item.notes.values())
+
+
 def _close(upgrade: Upgrade, items: Sequence[UpgradeItem]) -> int:
     """Once everything has come to its end, the report is kept and what is still held let go."""
     parts = upgrade.parts
     if any(next_part(item, parts) is not None or is_at_work(item, parts) for item in items):
         return 0
     now, result = leases.database_time(), reports.report(upgrade).as_dict()
-    if any(_is_through(item.work(part)) for item in items for part in parts if part != Part.BASELINE):
+    if any(_came_of(item, parts) for item in items):
         transitions.move(upgrade, JobState.SUCCEEDED, actor=ACTOR, finished_at=now, result=result, waiting="")
     else:
         told = next((note["text"] for item in items for note in item.notes.values()), "No adapter was left.")

@@ -86,6 +86,16 @@ def test_what_is_lost_comes_back_and_what_survives_is_not_trained_again():
     ]
 
 
+def test_an_order_to_train_what_is_lost_succeeds_where_nothing_is():
+    family = Family(1)
+    family.run("evaluate")
+
+    upgrade = family.run("retrain")
+
+    assert (upgrade.state, upgrade.items.get().notes["retrain"]["code"]) == ("succeeded", "survives")
+    assert outcomes(upgrade) == ["survived"]
+
+
 def test_a_base_of_another_shape_can_only_be_trained_for():
     family = Family(1, side=8)
     with pytest.raises(Refused, match="cannot be loaded"):
