@@ -109,13 +109,6 @@ class ImportAdapterForm(forms.Form):
         empty_label="The one that its config names",
         help_text="Choose one only when the config does not say it: such a base stays unproven.",
     )
-    base_decision_reason = forms.CharField(
-        required=False,
-        max_length=2000,
-        label="Why it may be used on this base",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
-    )
     dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None,
         label="Trained on",
