@@ -358,6 +358,7 @@ def test_a_pair_is_probed_and_decided_on_its_page(pair, client):
 def test_an_evaluation_on_another_base_says_so_on_its_page(pair, client):
     adapter, base, by = pair
     decide(adapter, base, by)
+    use_engine()
     evaluation = queue_evaluation(adapter, by, base=base)
     client.force_login(by)
 

@@ -16,7 +16,7 @@ from tests.factories import datasets
 from tests.factories.evaluation import make_golden, use_engine
 from tests.factories.projects import make_member, make_project, run_jobs
 from tests.factories.sweeps import RANKS, plan_sweep, run_sweep, start_sweep
-from tests.factories.training import make_base, make_owner
+from tests.factories.training import fake_engine, make_base, make_owner
 from training import selectors, services, sweeping
 from training.domain.series import Series
 from training.models import MetricChunk, Run, Sweep, TokenProfile, Trial
@@ -26,8 +26,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _own_engines(settings):
-    """Which engine runs are given is forgotten with the test."""
-    settings.ENGINES = dict(settings.ENGINES)
+    """Stand-ins for what trains and evaluates, whoever asks for it; which of them is forgotten with the test."""
+    settings.ENGINES = settings.ENGINES | {"training.run": fake_engine("ok")}
+    use_engine()
 
 
 def states(sweep):
