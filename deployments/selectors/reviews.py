@@ -23,6 +23,7 @@ from projects.models import LedgerEntry, Project, User
 WORST = 5
 PAST = 8
 AGAIN = (RequestState.CHANGES_REQUESTED, RequestState.VOID)
+STATE = ("state", "void_reason", "void_changes")
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,16 @@ def requests(project: Project) -> Any:
 
 
 def dossier(request: DeploymentRequest, user: Any) -> Dossier:
+    # Read before the state: a deployment that is over has ended its request with it, so that whoever looks while it
+    # ends sees it either under way or done.
+    deployment = request.deployments.order_by("-pk").select_related("slot__project", "adapter").first()
+    if deployment:
+        request.refresh_from_db(fields=STATE)
     judged = gates.judge(request.evidence)
     stale = gathering.changes_since(request, trusting_files=True) if request.is_open else []
+    if stale and deployment and deployment.is_active:
+        request.refresh_from_db(fields=STATE)
+        stale = stale if request.is_open else []
     live = slots.live(request.slot)
     evaluation = request.evaluation
     costs = _costs(request)
@@ -113,7 +122,7 @@ def dossier(request: DeploymentRequest, user: Any) -> Dossier:
         cost=sum((line.amount for line in costs), Decimal(0)),
         people=_people(request),
         past=_past(request),
-        deployment=request.deployments.order_by("-pk").select_related("slot__project", "adapter").first(),
+        deployment=deployment,
         rights=rights(request, user, stale=bool(stale) or _expired(request)),
         expires_at=policies.holds_until(request.decided_at) if request.decided_at else None,
         otherwise=evaluations.otherwise(request.adapter, evaluation.base) if evaluation else None,

@@ -6,6 +6,7 @@ from django.urls import reverse
 from deployments import services
 from deployments.domain.states import RequestState
 from deployments.models import Deployment, DeploymentRequest, Review, Slot
+from deployments.selectors import reviews
 from projects.domain.permissions import Role
 from tests.factories import deployments as make
 from tests.factories.projects import make_member, make_project, run_jobs
@@ -160,6 +161,20 @@ def test_the_whole_review_over_pages(client, asked, reviewer):
     slot = text_of(get(client, author, url("slot-detail", asked.slot)))
     assert asked.adapter.name in slot
     assert reviewer.email in slot
+
+
+def test_a_deployment_that_ends_while_the_page_is_read_is_not_said_to_be_stale(client, asked, reviewer):
+    """The request was read as approved, and everything else once its deployment had made it live."""
+    assert decide(client, reviewer, asked).status_code == 302
+    assert post(client, asked.requested_by, url("request-deploy", asked)).status_code == 302
+    asked.refresh_from_db()
+    read_before = DeploymentRequest.objects.get(pk=asked.pk)
+    run_jobs()
+
+    it = reviews.dossier(read_before, reviewer)
+
+    assert (read_before.state, it.stale, it.deployment.is_active) == ("deployed", [], False)
+    assert "Stale" not in it.answer.headline
 
 
 def test_a_sent_form_sent_again_does_nothing(client, asked, reviewer):
