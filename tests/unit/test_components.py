@@ -9,6 +9,8 @@ from django.core.paginator import Paginator
 from django.template import engines
 from django.test import RequestFactory
 from django.utils import timezone
+from django.utils.html import conditional_escape
+from django.utils.safestring import mark_safe
 
 from projects.templatetags import luthier
 
@@ -161,3 +163,33 @@ def test_a_row_for_each_of_many_is_filled_and_escaped():
     assert "&lt;script&gt;" in shown
     assert "\\1 {{ name }}" in shown
     assert "\0" not in shown
+
+
+@pytest.mark.parametrize("odd", ["a\0<b>", "{pk} {0} {{", "&amp;"])
+def test_odd_cells_are_written_as_single_ones_are(odd):
+    values = [odd, mark_safe("<b>1</b>"), 7, None, odd]
+    assert luthier.all_written(values) == [str(conditional_escape(value)) for value in values]
+
+
+def test_braces_in_a_row_are_no_places():
+    from django.template import Context, Template
+
+    row = {"url": "{}", "pk": "{0}", "name": "{name}"}
+    rows = [row | dict.fromkeys(("sub", "tone", "icon", "word", "more", "data", "base", "loss", "rate"), "}{")]
+    rows[0] |= dict.fromkeys(("duration", "cost", "started"), "{{")
+    shown = Template('{% load luthier %}{% many "training/_run_row.html" rows %}').render(Context({"rows": rows}))
+    assert 'href="{}"' in shown
+    assert ">{name}</a>" in shown
+    assert shown.count("{{") == 3
+
+
+def test_options_are_escaped_and_the_chosen_one_is_selected():
+    told = luthier.options([("a", "A & B"), ('"x', mark_safe("<i>"))], '"x')
+    assert told == '<option value="a">A &amp; B</option><option value="&quot;x" selected><i></option>'
+    assert luthier.options([], "a") == ""
+
+
+def test_an_icon_keeps_its_classes_and_is_escaped():
+    assert 'class="icon big"' in luthier.icon("x", "big")
+    assert "&quot;&gt;" in luthier.icon('">')
+    assert luthier.icon("x") != luthier.icon("x", "big") != luthier.icon("y", "big")
