@@ -239,6 +239,25 @@ def test_what_several_cards_share_is_not_rehearsed_on_one(project, draft, owner)
     assert asked[0].json()["code"] == "rehearsal_needs_one_card" and "one card" in asked[0].json()["message"]
 
 
+def test_that_it_cannot_be_rehearsed_is_said_in_place_of_the_button(project, draft, owner):
+    services.runs.counted(draft)
+    client = Client()
+    client.force_login(owner)
+    form = {"name": "Shared", "base": draft.base_id, "dataset_version": draft.dataset_version_id, **draft.recipe}
+
+    def shown(sharding: str) -> list[str]:
+        """The draft's page, and what stands beside the form of a new run."""
+        cards = {"devices": 2, "sharding": sharding}
+        Run.objects.filter(pk=draft.pk).update(recipe=draft.recipe | cards)
+        beside = client.post(f"/projects/{project.slug}/runs/projection/", form | cards)
+        return [answer.content.decode() for answer in (client.get(draft.get_absolute_url()), beside)]
+
+    for page in shown("replicate"):
+        assert "Rehearse run" in page and "A rehearsal works on one card" not in page
+    for page in shown("shard"):
+        assert "Rehearse run" not in page and "A rehearsal works on one card" in page
+
+
 def test_before_the_start_it_says_that_no_host_has_so_many(project, draft, owner):
     profile = services.runs.counted(draft)
     wide = Recipe.read(draft.recipe | {"devices": 4})

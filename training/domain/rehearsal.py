@@ -19,6 +19,10 @@ FEWEST = 8
 REFERENCE_SECONDS = 8  # of reading with the reference before them, where pairs are compared by the fast pass
 PROBE_SECONDS = 20  # to find what would fit, when this does not
 PRIORITY = 5  # before runs that wait: somebody sits in front of the page
+NEEDS_ONE_CARD = (
+    "A rehearsal works on one card, and in this run several share the weights of the base. Start the run: when it does "
+    "not fit, it ends before its first step and says so."
+)
 # What a rehearsal's answer depends on; learning rate, epochs and seed are not among it.
 KNOBS = (
     "method", "rank", "dropout", "target_modules", "batch_size", "accumulation", "max_length", "cut", "packing",

@@ -7,7 +7,7 @@ from projects.domain import formatting
 from projects.models import Project
 from training import charts, selectors
 from training.domain import projection as projecting
-from training.domain import rehearsal as rehearsing
+from training.domain import rehearsal as domain
 from training.domain.projection.calibration import QUANTITIES, SOURCES, Coverage, Past
 from training.domain.projection.points import Point
 from training.models import ProjectionRecord, Rehearsal
@@ -21,11 +21,13 @@ SOURCE_WORDS = {
 }
 
 
-def rehearsing_cost(project: Project, projection: dict[str, Any]) -> dict[str, Any]:
-    """What a rehearsal of a run with this projection would take itself."""
-    found = rehearsing.expected(projection)
-    price = project.hour_price(projection["device"])
-    return {"seconds": found.seconds, "steps": found.steps, "money": projecting.cost(found.seconds.p50, price)}
+def rehearsing(project: Project, projection: dict[str, Any]) -> dict[str, Any]:
+    """What a rehearsal of a run with this projection would take itself; or why there can be none, before it is asked."""
+    if projection["plan"]["pace"]["sharded"]:
+        return {"rehearsing": None, "not_rehearsed": domain.NEEDS_ONE_CARD}
+    found = domain.expected(projection)
+    money = projecting.cost(found.seconds.p50, project.hour_price(projection["device"]))
+    return {"rehearsing": {"seconds": found.seconds, "steps": found.steps, "money": money}, "not_rehearsed": ""}
 
 
 def rehearsal_page(rehearsal: Rehearsal, now: datetime) -> dict[str, Any]:

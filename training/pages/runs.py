@@ -80,7 +80,7 @@ def projection(
         "projection": projected,
         "stages": projections.stage_rows(projected["stages"]),
         "rehearsal": selectors.rehearsal_of(project, base, profile.version, recipe, parent),
-        "rehearsing": projections.rehearsing_cost(project, projected),
+        **projections.rehearsing(project, projected),
         "lost": tokens.rows_lost(stats, recipe.cut),
         "recipe": recipe,
         "largest_host": queue.largest("gpu") if recipe.devices > 1 else None,

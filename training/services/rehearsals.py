@@ -53,11 +53,7 @@ def rehearse(
     profile = runs.counted(rehearsal)
     runs.check_rows(selectors.token_stats(profile, read.max_length), read)
     if selectors.plan(base, profile, read, where).pace.sharded:
-        raise Refused(
-            "A rehearsal works on one card, and in this run several share the weights of the base. Start the run: when "
-            "it does not fit, it ends before its first step and says so.",
-            code="rehearsal_needs_one_card",
-        )
+        raise Refused(rehearsing.NEEDS_ONE_CARD, code="rehearsal_needs_one_card")
     rehearsal.recipe, rehearsal.asked_by = read.as_dict(), by
     rehearsal.spec = runs.freeze(rehearsal, read).frozen()
     rehearsal.plan = selectors.plan(base, profile, read.of_one_card(), where).as_dict()
