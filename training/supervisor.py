@@ -27,6 +27,7 @@ MEASURED = (
     "tokens_per_second",
     "final_loss",
     "memory_bytes",
+    "memory_by_card",
     "packages",
     "device",
     "device_name",

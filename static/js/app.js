@@ -79,21 +79,10 @@
   /* A log shows its end, unless the reader has scrolled up. */
   const atEnd = new Map();
   each("[data-tail]", (log) => {
-    if (atEnd.get(log.id) !== false) log.scrollTop = log.scrollHeight;
-    else log.scrollTop = Number(log.dataset.top || 0);
+    if (atEnd.get(log.id) !== false) log.scrollTop = log.scrollHeight; /* else it is kept where it was */
     log.addEventListener("scroll", () => {
       atEnd.set(log.id, log.scrollHeight - log.scrollTop - log.clientHeight < 24);
     }, { passive: true });
-  });
-  let kept = {};
-  document.addEventListener("htmx:beforeSwap", () => {
-    kept = Object.fromEntries([...document.querySelectorAll("[data-tail][id]")].map((log) => [log.id, log.scrollTop]));
-  });
-  document.addEventListener("htmx:afterSwap", () => {
-    for (const [id, top] of Object.entries(kept)) {
-      const log = document.getElementById(id);
-      if (log && atEnd.get(id) === false) log.scrollTop = top;
-    }
   });
 
   /* "3 min ago" stays true while the page is open. The words are those of projects.domain.formatting. */

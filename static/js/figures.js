@@ -69,9 +69,15 @@
     return trace;
   });
 
-  const draw = async (area) => {
+  const shown = new WeakMap(); /* what each area was last drawn from, so that a poll without news draws nothing */
+  const draw = async (area, again = false) => {
     const source = document.getElementById(area.dataset.figure);
-    if (!source) return;
+    if (!source || (!again && shown.get(area) === source.textContent)) return;
+    if (area._dragging) { /* drawing now would take the zoom out of the reader's hand */
+      addEventListener("mouseup", () => setTimeout(draw, 0, area, again), { once: true, capture: true });
+      return;
+    }
+    shown.set(area, source.textContent);
     const figure = JSON.parse(source.textContent);
     let library;
     try {
@@ -88,10 +94,14 @@
     const before = drawn.get(area.id);
     /* A swapped chart keeps the reader's zoom, as long as it shows the same thing. */
     if (before && before.revision === layout.uirevision) keepZoom(layout, before.ranges);
-    area.classList.remove("is-drawn");
-    await library.react(area, traces(figure.data, colour), layout, config);
+    const data = traces(figure.data, colour);
+    if (before?.ranges.xaxis) {
+      const found = await closer(area); /* first what belongs into the zoom: coarse and fine in turn would flicker */
+      if (found?.length === data.length) data.forEach((trace, at) => Object.assign(trace, found[at]));
+      if (!area.isConnected) return;
+    }
+    await library.react(area, data, layout, config);
     area.classList.add("is-drawn");
-    if (before?.ranges.xaxis) refine(area);
     if (area.dataset.watched) return;
     area.dataset.watched = "yes";
     area.on("plotly_relayout", () => { remember(area); refine(area); });
@@ -99,22 +109,26 @@
 
   /* A long curve is drawn with its peaks only; whoever zooms in gets the points of that part. */
   const asked = new Map();
-  const refine = async (area) => {
+  const closer = async (area) => {
     const source = area.closest("[data-source]")?.dataset.source; /* the area itself outlives swaps */
-    if (!source) return;
+    if (!source) return null;
     const range = drawn.get(area.id)?.ranges.xaxis;
     const part = range ? `&first=${Math.max(0, range[0])}&last=${Math.max(0, range[1])}` : "";
-    if (!part && !asked.has(area.id)) return; /* never zoomed: what is drawn is the whole */
+    if (!part && !asked.has(area.id)) return null; /* never zoomed: what is drawn is the whole */
     asked.get(area.id)?.abort();
     const control = new AbortController();
     asked.set(area.id, control);
     try {
       const answer = await fetch(`${source}${part}`, { signal: control.signal });
-      if (!answer.ok) return; /* what is drawn stays; the next zoom asks again */
-      const found = (await answer.json()).traces;
-      if (!found.length || found.length !== area.data.length || !area.isConnected) return;
-      await window.Plotly.restyle(area, { x: found.map((one) => one.x), y: found.map((one) => one.y) });
-    } catch { /* given up for a newer one, or no connection */ }
+      return answer.ok ? (await answer.json()).traces : null; /* else what is drawn stays; the next zoom asks again */
+    } catch { /* given up for a newer one, or no connection */
+      return null;
+    }
+  };
+  const refine = async (area) => {
+    const found = await closer(area);
+    if (!found?.length || found.length !== area.data.length || !area.isConnected) return;
+    await window.Plotly.restyle(area, { x: found.map((one) => one.x), y: found.map((one) => one.y) });
   };
 
   const axes = (layout) => Object.keys(layout).filter((key) => AXIS.test(key));
@@ -130,16 +144,18 @@
     }
   };
 
-  const drawIn = (root) => {
+  const drawIn = (root, again) => {
     const areas = [...root.querySelectorAll("[data-figure]")];
     if (root.matches?.("[data-figure]")) areas.push(root);
-    areas.forEach(draw);
+    areas.forEach((area) => draw(area, again));
   };
   document.addEventListener("htmx:load", (event) => { if (event.detail.elt !== document.body) drawIn(event.detail.elt); });
   document.addEventListener("htmx:beforeCleanupElement", (event) => {
-    if (event.detail.elt.classList?.contains("js-plotly-plot")) window.Plotly.purge(event.detail.elt);
+    if (!event.detail.elt.classList?.contains("js-plotly-plot")) return;
+    shown.delete(event.detail.elt);
+    window.Plotly.purge(event.detail.elt);
   });
-  document.addEventListener("luthier:theme", () => drawIn(document));
+  document.addEventListener("luthier:theme", () => drawIn(document, true));
   /* A chart in a folded part has no width until it is opened. */
   document.addEventListener("toggle", (event) => {
     if (event.target.open) event.target.querySelectorAll?.(".js-plotly-plot").forEach((area) => window.Plotly.Plots.resize(area));

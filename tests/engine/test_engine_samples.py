@@ -128,3 +128,15 @@ def test_a_driver_is_heard(tmp_path, monkeypatch):
     assert gauges.ask(str(program)) == {"device_use": 0.87, "temperature": 41.0, "power_watts": 512.5}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gauges.ask(str(program)) == {}
+
+
+def test_of_several_cards_the_driver_is_heard_about_each(tmp_path, monkeypatch):
+    program = tmp_path / "smi"
+    lines = [f"{n}, GPU-{n}, NVIDIA H200, 143771, {1000 * (n + 1)}, 41, {80 + n}, 512.5" for n in range(3)]
+    program.write_text("#!/bin/sh\n" + "".join(f'echo "{line}"\n' for line in lines))
+    program.chmod(0o755)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,0")
+    told = gauges.ask(str(program))
+    assert (told["device_use"], told["device_use_1"], told["device_use_2"]) == (0.82, 0.82, 0.80)
+    assert (told["memory_bytes_1"], told["memory_bytes_2"]) == (3000 * 2**20, 1000 * 2**20)
+    assert "device_use_3" not in told

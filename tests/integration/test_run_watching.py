@@ -5,6 +5,7 @@ import pytest
 from django.urls import reverse
 
 from projects import jobs, leases
+from projects.domain.states import JobState, Outcome
 from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project
 from training import notes, pages, selectors, services
@@ -155,3 +156,70 @@ def test_reading_with_the_reference_is_work_and_the_page_says_how_far_it_is(view
 
     assert "Pairs read with the reference" in shown
     assert jobs.kind("training.run").working == {"reference", "training"}
+
+
+def part(answer, name):
+    """What an answer puts into another place of the page; nothing where it leaves that place alone."""
+    _, found, rest = answer.content.decode().partition(f'id="{name}" hx-swap-oob="true">')
+    return rest.partition('hx-swap-oob="true"')[0] if found else ""
+
+
+def test_buttons_and_questions_follow_the_state(viewer, run):
+    quiet = page(viewer, run, stand="running")
+    assert not part(quiet, "run-actions") and "stand=running" in quiet.content.decode()
+    assert "Pause run" in part(page(viewer, run, stand="queued"), "run-actions")
+
+    services.cancel_run(run, by=run.created_by)
+    asked = page(viewer, run, stand="running")
+    assert "Pause run" not in part(asked, "run-actions") and "stand=running-cancelling" in asked.content.decode()
+
+    leases.finish(run, Outcome.CANCELLED, cause="cancel")
+    over = page(viewer, run, stand="running-cancelling")
+    assert "Retry run" in part(over, "run-actions") and "Delete this run?" in part(over, "run-dialogs")
+    assert 'hx-trigger="every' not in over.content.decode()
+
+
+def test_what_waits_for_people_is_looked_at_less_often_and_comes_with_its_log(viewer, run):
+    Run.objects.filter(pk=run.pk).update(state=JobState.PAUSED)
+    paused = page(viewer, run, stand="paused")
+    assert 'hx-trigger="every 10s"' in paused.content.decode() and "HX-Refresh" not in paused
+    assert page(viewer, run, stand="held")["HX-Refresh"] == "true"
+
+
+def test_of_several_cards_each_is_shown(viewer, run):
+    api = f"/api/v1/projects/{run.project.slug}/runs/{run.pk}/"
+    assert viewer.get(api).json()["cards"] == [] and "Memory of each card" not in page(viewer, run).content.decode()
+
+    Run.objects.filter(pk=run.pk).update(devices=2)
+    figures = {"device_use_1": 0.9, "device_use_2": 0.25, "memory_bytes_1": 2.0**30, "memory_bytes_2": 3.0 * 2**30}
+    for step in (9_999, 10_000):
+        MetricChunk.objects.append(run, {name: Series.of([step], [value]) for name, value in figures.items()})
+    shown = page(viewer, run).content.decode()
+    assert "Memory of each card" in shown and "Use of each card" in shown
+    assert '<td class="num">25\u202f%</td>' in shown and "3.22\u202fGB" in shown
+    assert viewer.get(api).json()["cards"] == [
+        {"number": 1, "use": 0.9, "memory_bytes": 2.0**30, "peak_bytes": None},
+        {"number": 2, "use": 0.25, "memory_bytes": 3.0 * 2**30, "peak_bytes": None},
+    ]
+    assert len(curve(viewer, run, "device_use").json()["traces"]) == 2
+
+    Run.objects.filter(pk=run.pk).update(state=JobState.SUCCEEDED, measured={"memory_by_card": [5 * 10**9, 6 * 10**9]})
+    over = page(viewer, run).content.decode()
+    assert "Peak" in over and "6.00\u202fGB" in over and "Busy</th>" not in over
+    told = viewer.get(api).json()["cards"]
+    assert [(one["peak_bytes"], one["use"]) for one in told] == [(5 * 10**9, None), (6 * 10**9, None)]
+
+
+def test_the_pace_is_told_as_a_share_of_what_the_card_could_do(viewer, run):
+    pace = Series.of(range(9_991, 10_001), [1000.0] * 10)
+    MetricChunk.objects.append(run, {"tokens_per_second": pace})
+    Run.objects.filter(pk=run.pk).update(tokens_per_second=1000.0)
+    api = f"/api/v1/projects/{run.project.slug}/runs/{run.pk}/"
+    assert viewer.get(api).json()["limit_share"] is None and "of the limit" not in page(viewer, run).content.decode()
+
+    Run.objects.filter(pk=run.pk).update(device_name="NVIDIA H200", device="cuda")
+    run.base.shape, run.base.parameters, run.base.vocab_size = {"hidden": 4096, "layers": 32}, 7_000_000_000, 32_000
+    run.base.save()
+    share = viewer.get(api).json()["limit_share"]
+    assert share == pytest.approx(1000 * 4 * 7e9 / 989e12, rel=0.02)
+    assert "of the limit" in page(viewer, run).content.decode()

@@ -13,6 +13,7 @@ from projects.domain.turns import Priority
 from projects.selectors import queue
 from training import selectors
 from training.api.durable_shapes import DegradedSerializer, FailureSerializer
+from training.api.watched import Watched
 from training.domain import recipe as recipes
 from training.domain.failures import shorten
 from training.domain.matching import PROOFS
@@ -160,7 +161,7 @@ class RunSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class RunDetailSerializer(RunSerializer):
+class RunDetailSerializer(Watched, RunSerializer):
     """A run with its frozen spec, its projection and what it measured."""
 
     error_detail = serializers.SerializerMethodField(help_text="The traceback or the end of the log.")
@@ -179,7 +180,7 @@ class RunDetailSerializer(RunSerializer):
     class Meta(RunSerializer.Meta):
         fields = [
             *RunSerializer.Meta.fields, "spec", "projection", "measured", "report", "launched_with", "error_detail",
-            "failure", "degraded", "stop_seconds", "grace_seconds",
+            "failure", "degraded", "stop_seconds", "grace_seconds", "cards", "limit_share",
         ]  # fmt: skip
         read_only_fields = fields
 

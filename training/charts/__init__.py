@@ -11,6 +11,8 @@ from training.charts.curves import (
     loss_title,
     metric,
     metric_table,
+    of_cards,
+    of_cards_table,
     rewards,
     rewards_table,
 )
@@ -42,6 +44,8 @@ __all__ = [
     "loss_title",
     "metric",
     "metric_table",
+    "of_cards",
+    "of_cards_table",
     "predicted_and_actual",
     "rewards",
     "rewards_table",

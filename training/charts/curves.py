@@ -27,6 +27,7 @@ class Look:
     from_zero: bool = True
     top: float | None = None
     shown: Callable[[float], str] = formatting.sig3
+    of_cards: str = ""  # what it is called where each card has its own
 
 
 LOOKS = {
@@ -37,8 +38,8 @@ LOOKS = {
     "reward_margin": Look("Margin of rewards", "Margin", "%{y:.3g}", from_zero=False),
     "entropy": Look("Entropy of the predictions", "Entropy", "%{y:.3g}"),
     "tokens_per_second": Look("Tokens a second", "Tokens/s", "%{y:,.0f}", shown=formatting.number),
-    "device_use": Look("Use of the device", "Busy (%)", "%{y:.0f}\u202f%", 100, True, 101),
-    "memory_bytes": Look("Memory", "GiB", "%{y:.2f}\u202fGiB", 1 / 2**30),
+    "device_use": Look("Use of the device", "Busy (%)", "%{y:.0f}\u202f%", 100, True, 101, of_cards="Use of each card"),
+    "memory_bytes": Look("Memory", "GiB", "%{y:.2f}\u202fGiB", 1 / 2**30, of_cards="Memory of each card"),
     "temperature": Look("Temperature of the card", "°C", "%{y:.0f}\u202f°C"),
     "power_watts": Look("Power of the card", "W", "%{y:.0f}\u202fW"),
 }
@@ -66,9 +67,10 @@ def axis(over: str, last: float) -> Axis:
 STEPS = Axis("step", "Step")
 
 
-def loss(curve: Curve, *, average: Curve | None = None, over: Axis = STEPS, total: int = 0) -> dict[str, Any]:
-    """Every point of the loss, faint, and its average, strong; over steps the axis reaches to where the run will end.
+def loss(curve: Curve, *, average: Curve | None = None, over: Axis = STEPS) -> dict[str, Any]:
+    """Every point of the loss, faint, and its average, strong.
 
+    No range is set for an axis that grows: Plotly would take each new one for a reason to forget the reader's zoom.
     `average` is given where the curve is thinned: the mean line of what was left out.
     """
     figure = go.Figure()
@@ -77,9 +79,8 @@ def loss(curve: Curve, *, average: Curve | None = None, over: Axis = STEPS, tota
     faint, strong = {"color": charting.fade(LOSS, 0.35), "width": 1}, {"color": LOSS, "width": 2.5}
     for (x, y), label, line in ((curve, "Each step", faint), (smooth, name, strong)):
         figure.add_scatter(x=_scaled(x, over), y=y, mode="lines", name=label, line=line, hovertemplate="%{y:.4f}")
-    last = curve[0][-1] * over.factor if curve[0] else 1
     figure.update_layout(uirevision=over.name)  # a zoom over steps says nothing over time
-    figure.update_xaxes(title={"text": over.title}, range=[0, max(total if over.name == "step" else 0, last)])
+    figure.update_xaxes(title={"text": over.title}, rangemode="tozero")
     figure.update_yaxes(title={"text": "Loss"})
     return charting.figure_dict(figure)
 
@@ -135,9 +136,33 @@ def metric(name: str, curve: Curve, over: Axis = STEPS, index: int = 0) -> dict[
     figure.update_yaxes(
         title={"text": look.unit},
         rangemode="tozero" if look.from_zero else "normal",
+        exponentformat="power",  # 4·10⁻⁴, not 400µ
         range=None if look.top is None else [0, look.top],
     )
     return charting.figure_dict(figure)
+
+
+def of_cards(name: str, curves: Mapping[str, Curve], over: Axis = STEPS) -> dict[str, Any]:
+    """One of LOOKS, as a line for each card of a run."""
+    look = LOOKS[name]
+    figure = go.Figure()
+    for index, (card, curve) in enumerate(curves.items()):
+        y = [value * look.factor for value in curve[1]]
+        style = {"mode": "lines" if len(y) > 1 else "markers", "name": card, "hovertemplate": look.hover}
+        figure.add_scatter(x=_scaled(curve[0], over), y=y, **style, **charting.series_style(index))
+    figure.update_layout(uirevision=over.name, showlegend=True)
+    figure.update_xaxes(title={"text": over.title})
+    figure.update_yaxes(title={"text": look.unit}, rangemode="tozero", range=look.top and [0, look.top])
+    return charting.figure_dict(figure)
+
+
+def of_cards_table(name: str, curves: Mapping[str, Curve], over: Axis = STEPS) -> dict[str, Any]:
+    look, columns = LOOKS[name], [dict(zip(*curve, strict=True)) for curve in curves.values()]
+    rows = [
+        [_place(x, over), *(look.shown(column[x] * look.factor) if x in column else None for column in columns)]
+        for x, _ in _spread(next(iter(curves.values())))
+    ]
+    return {"head": [over.title, *curves], "rows": rows}
 
 
 def metric_table(name: str, curve: Curve, over: Axis = STEPS) -> dict[str, Any]:

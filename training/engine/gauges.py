@@ -21,7 +21,8 @@ class Gauges:
 
     `memory_bytes` (bytes): what torch holds on the card, or what this process holds of the machine's memory.
     `device_use` (0 to 1): share of the last seconds in which the card worked, or this process per thread it may use.
-    `temperature` (°C) and `power_watts` where a card tells them.
+    `temperature` (°C) and `power_watts` where a card tells them. Where the run has several cards, `device_use_1`,
+    `memory_bytes_1` and so on tell of each what the driver says.
     """
 
     def __init__(self, device: str, threads: int = 1) -> None:
@@ -58,7 +59,7 @@ class Gauges:
 
 
 def ask(program: str = PROGRAM) -> dict[str, float]:
-    """The driver's figures of the card that this process uses; nothing where it does not answer."""
+    """The driver's figures of the cards that this run uses, the first for all; nothing where it does not answer."""
     try:
         said = subprocess.run(
             cards.query(program), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=True
@@ -73,4 +74,7 @@ def ask(program: str = PROGRAM) -> dict[str, float]:
         "temperature": mine[0].temperature,
         "power_watts": mine[0].power_watts,
     }
+    if len(mine) > 1:
+        for number, card in enumerate(mine, start=1):
+            figures |= {f"device_use_{number}": card.utilisation, f"memory_bytes_{number}": card.memory_used_bytes}
     return {name: float(value) for name, value in figures.items() if value is not None}

@@ -22,7 +22,7 @@ SOURCE_WORDS = {
 
 
 def rehearsing(project: Project, projection: dict[str, Any]) -> dict[str, Any]:
-    """What a rehearsal of a run with this projection would take itself; or why there can be none, before it is asked."""
+    """What a rehearsal of a run with this projection would take itself; or why there can be none, before one asks."""
     if projection["plan"]["pace"]["sharded"]:
         return {"rehearsing": None, "not_rehearsed": domain.NEEDS_ONE_CARD}
     found = domain.expected(projection)

@@ -29,15 +29,23 @@ def run_status(run: Run, now: datetime, over: str = "step") -> dict[str, Any]:
         "run": run,
         "live": selectors.live(run, now),
         "figures": run_figures(run, Window(over)),
+        "stand": _stand(run),
         "over": over,
         "overs": OVER,
         "samples": samples(run),
+        "cards": selectors.cards(run),
         "attempts": attempts,
         "compared": selectors.predicted_against_actual(run, now),
         "adapter": getattr(run, "adapter", None),
         "money": budget.of_job(run, money.p90(run.projection), now, running=running),
         **durability(run, attempts),
     }
+
+
+def _stand(run: Run) -> str:
+    """What the buttons and questions around the status depend on."""
+    asked = ("-cancelling" if run.cancel_requested_at else "") + ("-pausing" if run.pause_requested_at else "")
+    return f"{run.state}{asked}"
 
 
 def tell_reasons(runs: Iterable[Run]) -> None:
@@ -119,5 +127,5 @@ def overview(project: Project) -> list[Figure]:
     curve = drawn.points.lists()
     average = drawn.average.lists() if drawn.average is not None else None
     title = f"{run}: {charts.loss_title(average or curve, curve[0][-1]).lower()}"
-    figure = charts.loss(curve, average=average, total=run.total_steps)
+    figure = charts.loss(curve, average=average)
     return [Figure("newest-run-loss", title, figure, charts.loss_table(curve))]

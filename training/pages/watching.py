@@ -48,7 +48,9 @@ def run_figures(run: Run, window: Window = Window(), only: str = "") -> list[dic
         figure, table = charts.rewards(curves, over), charts.rewards_table(curves, over)
         found.append(_figure("rewards", title, figure, table, drawn["reward_chosen"]))
     for index, name in enumerate(SMALL, start=2):
-        if name in curves and (name != "token_accuracy" or "reward_accuracy" not in curves):
+        if of_cards := _of_cards(run, name, over, window) if name in wanted else None:
+            found.append(of_cards)
+        elif name in curves and (name != "token_accuracy" or "reward_accuracy" not in curves):
             curve = curves[name]
             figure, table = charts.metric(name, curve, over, index), charts.metric_table(name, curve, over)
             found.append(_figure(name, charts.LOOKS[name].title, figure, table, drawn[name]))
@@ -57,9 +59,22 @@ def run_figures(run: Run, window: Window = Window(), only: str = "") -> list[dic
 
 def _loss(run: Run, drawn: selectors.Drawn, curve: charts.Curve, over: charts.Axis, window: Window) -> dict[str, Any]:
     average = _over(run, drawn.average, window) if drawn.average is not None else None
-    figure = charts.loss(curve, average=average, over=over, total=run.total_steps if not window.first else 0)
+    figure = charts.loss(curve, average=average, over=over)
     title = charts.loss_title(average or curve, int(drawn.points.steps[-1]))
     return _figure("loss", title, figure, charts.loss_table(curve, over), drawn)
+
+
+def _of_cards(run: Run, name: str, over: charts.Axis, window: Window) -> dict[str, Any] | None:
+    """A line for each card, where the run has several and the driver tells of each."""
+    title = charts.LOOKS[name].of_cards
+    numbers = range(1, run.devices + 1) if run.devices > 1 and title else ()
+    drawn = {n: selectors.drawn(run, f"{name}_{n}", first=window.first, last=window.last) for n in numbers}
+    told = {n: one for n, one in drawn.items() if one.count}
+    if not told:
+        return None
+    curves = {f"Card {n}": _over(run, one.points, window) for n, one in told.items()}
+    figure, table = charts.of_cards(name, curves, over), charts.of_cards_table(name, curves, over)
+    return _figure(name, title, figure, table, next(iter(told.values())))
 
 
 def _axis(run: Run, over: str) -> charts.Axis:

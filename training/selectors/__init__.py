@@ -42,7 +42,17 @@ from training.selectors.derived import (
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
 from training.selectors.listing import Choices, Listed, choices, listed, matching, sorted_by
-from training.selectors.live import Found, Live, live, log_search, log_tail, remaining
+from training.selectors.live import (
+    CardState,
+    Found,
+    Live,
+    cards,
+    live,
+    log_search,
+    log_tail,
+    remaining,
+    share_of_limit,
+)
 from training.selectors.metrics import (
     AXES,
     Drawn,
@@ -117,6 +127,7 @@ __all__ = [
     "DECISION_FIELD",
     "AttemptCost",
     "Basis",
+    "CardState",
     "Checkpoint",
     "Choices",
     "Drawn",
@@ -144,6 +155,7 @@ __all__ = [
     "bill_of",
     "card_datasets",
     "card_of",
+    "cards",
     "checkpoints",
     "choices",
     "compared",
@@ -216,6 +228,7 @@ __all__ = [
     "runs",
     "seen_anywhere",
     "seen_job",
+    "share_of_limit",
     "sorted_by",
     "spent",
     "standing",

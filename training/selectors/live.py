@@ -8,7 +8,7 @@ from projects import jobs
 from projects.domain.states import WAITS_FOR_PEOPLE, JobState
 from projects.domain.waiting import Why
 from projects.selectors import queue
-from training.domain import metrics
+from training.domain import ceiling, metrics
 from training.domain.failures import explain, shorten
 from training.models import Run
 from training.selectors import metrics as metering
@@ -38,6 +38,7 @@ class Live:
     verdict: str
     eta: metrics.Eta | None
     pace: float | None
+    share: float | None  # of the tokens a second that the products of the model alone would leave its cards
     loss: float | None
     cost: Decimal
     elapsed: float
@@ -54,17 +55,58 @@ def live(run: Run, now: datetime) -> Live:
     tone, verdict = ("waiting", waiting.whole) if waiting else _verdict(run, losses)
     recent = _recent(run)
     end = run.finished_at or now
+    pace = _median([row[2] for row in recent[-10:]])
     return Live(
         run=run,
         tone=tone,
         verdict=verdict,
         eta=_eta(run, [row[0] for row in recent], [row[1] for row in recent]),
-        pace=_median([row[2] for row in recent[-10:]]),
+        pace=pace,
+        share=share_of_limit(run, pace),
         loss=losses[-1] if losses else None,
         cost=reading.cost_so_far(run, now),
         elapsed=(end - run.started_at).total_seconds() if run.started_at else 0.0,
         waiting=waiting,
     )
+
+
+def share_of_limit(run: Run, pace: float | None) -> float | None:
+    """Of a pace in tokens a second; None on a CPU, and on cards whose limit is not known."""
+    limit = ceiling.tokens_a_second(run.base.projection_shape, run.method, run.device_name, run.devices)
+    return pace / limit if pace and limit else None
+
+
+@dataclass(frozen=True)
+class CardState:
+    """One card of a run on several: how busy it is and what it holds while the run runs, and the most it has held."""
+
+    number: int
+    use: float | None
+    memory_bytes: float | None
+    peak_bytes: int | None
+
+
+def cards(run: Run) -> list[CardState]:
+    """Nothing for a run on one card, of which the figures say it all, and before anything is known."""
+    if run.devices < 2:
+        return []
+    peaks = dict(enumerate(run.measured.get("memory_by_card") or [], start=1))
+    now = {
+        name: _newest_value(run, name)
+        for number in range(1, run.devices + 1)
+        for name in (f"device_use_{number}", f"memory_bytes_{number}")
+        if run.state == JobState.RUNNING
+    }
+    found = [
+        CardState(n, now.get(f"device_use_{n}"), now.get(f"memory_bytes_{n}"), peaks.get(n))
+        for n in range(1, run.devices + 1)
+    ]
+    return found if peaks or any(value is not None for value in now.values()) else []
+
+
+def _newest_value(run: Run, name: str) -> float | None:
+    values = metering.newest(run, name, 1).values
+    return float(values[-1]) if len(values) else None
 
 
 def remaining(run: Run, now: datetime) -> float | None:

@@ -148,10 +148,18 @@ class RunDetail(RunPage):
 
 
 class RunStatus(RunPage):
-    """All that changes while a run is running; polled by every viewer, computed from rows."""
+    """All that changes while a run is running; polled by every viewer, computed from rows.
+
+    The poll says which state the page was made for; what stands around the status follows when it is another now.
+    """
 
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        return self.render("training/_run_status.html", pages.run_status(self.run(pk), timezone.now(), over(request)))
+        context = pages.run_status(self.run(pk), timezone.now(), over(request))
+        known = request.GET.get("stand", context["stand"])
+        answer = self.render("training/_run_polled.html", context | {"moved": known != context["stand"]})
+        if known == JobState.HELD != context["stand"]:
+            answer["HX-Refresh"] = "true"  # its page has no place for a log yet
+        return answer
 
 
 class RunStart(RunPage):
