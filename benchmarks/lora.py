@@ -4,6 +4,7 @@ python -m benchmarks.lora --shape qwen1.5b|llama8b [--steps 30] [--rows 48] [--c
 mean anything; `--shape tiny` shows that it runs. The last line is one JSON object:
 {"tok_s", "peak_gib", "share_of_ceiling", "trl_default_tok_s"}. `--curve N` also trains N steps on the same rows in the
 same order through the library's own forward pass, twice in batches of different size, and compares the losses.
+With `--truth` a run of the library in 32 bit takes the place of the second: how far both passes are from it.
 
 `--steps 0` leaves the speed out, for the curves alone.
 
@@ -40,6 +41,7 @@ from benchmarks.training_speed.shapes import SHAPES, Shape, make
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 3
+ENGINE, IN_32_BIT = "training.engine", "benchmarks.training_speed.in_32_bit"
 
 
 def stored(row: Any) -> dict[str, Any]:
@@ -83,7 +85,9 @@ class Bench:
         vocab = shape.config["vocab_size"]
         self.rows: dict[str, list[Any]] = {"sft": making.texts(12_000, vocab), "dpo": making.pairs(12_000, vocab)}
 
-    def run(self, name: str, steps: int, *, may_fail: bool = False, **recipe: Any) -> list[dict[str, Any]]:
+    def run(
+        self, name: str, steps: int, *, may_fail: bool = False, program: str = ENGINE, **recipe: Any
+    ) -> list[dict[str, Any]]:
         """One run of `steps` steps; returns the events."""
         from training.domain.recipe import Recipe
         from training.domain.spec import BaseRef, DataRef, RunSpec
@@ -103,7 +107,7 @@ class Bench:
         )
         spec.write(home / "spec.json")
         with (home / "engine.log").open("w") as log:
-            command = [sys.executable, "-m", "training.engine", str(home / "spec.json")]
+            command = [sys.executable, "-m", program, str(home / "spec.json")]
             with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True) as said:
                 assert said.stdout is not None
                 events = [json.loads(line) | {"at": time.monotonic()} for line in said.stdout]
@@ -162,23 +166,18 @@ def apart(one: dict[int, float], other: dict[int, float]) -> dict[str, float]:
     return {"mean": statistics.fmean(gaps), "worst": max(gaps), "last": gaps[-1]}
 
 
-def curves(bench: Bench, steps: int, rows: int, method: str) -> dict[str, Any]:
-    """Fast and library on the same rows in the same order; the library twice, to see what noise is."""
-    found = _curves(
-        bench,
-        steps,
-        method,
-        {
-            "fast": {"pace": bench.pace, "batch_size": rows},
-            "library": {"pace": "library", "recompute": "never", "batch_size": rows},
-            "library_again": {
-                "pace": "library",
-                "recompute": "never",
-                "batch_size": max(1, rows // 2),
-                "accumulation": 2,
-            },
-        },
-    )
+def curves(bench: Bench, steps: int, rows: int, method: str, *, truth: bool) -> dict[str, Any]:
+    """Fast and library on the same rows in the same order; the library once more in smaller batches, to see what noise
+
+    is, or in 32 bit, to see which of the two is nearer to it.
+    """
+    library = {"pace": "library", "recompute": "never", "batch_size": rows}
+    ways: dict[str, Any] = {"fast": {"pace": bench.pace, "batch_size": rows}, "library": library}
+    if truth:
+        found = _curves(bench, steps, method, ways | {"library_in_32_bit": library | {"program": IN_32_BIT}})
+        return {f"{name}_from_32_bit": apart(found["library_in_32_bit"], found[name]) for name in ways}
+    again = library | {"batch_size": max(1, rows // 2), "accumulation": 2}
+    found = _curves(bench, steps, method, ways | {"library_again": again})
     return {
         "fast_from_library": apart(found["library"], found["fast"]),
         "library_from_itself": apart(found["library"], found["library_again"]),
@@ -239,6 +238,7 @@ def main() -> None:
     ask.add_argument("--trl-steps", type=int, default=40)
     ask.add_argument("--curve", type=int, default=0, help="steps of the comparison of losses; 0 leaves it out")
     ask.add_argument("--curve-rows", type=int, default=8)
+    ask.add_argument("--truth", action="store_true", help="compare both curves with one in 32 bit")
     given = ask.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with tempfile.TemporaryDirectory(prefix="luthier-lora-") as folder:
@@ -260,7 +260,7 @@ def main() -> None:
         if given.curve and given.devices > 1:
             found |= curves_of_cards(bench, given.curve, given.curve_rows, given.method, given.devices)
         elif given.curve:
-            found |= curves(bench, given.curve, given.curve_rows, given.method)
+            found |= curves(bench, given.curve, given.curve_rows, given.method, truth=given.truth)
     print(json.dumps(found))
 
 
