@@ -40,7 +40,7 @@
   });
   document.addEventListener("input", (event) => {
     const slider = event.target.closest?.("input[type=range][id]");
-    if (slider) document.querySelectorAll(`[data-of="${slider.id}"]`).forEach((out) => { out.textContent = slider.value; });
+    if (slider) document.querySelectorAll(`[data-of="${slider.id}"]`).forEach((out) => { out.textContent = Number(slider.value).toFixed(2); });
     const find = event.target.closest?.("[data-legend-find]");
     if (!find) return;
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -126,6 +126,24 @@ def test_scores_of_evaluations_stand_beside(three):
     }  # fmt: skip
 
 
+def parallel_of(answer):
+    found = re.search(r'<script id="compare-parallel-data"[^>]*>(.*?)</script>', answer.content.decode(), re.S)
+    return json.loads(found[1]) if found else None
+
+
+def test_settings_lead_to_what_came_of_them(three):
+    """Uprights for what differs, the last for the metric that is drawn; of two runs the table says it better."""
+    figure = parallel_of(page(three))
+    assert [trace["meta"] for trace in figure["data"]] == [run.pk for run in reversed(three.runs)]  # the best on top
+    assert [note["text"] for note in figure["layout"]["annotations"] if "at the end" in note["text"]] == [
+        "Loss at the end"
+    ]
+    assert len(figure["data"][0]["x"]) == 3, "epochs, rank and the loss"
+    assert all("rank" in trace["text"][0] for trace in figure["data"])
+    assert parallel_of(page(three, hide=three.runs[0].pk)) is None
+    assert parallel_of(page(three, runs=[run.pk for run in three.runs[:2]])) is None
+
+
 def test_a_hundred_runs_stay_small_and_take_no_query_each(three):
     template = three.runs[0]
     for n in range(97):
@@ -143,6 +161,7 @@ def test_a_hundred_runs_stay_small_and_take_no_query_each(three):
     assert len(figure["data"]) == 100
     assert max(len(trace["x"]) for trace in figure["data"]) <= 180
     assert len(json.dumps(figure)) < 600_000
+    assert len(json.dumps(parallel_of(answer))) < 150_000
     assert len(many) <= len(few)
     assert len({(trace["line"]["color"], trace["line"]["dash"]) for trace in figure["data"]}) >= 24
 

@@ -16,6 +16,7 @@ LINE_STYLES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SVG_DASHES = {
     "solid": "", "dash": "6 4", "dot": "2 3", "dashdot": "6 3 2 3", "longdash": "10 4", "longdashdot": "10 3 2 3",
 }  # fmt: skip
+MANY = 12  # lines from here on are thin, or nothing would be seen behind the last ones
 BEST, WORST = charting.PALETTE[0], charting.PALETTE[5]
 
 
@@ -47,7 +48,7 @@ def overlay(
     label: str = "Loss",
 ) -> dict[str, Any]:
     """One line a run. `meta` of a trace is the number of its run, by which the legend beside the figure finds it."""
-    figure = go.Figure()
+    figure, many = go.Figure(), len(curves) > MANY
     for pk, (xs, ys) in curves.items():
         figure.add_scatter(
             x=list(xs),
@@ -56,7 +57,7 @@ def overlay(
             name=names[pk],
             meta=pk,
             visible=pk not in hidden,
-            line={"color": styles[pk].colour, "dash": styles[pk].dash, "width": 2 if len(curves) <= 12 else 1.5},
+            line={"color": styles[pk].colour, "dash": styles[pk].dash, "width": 1 if many else 2},
             hovertemplate="%{fullData.name}<br>%{y:.4~g}<extra></extra>",
         )
     figure.update_layout(hovermode="closest", showlegend=False, uirevision=f"{across} {label} {log}")
@@ -144,7 +145,7 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
             connectgaps=True,
         )
     for at, (_, ticks) in enumerate(stood):
-        figure.add_vline(x=at, line={"color": charting.BASE, "width": 1})
+        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": charting.BASE, "width": 1})
         for place, text in ticks:
             anchor, shift = ("right", -8) if at == len(axes) - 1 else ("left", 8)
             figure.add_annotation(
@@ -179,4 +180,6 @@ def written(value: Any) -> str:
         return formatting.NOTHING
     if not isinstance(value, int | float) or isinstance(value, bool):
         return str(value)
-    return formatting.sig3(int(value) if float(value).is_integer() else float(value))
+    if float(value).is_integer():
+        return formatting.sig3(int(value))
+    return f"{value:.3g}".replace("-", formatting.MINUS, 1) if 1e-4 <= abs(value) < 1000 else formatting.sig3(value)

@@ -1,5 +1,6 @@
 """Runs beside each other as their page shows them: curves, what differs, and what came of it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from training.domain import comparing
 from training.domain.comparing import OVER, Comparison
 from training.domain.recipe import KNOBS
 from training.models import Run
+from training.pages.parallels import parallels
 
 LABELS = {
     "loss": "Loss", "token_accuracy": "Answer tokens predicted right", "tokens_per_second": "Tokens a second",
@@ -58,11 +60,13 @@ def comparison_page(project: Project, comparison: Comparison, now: datetime) -> 
         return common | {"rows": [], "missing": len(comparison.runs) - len(runs)}
     styles = {run.pk: charts.style(at) for at, run in enumerate(runs)}
     columns = _columns(runs, comparison, selectors.run_scores(runs), project.currency)
+    figure = curves_figure(runs, comparison, styles)
     return common | {
         "rows": _rows(runs, styles, comparison, columns),
         "legend": [Row(run, styles[run.pk], run.pk in comparison.hidden) for run in runs],
         "columns": [_heading(one, comparison) for one in columns],
-        "figure": curves_figure(runs, comparison, styles),
+        "figure": figure,
+        "parallel": _parallel(runs, comparison, figure),
         "metrics": [(name, label_of(name)) for name in selectors.metric_names(runs)] or [("loss", "Loss")],
         "axes": list(OVER.items()),
         "missing": len(comparison.runs) - len(runs),
@@ -101,6 +105,15 @@ def curves_figure(
         "title": charts.overlay_title(shown, names, label, rising=comparison.metric in RISING),
         "table": charts.overlay_table(drawn, names, label, OVER[comparison.over]),
     }
+
+
+def _parallel(runs: Sequence[Run], comparison: Comparison, drawn: dict[str, Any] | None) -> dict[str, Any] | None:
+    """From what differs to where each curve that is shown ends."""
+    lines = [(trace["meta"], trace["y"][-1]) for trace in drawn["figure"]["data"] if trace["y"]] if drawn else []
+    ends = {pk: end for pk, end in lines if pk not in comparison.hidden and end is not None and math.isfinite(end)}
+    shown = [run for run in runs if run.pk in ends]
+    label = label_of(comparison.metric)
+    return parallels(shown, differences(shown), ends, label, rising=comparison.metric in RISING)
 
 
 def facts(run: Run) -> dict[str, str]:
