@@ -151,6 +151,7 @@ def _train(upgrade: Upgrade, item: UpgradeItem) -> Run:
         version=old.dataset_version,
         recipe=old.recipe,
         parent=_parent(upgrade, old)[0],
+        validation=training.validation_again(old, old.dataset_version),
         leak_reason=str(old.launched_with.get("leak_reason") or ""),
         replaces=item.adapter,
     )
@@ -165,12 +166,13 @@ def _before_training(upgrade: Upgrade, item: UpgradeItem) -> str:
         raise Refused("It survives as it is, so it is not trained again.", code=SURVIVES)
     if first := _parent(upgrade, old)[1]:
         return first
-    profile = training.profile_for(old.dataset_version, upgrade.new)
-    if profile is not None and profile.state == JobState.FAILED:
-        raise Refused(f"Its data could not be counted in tokens: {profile.error_message}", code=profile.error_code)
-    if profile is None or not profile.is_ready:
-        training_services.measure_tokens(old.dataset_version, by=_by(upgrade), base=upgrade.new)
-        return f"{old.dataset_version} is being counted in tokens of {upgrade.new}."
+    for version in filter(None, (old.dataset_version, training.validation_again(old, old.dataset_version))):
+        profile = training.profile_for(version, upgrade.new)
+        if profile is not None and profile.state == JobState.FAILED:
+            raise Refused(f"Its data could not be counted in tokens: {profile.error_message}", code=profile.error_code)
+        if profile is None or not profile.is_ready:
+            training_services.measure_tokens(version, by=_by(upgrade), base=upgrade.new)
+            return f"{version} is being counted in tokens of {upgrade.new}."
     return ""
 
 

@@ -34,11 +34,13 @@ class Node:
 
 
 class Edge(NamedTuple):
-    """`source` is what `target` descends from."""
+    """`source` is what `target` descends from. `onward`: what hangs on the target hangs on the source, too; without it
+    the target has used the source, and nothing of it is in what the target made."""
 
     source: str
     target: str
     label: str = ""
+    onward: bool = True
 
 
 class Brief(NamedTuple):

@@ -1,7 +1,7 @@
 """A training engine without torch: obeys the protocol, keeps real checkpoints, and writes a tiny but valid adapter.
 
 `python -m tests.fake_engine SPEC [behaviour]`: ok (default), fail, oom, crash, kill, slow (until SIGTERM), hang,
-degraded (a full disk, then slow), silent, wrong-files, pickle:NAME.
+degraded (a full disk, then slow), silent, overfit, wrong-files, pickle:NAME.
 """
 
 import json
@@ -20,6 +20,7 @@ from training.engine.hashing import sha256_file
 from training.engine.manifest import Origin
 
 STEPS = 5
+VALIDATION = {"ok": {0: 2.2, 1: 1.9, 2: 1.7, 5: 1.6}, "overfit": {0: 2.2, 1: 1.9, 2: 1.7, 5: 2.1}}
 
 
 def say(event: str, **fields) -> None:
@@ -103,17 +104,31 @@ class Fake:
         refused = {str(step): why for step, why in self.store.refused.items()}
         say("started", device="cpu", device_name="fake", total=STEPS, resumed_from=self.step, refused=refused)
         say("data", rows=self.spec.data.rows, tokens=100, trained_tokens=50, last_turn_only=2)
+        for step in (known for known in VALIDATION["ok"] if known <= self.step):
+            self.look(step)  # those of earlier attempts are said again
         say("warning", code="other_versions", message="The checkpoint was saved with other versions.")
         say("stop_time", stop_seconds=4.5, grace=self.spec.grace_seconds)
         for step in range(self.step + 1, STEPS + 1):
             self.step = step
             say("metrics", step=step, values={"loss": 2 / step, "tokens_per_second": 1000.0}, tokens=20 * step)
             say("progress", phase="training", done=step, total=STEPS)
+            if step < 3 or step == STEPS:
+                self.look(step)
             if step < 3:
                 self.save()
             if step == 3:
                 self.misbehave()
         self.store.discard_staging()
+
+    def look(self, step: int) -> None:
+        """At the validation rows, if there are some."""
+        if self.spec.validation is None:
+            return
+        if step == 0:
+            rows = self.spec.validation.rows
+            say("validation_data", rows=rows, of=rows, tokens=40, trained_tokens=20, left_out=0, cut=0)
+        loss = VALIDATION[self.behaviour if self.behaviour in VALIDATION else "ok"][step]
+        say("validation", step=step, values={"validation_loss": loss, "validation_token_accuracy": 0.25})
 
     def save(self) -> None:
         folder = self.store.staging / f"checkpoint-{self.step}"

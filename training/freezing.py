@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from datasets_app.models import DatasetVersion
 from training import selectors
 from training.domain import tokens
 from training.domain.recipe import Recipe
@@ -14,15 +15,20 @@ from training.models import Adapter, Rehearsal, Run
 
 
 def freeze(run: Run | Rehearsal, recipe: Recipe) -> RunSpec:
-    base, version, parent = run.base, run.dataset_version, run.parent_adapter
+    base, parent, held_out = run.base, run.parent_adapter, getattr(run, "validation_version", None)
     return RunSpec(
         label=run.name,
         base=BaseRef(base.repo_id or base.name, base.fingerprint, base.parts, base.revision, base.licence),
-        data=DataRef(str(version), version.content_hash, version.rows, version.kind),
+        data=_data(run.dataset_version),
+        validation=_data(held_out) if held_out else None,
         recipe=recipe,
         parent=ParentRef(str(parent), parent.digest) if parent else None,
         packages=packages(),
     )
+
+
+def _data(version: DatasetVersion) -> DataRef:
+    return DataRef(str(version), version.content_hash, version.rows, version.kind)
 
 
 def known_at_start(
@@ -31,6 +37,9 @@ def known_at_start(
     """What whoever started it could see: the decision about rows, and rows shared with golden sets."""
     other = selectors.other_base(run)
     decided: dict[str, Any] = {"base_decision": other.decision.as_dict()} if other and other.decision else {}
+    shared = selectors.shared_rows(run)
+    if shared is not None and shared.total:
+        decided["shared_with_validation"] = shared.total
     if replaces is not None:
         decided["replaces"] = {"adapter": replaces.pk, "name": replaces.name, "base": str(replaces.base)}
     return decided | {

@@ -1,6 +1,7 @@
 """Training in the lineage of a project.
 
-base → version → run → adapter; adapter → run when one goes on; base → adapter for one that was imported; base and
+base → version → run → adapter; version → run, and no further, where a run is looked at with it and does not learn from
+it; adapter → run when one goes on; base → adapter for one that was imported; base and
 adapter → what was merged or quantised of them.
 """
 
@@ -28,10 +29,13 @@ class Training:
 
     def links(self, project: Project) -> Iterator[Edge]:
         runs = Run.objects.filter(project=project).order_by("pk")
-        for run, base, version, parent in runs.values_list("pk", "base", "dataset_version", "parent_adapter"):
+        columns = ("pk", "base", "dataset_version", "validation_version", "parent_adapter")
+        for run, base, version, held_out, parent in runs.values_list(*columns):
             here = f"run:{run}"
             yield Edge(f"base:{base}", here, "base")
             yield Edge(f"version:{version}", here, "trained on")
+            if held_out:
+                yield Edge(f"version:{held_out}", here, "looked at with", onward=False)
             if parent:
                 yield Edge(f"adapter:{parent}", here, "goes on from")
         yield from _origins(project)

@@ -138,6 +138,21 @@ def _said(run: Run, event: Event) -> dict[str, Series]:
     return {str(name): Series.of([step], [value]) for name, value in values.items() if isinstance(value, int | float)}
 
 
+def _validation_data(run: Run, event: Event) -> None:
+    """Which of the validation rows are read, and what was left out of them."""
+    told = {key: event[key] for key in event if key != "event"}
+    leases.fenced_update(run, report=run.report | {"validation": told})
+
+
+@transaction.atomic
+def _validation(run: Run, event: Event) -> None:
+    """One look at rows that are held out; said again by an attempt that goes on from a later checkpoint."""
+    step = int(event["step"])
+    said = {str(name): Series.of([step], _numbers([value])) for name, value in event["values"].items()}
+    leases.fenced_update(run, fence=run.fence)
+    MetricChunk.objects.append(run, said)
+
+
 def _numbers(values: list[float | None]) -> list[float]:
     """JSON knows no NaN: what was none is said as null."""
     return [math.nan if value is None else value for value in values]
@@ -179,5 +194,7 @@ _NOTES = {
     "failed": _failed,
     "samples": _samples,
     "metrics": _metrics,
+    "validation_data": _validation_data,
+    "validation": _validation,
     "checkpoint": _checkpoint,
 }

@@ -13,7 +13,7 @@ from training.models import ProjectionRecord, Run
 LABEL = "training.run"
 RATES = (
     "points", "measured_steps", "widest", "saves", "save_seconds", "save_bytes", "peak_disk", "stages", "capacity",
-    "memory_bytes", "reference_tokens", "samples_taken", "sample_seconds",
+    "memory_bytes", "reference_tokens", "samples_taken", "sample_seconds", "looks", "look_seconds",
 )  # fmt: skip
 SWEPT = 50  # records made in one sweep, where a worker ended before it could
 

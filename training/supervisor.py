@@ -42,6 +42,8 @@ MEASURED = (
     "reference_tokens",
     "samples_taken",
     "sample_seconds",
+    "looks",
+    "look_seconds",
     "capacity",
 )
 DESCRIBED = (
@@ -92,10 +94,15 @@ def prepare_run(run: Run, workdir: Path) -> list[str]:
 def placed(run: Run | Rehearsal, workdir: Path, checkpoint_dir: Path) -> RunSpec:
     """A frozen spec with its places filled in."""
     spec, parent = RunSpec.read(run.spec), run.parent_adapter
+    held_out = getattr(run, "validation_version", None)
+    validation = spec.validation
+    if validation is not None and held_out is not None:
+        validation = replace(validation, path=str(datasets.version_path(held_out)))
     return replace(
         spec,
         base=replace(spec.base, path=str(selectors.base_path(run.base))),
         data=replace(spec.data, path=str(datasets.version_path(run.dataset_version))),
+        validation=validation,
         parent=replace(spec.parent, path=str(selectors.adapter_path(parent))) if spec.parent and parent else None,
         output_dir=str(workdir / "out"),
         checkpoint_dir=str(checkpoint_dir),

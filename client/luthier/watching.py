@@ -38,12 +38,22 @@ def watch(server, run, out, timeout=0.0):
     return patiently(look, timeout, f"The run goes on without this command: luthier watch {run}")
 
 
+def held_out(validation):
+    """What the rows say that the run does not learn from."""
+    if validation.get("loss") is None:
+        return ""
+    best = "its best" if validation["step"] == validation["best_step"] else f"best {validation['best']:.4g}"
+    at = "" if best == "its best" else f" at step {validation['best_step']:,}"
+    return f", validation loss {validation['loss']:.4g} ({best}{at})"
+
+
 def told(run):
     """A run in a line."""
     text = f"{run['name']} (run {run['id']}): {run['state']}"
     if run["state"] == "running" and run["total_steps"]:
         text += f", step {run['step']:,} of {run['total_steps']:,}"
         text += f", loss {run['last_loss']:.4g}" if run["last_loss"] is not None else ""
+    text += held_out(run.get("validation") or {})
     if run["waiting"]:
         text += f" – {run['waiting']['reason']}"
     if run["state"] == "failed":

@@ -16,6 +16,7 @@ from datasets_app.ingest.overlaps import (
     complete_comparison,
     prepare_comparison,
     queue_comparison,
+    queue_sharing,
 )
 from datasets_app.ingest.proposals import propose, stage_for
 from datasets_app.ingest.uploads import (
@@ -53,6 +54,7 @@ __all__ = [
     "propose",
     "queue_comparison",
     "queue_diff",
+    "queue_sharing",
     "refuse_known_content",
     "stage_for",
 ]

@@ -9,7 +9,7 @@ from django.db import transaction
 from datasets_app import selectors
 from datasets_app.domain.purposes import Purpose
 from datasets_app.ingest.children import Event, command
-from datasets_app.models import Comparison, DatasetVersion, Overlap, Stage
+from datasets_app.models import Comparison, DatasetVersion, Overlap, Shared, Stage
 from projects import leases, supervision
 from projects.domain.states import JobState
 
@@ -25,12 +25,12 @@ def keep_overlaps(version: DatasetVersion, found: dict[str, Any] | None) -> None
     known = {golden.pk for golden in selectors.golden_versions(version.project)}
     for number, one in found.items():
         if int(number) in known:
-            rows = sorted({int(row) for listed in one.get("rows", {}).values() for row in listed})
-            Overlap.objects.update_or_create(
-                version=version,
-                golden_version_id=int(number),
-                defaults={**{kind: int(one.get(kind, 0)) for kind in KINDS}, "rows": rows[:SHOWN_ROWS]},
-            )
+            Overlap.objects.update_or_create(version=version, golden_version_id=int(number), defaults=_counted(one))
+
+
+def _counted(one: dict[str, Any]) -> dict[str, Any]:
+    rows = sorted({int(row) for listed in one.get("rows", {}).values() for row in listed})
+    return {**{kind: int(one.get(kind, 0)) for kind in KINDS}, "rows": rows[:SHOWN_ROWS]}
 
 
 def compare_later(version: DatasetVersion) -> None:
@@ -52,7 +52,7 @@ def queue_comparison(version: DatasetVersion, *, actor: str = SYSTEM) -> Compari
     """The one that waits or runs is enough: it looks up what is missing when it begins."""
     if not selectors.missing_comparisons(version).exists():
         return None
-    waiting = version.comparisons.filter(state=JobState.QUEUED).first()
+    waiting = version.comparisons.filter(state=JobState.QUEUED, held_out=None).first()
     if waiting is not None:
         return waiting
     comparison = Comparison.objects.create(project=version.project, version=version)
@@ -60,9 +60,26 @@ def queue_comparison(version: DatasetVersion, *, actor: str = SYSTEM) -> Compari
     return comparison
 
 
+@transaction.atomic
+def queue_sharing(version: DatasetVersion, held_out: DatasetVersion, *, actor: str = SYSTEM) -> Comparison | None:
+    """Count the rows that stand in both, once; None when that is known."""
+    if selectors.shared(version, held_out) is not None:
+        return None
+    mine = version.comparisons.filter(held_out=held_out)
+    waiting = mine.filter(state__in=[JobState.QUEUED, JobState.RUNNING]).first()
+    if waiting is not None:
+        return waiting
+    comparison = Comparison.objects.create(project=version.project, version=version, held_out=held_out)
+    leases.queue_job(comparison, actor=actor, priority=1)
+    return comparison
+
+
 def prepare_comparison(comparison: Comparison, workdir: Path) -> list[str]:
     version = comparison.version
-    golden = selectors.missing_comparisons(version).select_related("dataset__project")
+    if comparison.held_out is not None:
+        golden = [comparison.held_out]
+    else:
+        golden = list(selectors.missing_comparisons(version).select_related("dataset__project"))
     return command(
         workdir,
         {
@@ -75,12 +92,16 @@ def prepare_comparison(comparison: Comparison, workdir: Path) -> list[str]:
 
 
 def complete_comparison(comparison: Comparison, workdir: Path, result: Event) -> None:
-    keep_overlaps(comparison.version, result["overlaps"])
+    if comparison.held_out is None:
+        keep_overlaps(comparison.version, result["overlaps"])
+        return
+    found = result["overlaps"][str(comparison.held_out_id)]
+    Shared.objects.update_or_create(version=comparison.version, held_out=comparison.held_out, defaults=_counted(found))
 
 
 def after_comparison(comparison: Comparison) -> None:
     """A golden set may have come while this one ran."""
     shutil.rmtree(supervision.workdir_of(comparison) / "out", ignore_errors=True)
     comparison.refresh_from_db()
-    if comparison.state == JobState.SUCCEEDED:
+    if comparison.state == JobState.SUCCEEDED and comparison.held_out_id is None:
         queue_comparison(comparison.version)

@@ -25,11 +25,9 @@ class Finding(models.Model):
         return f"{self.code} in {self.version}"
 
 
-class Overlap(models.Model):
-    """Rows of a version that also stand in a golden set; each row is counted once, under the closest kind."""
+class Counted(models.Model):
+    """Rows that stand in two sets; each row is counted once, under the closest kind."""
 
-    version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="overlaps")
-    golden_version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="+")
     exact = models.PositiveIntegerField()
     normalised = models.PositiveIntegerField()
     ngram = models.PositiveIntegerField(default=0)  # shares a run of 13 words
@@ -37,15 +35,40 @@ class Overlap(models.Model):
     rows = models.JSONField(default=list)
 
     class Meta:
+        abstract = True
+
+    @property
+    def total(self) -> int:
+        """Rows that have leaked, one way or another."""
+        return self.exact + self.normalised + self.ngram + self.near
+
+
+class Overlap(Counted):
+    """Rows of a version that also stand in a golden set."""
+
+    version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="overlaps")
+    golden_version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="+")
+
+    class Meta(Counted.Meta):
         constraints = [models.UniqueConstraint(fields=["version", "golden_version"], name="one_overlap_per_pair")]
 
     def __str__(self) -> str:
         return f"{self.version} and {self.golden_version}"
 
-    @property
-    def total(self) -> int:
-        """Rows that a golden row has leaked into, one way or another."""
-        return self.exact + self.normalised + self.ngram + self.near
+
+class Shared(Counted):
+    """Rows of a version to train on that also stand in the version that runs over it are looked at with."""
+
+    version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="shared")
+    held_out = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="+")
+
+    class Meta(Counted.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["version", "held_out"], name="one_count_of_shared_rows_per_pair")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} and {self.held_out}"
 
 
 class Dismissal(models.Model):
@@ -80,10 +103,13 @@ class Dismissal(models.Model):
 
 
 class Comparison(LeasedJob):
-    """A version held against golden sets that it has not been compared with."""
+    """A version held against golden sets that it has not been compared with, or against data held out of training."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="+")
     version = models.ForeignKey(DatasetVersion, models.CASCADE, related_name="comparisons")
+    held_out = models.ForeignKey(
+        DatasetVersion, models.CASCADE, null=True, related_name="+", help_text="None: golden sets."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(LeasedJob.Meta):

@@ -40,7 +40,7 @@ def moves(version: DatasetVersion) -> dict[str, Any]:
         "released": released,
         "targets": selectors.usable_versions(version.project).exclude(pk=version.pk)[:50] if version.recipe else [],
         "not_compared": list(selectors.missing_comparisons(version)[:5]),
-        "failed_comparison": version.comparisons.filter(state="failed").order_by("-pk").first(),
+        "failed_comparison": selectors.golden_comparisons(version).filter(state="failed").order_by("-pk").first(),
     }
 
 

@@ -12,7 +12,13 @@ from datasets_app.selectors.findings import (
     found_rows,
     verdict,
 )
-from datasets_app.selectors.overlaps import golden_versions, missing_comparisons, overlaps
+from datasets_app.selectors.overlaps import (
+    golden_comparisons,
+    golden_versions,
+    missing_comparisons,
+    overlaps,
+    shared,
+)
 from datasets_app.selectors.proposals import is_stale, proposals, same_rows
 from datasets_app.selectors.rows import (
     JSON_COLUMNS,
@@ -84,6 +90,7 @@ __all__ = [
     "finding",
     "findings",
     "found_rows",
+    "golden_comparisons",
     "golden_versions",
     "history",
     "is_mendable",
@@ -110,6 +117,7 @@ __all__ = [
     "same_rows",
     "saved_recipes",
     "search_rows",
+    "shared",
     "standing",
     "storage_of",
     "stored",

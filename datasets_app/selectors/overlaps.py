@@ -3,7 +3,7 @@
 from django.db.models import QuerySet
 
 from datasets_app.domain.purposes import Purpose
-from datasets_app.models import DatasetVersion, Overlap
+from datasets_app.models import Comparison, DatasetVersion, Overlap, Shared
 from projects.models import Project
 
 
@@ -23,3 +23,12 @@ def missing_comparisons(version: DatasetVersion) -> QuerySet[DatasetVersion]:
     if version.dataset.purpose == Purpose.GOLDEN:
         return golden.none()
     return golden.exclude(pk__in=version.overlaps.values("golden_version"))
+
+
+def golden_comparisons(version: DatasetVersion) -> QuerySet[Comparison]:
+    return version.comparisons.filter(held_out=None)
+
+
+def shared(version: DatasetVersion, held_out: DatasetVersion) -> Shared | None:
+    """Rows that a version to train on shares with one that runs are looked at with; None before they are counted."""
+    return Shared.objects.filter(version=version, held_out=held_out).first()

@@ -4,7 +4,7 @@ from datasets_app.services.builds import queue_build
 from datasets_app.services.datasets import create_dataset, delete_dataset, remove_rows
 from datasets_app.services.diff import compare_versions
 from datasets_app.services.findings import dismiss_finding, reopen_finding
-from datasets_app.services.fitness import compare_soon, refuse_unfit, refuse_unreleased
+from datasets_app.services.fitness import compare_soon, count_shared_soon, refuse_unfit, refuse_unreleased
 from datasets_app.services.forgetting import forget_file
 from datasets_app.services.incoming import abort_upload, begin_upload, finish_upload, store_part
 from datasets_app.services.making import discard_making, make_version, mend_rows
@@ -33,6 +33,7 @@ __all__ = [
     "compare_soon",
     "compare_version",
     "compare_versions",
+    "count_shared_soon",
     "create_dataset",
     "delete_dataset",
     "delete_recipe",

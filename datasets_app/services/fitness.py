@@ -7,11 +7,11 @@ from datasets_app.services.versions import ensure_overlaps
 from projects.domain.errors import Invalid, Refused
 
 
-def refuse_unreleased(version: DatasetVersion) -> None:
+def refuse_unreleased(version: DatasetVersion, field: str = "dataset_version") -> None:
     """Proposed and declined versions can be looked at, and that is all."""
     if version.stage != Stage.RELEASED:
         word = "only proposed; a second person has to merge it first" if version.stage == Stage.PROPOSED else "declined"
-        raise Refused(f"{version} is {word}. Choose a released version.", code="not_released", field="dataset_version")
+        raise Refused(f"{version} is {word}. Choose a released version.", code="not_released", field=field)
 
 
 def refuse_unfit(version: DatasetVersion, *, leak_reason: str = "") -> None:
@@ -40,3 +40,8 @@ def refuse_unfit(version: DatasetVersion, *, leak_reason: str = "") -> None:
 def compare_soon(version: DatasetVersion, *, actor: str) -> None:
     """Queue the comparisons that a start would wait for."""
     ingest.queue_comparison(version, actor=actor)
+
+
+def count_shared_soon(version: DatasetVersion, held_out: DatasetVersion, *, actor: str) -> None:
+    """Queue the counting of rows that data to train on shares with data held out of it, where nobody has yet."""
+    ingest.queue_sharing(version, held_out, actor=actor)

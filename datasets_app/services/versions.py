@@ -144,8 +144,9 @@ def ensure_overlaps(version: DatasetVersion) -> None:
     missing = list(selectors.missing_comparisons(version)[:3])
     if not missing:
         return
-    failed = version.comparisons.filter(state="failed").order_by("-pk").first()
-    if failed is not None and not version.comparisons.filter(pk__gt=failed.pk).exists():
+    compared = selectors.golden_comparisons(version)
+    failed = compared.filter(state="failed").order_by("-pk").first()
+    if failed is not None and not compared.filter(pk__gt=failed.pk).exists():
         raise Refused(
             f"{version} could not be compared with {missing[0]}: {failed.error_message} Compare again on the page of "
             "the version.",

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 Links = Mapping[str, list[str]]
 Pair = tuple[str, str]
 
 
-def links(edges: Iterable[Sequence[str]]) -> tuple[Links, Links]:
+def links(edges: Iterable[Sequence[Any]]) -> tuple[Links, Links]:
     """Parents and children of every node, without repeats, in the order of the edges."""
     parents: dict[str, list[str]] = defaultdict(list)
     children: dict[str, list[str]] = defaultdict(list)
@@ -69,14 +70,23 @@ def _beyond(hidden: list[str], children: Links, shown: Collection[str]) -> list[
 class Graph:
     """Edges read once and walked often. A cycle, which only a false declaration can make, does no harm."""
 
-    def __init__(self, edges: Iterable[Sequence[str]]) -> None:
-        self.parents, self.children = links(edges)
+    def __init__(self, edges: Iterable[Sequence[Any]]) -> None:
+        found = list(edges)
+        self.parents, self.children = links(found)
+        # Edges whose fourth says so end there: what was used for a target is not in what came of it.
+        ending = [edge for edge in found if len(edge) > 3 and not edge[3]]
+        self.ends: Links = links(ending)[1]
+        self.onward = links(edge for edge in found if len(edge) < 4 or edge[3])[1] if ending else self.children
 
     def ancestors(self, *nodes: str) -> set[str]:
         return reachable(nodes, self.parents) - set(nodes)
 
     def descendants(self, *nodes: str, stops: Collection[str] = ()) -> set[str]:
-        return reachable(nodes, self.children, stops) - set(nodes)
+        reached = reachable(nodes, self.onward, stops)
+        if self.ends:
+            used = {end for node in (*nodes, *reached) for end in self.ends.get(node, ())}
+            reached |= used.difference(stops)
+        return reached - set(nodes)
 
     def family(self, node: str) -> set[str]:
         """A node with all it comes from and all that hangs on it."""

@@ -12,7 +12,7 @@ from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, ParentRef, RunSpec
 from training.engine import trainers
 from training.engine.checkpoints import Checkpoints
-from training.engine.data import Prepared
+from training.engine.data import Prepared, length
 from training.engine.events import Stopped
 from training.engine.fast import pairs
 from training.engine.fast.attention import by_sequence
@@ -117,7 +117,7 @@ def test_loss_every_gradient_and_what_is_told_equal_the_librarys(bench, tiny_ada
         assert (found[name] - gradient).norm() <= 2e-5 * gradient.norm(), name
     for name in METRICS.keys() - {"entropy", "grad_norm", "learning_rate"}:
         assert said[name] == pytest.approx(told[name], rel=2e-5, abs=1e-6), name
-    assert said["num_tokens"] == told["num_tokens"] == sum(map(pairs.length, bench.examples))
+    assert said["num_tokens"] == told["num_tokens"] == sum(map(length, bench.examples))
 
 
 def test_no_pair_sees_another(bench):
@@ -176,7 +176,7 @@ def test_a_reference_that_was_interrupted_goes_on_and_ends_the_same(bench):
     before = quick.reference_tokens
     quick.refer(bench.examples, References(bench.store), StopFlag())
 
-    assert 0 < before < whole.reference_tokens == sum(map(pairs.length, bench.examples))
+    assert 0 < before < whole.reference_tokens == sum(map(length, bench.examples))
     assert quick.reference_tokens == whole.reference_tokens  # what was read before the end was not read again
     for name in ("ref_chosen_logps", "ref_rejected_logps"):
         assert quick.train_dataset[name][:] == whole.train_dataset[name][:]

@@ -101,6 +101,93 @@ def test_from_a_file_to_a_model_that_is_trained_further(world):
     assert FineTuningJob.objects.latest("pk").run.parent_adapter == run.adapter
 
 
+def test_a_validation_file_is_looked_at_and_told(world):
+    jobs = world.client.fine_tuning.jobs
+    file, held_out = world.file(), world.file(tickets(10, start=100), "held-out.jsonl")
+    job = world.job(file, validation_file=held_out.id)
+    assert job.validation_file == held_out.id
+
+    world.drive()
+
+    job = jobs.retrieve(job.id)
+    assert (job.status, job.error, job.validation_file) == ("succeeded", None, held_out.id)
+    run = FineTuningJob.objects.get().run
+    assert run.validation_version.rows == 10 and run.dataset_version.rows == 20
+    events = list(jobs.list_events(job.id))
+    assert "file-" in events[-1].message and held_out.id in events[-1].message
+    looks = {event.data["step"]: event for event in events if event.type == "metrics" and "valid_loss" in event.data}
+    assert {step: event.data["valid_loss"] for step, event in looks.items()} == {0: 2.2, 1: 1.9, 2: 1.7, 5: 1.6}
+    assert looks[5].message == "Step 5/5: training loss=0.4, validation loss=1.6"
+    assert looks[0].message == "Step 0/5: validation loss=2.2"
+    assert looks[5].data["full_valid_loss"] == 1.6 and looks[5].data["valid_mean_token_accuracy"] == 0.25
+    (point,) = jobs.checkpoints.list(job.id).data
+    assert (point.metrics.valid_loss, point.metrics.full_valid_loss) == (1.6, 1.6)
+    assert point.metrics.full_valid_mean_token_accuracy == 0.25
+    (results,) = job.result_files
+    table = world.client.files.content(results).text.splitlines()
+    assert table[0] == "step,train_loss,valid_loss,valid_mean_token_accuracy"
+    assert table[1] == "0,,2.2,0.25" and table[-1] == "5,0.4,1.6,0.25"
+
+    assert world.client.files.delete(held_out.id).deleted
+    assert run.validation_version.rows == 10, "the rows stay, since a run was looked at with them"
+
+
+def test_a_job_without_a_validation_file_says_so(world):
+    job = world.job(world.file())
+    world.drive()
+    assert world.client.fine_tuning.jobs.retrieve(job.id).validation_file is None
+    (point,) = world.client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert point.metrics.valid_loss is None and point.metrics.full_valid_loss is None
+
+
+def test_of_a_part_of_the_validation_rows_the_full_loss_is_not_told(world):
+    job = world.job(world.file(), validation_file=world.file(tickets(10, start=100)).id)
+    world.drive()
+    run = FineTuningJob.objects.get().run
+    run.report["validation"]["rows"] = 7
+    run.save()
+    (point,) = world.client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert (point.metrics.valid_loss, point.metrics.full_valid_loss) == (1.6, None)
+
+
+def test_validation_files_that_cannot_be_used_are_refused_in_their_shape(world):
+    file = world.file()
+    stranger = World(world.server, type("Settings", (), {"ENGINES": {}})())
+    foreign = stranger.file()
+    for wanted in ("file-999999", foreign.id):
+        with pytest.raises(openai.NotFoundError) as missing:
+            world.job(file, validation_file=wanted)
+        assert (missing.value.param, missing.value.code) == ("validation_file", "file_not_found")
+    for wanted, code in ((file.id, "same_as_training"), ("file-results-1", "invalid_file_purpose")):
+        with pytest.raises(openai.BadRequestError) as refused:
+            world.job(file, validation_file=wanted)
+        error = refused.value
+        assert (error.param, error.code, error.type) == ("validation_file", code, "invalid_request_error")
+    assert not FineTuningJob.objects.exists()
+
+
+def test_a_validation_file_with_bad_rows_or_of_another_kind_fails_the_job(world):
+    jobs, file = world.client.fine_tuning.jobs, world.file()
+    bad = world.file(jsonl(tickets(5, start=50)) + b'{"messages": []}\n', "bad.jsonl")
+    text = world.file([{"text": f"please help {n}"} for n in range(5)], "texts.jsonl")
+    pair = {
+        "input": {"messages": [{"role": "user", "content": "please help"}]},
+        "preferred_output": [{"role": "assistant", "content": "billing"}],
+        "non_preferred_output": [{"role": "assistant", "content": "no"}],
+    }
+    pairs, same = world.file([pair], "pairs.jsonl"), world.file(name="again.jsonl")
+    ordered = {name: world.job(file, validation_file=one.id) for name, one in
+               {"bad": bad, "pairs": pairs, "same": same, "text": text}.items()}  # fmt: skip
+    world.drive()
+
+    found = {name: jobs.retrieve(job.id) for name, job in ordered.items()}
+    assert found.pop("text").status == "succeeded", "SFT reads plain text, too"
+    assert {job.status for job in found.values()} == {"failed"}
+    assert {job.error.param for job in found.values()} == {"validation_file"}
+    assert (found["pairs"].error.code, found["same"].error.code) == ("wrong_kind", "same_as_training")
+    assert "line 6" in found["bad"].error.message
+
+
 def test_a_job_is_cancelled_paused_and_resumed(world, monkeypatch):
     monkeypatch.setattr(contributions, "ended", [])  # else it would be over before anybody could pause it
     jobs = world.client.fine_tuning.jobs
@@ -221,7 +308,7 @@ WRONG = {
     "beta without dpo": ({"hyperparameters": {"beta": 0.1}}, "hyperparameters.beta", "unknown_parameter"),
     "reinforcement": ({"method": {"type": "reinforcement"}}, "method.type", "unsupported_value"),
     "no method": ({"method": {"type": "magic"}}, "method.type", "invalid_value"),
-    "a validation file": ({"validation_file": "file-1"}, "validation_file", "unsupported_parameter"),
+    "a validation file of another type": ({"validation_file": 7}, "validation_file", "invalid_type"),
     "another service": (
         {"integrations": [{"type": "wandb", "wandb": {"project": "x"}}]}, "integrations", "unsupported_parameter"
     ),

@@ -78,3 +78,13 @@ def test_a_node_carries_its_own_reason_before_those_of_its_ancestors():
     above, own = Mark("base", "withdrawn", "recalled"), Mark("run", "withdrawn", "wrong seed")
 
     assert spread(Graph([("base", "run")]), [above, own])["run"] == [own, above]
+
+
+def test_what_was_only_used_for_a_node_is_its_ancestor_and_nothing_hangs_on_it_beyond():
+    graph = Graph([("data", "run"), ("held out", "run", "looked at with", False), ("run", "adapter", "made", True)])
+    assert graph.descendants("held out") == {"run"}
+    assert graph.descendants("data") == {"run", "adapter"}
+    assert graph.ancestors("adapter") == {"run", "data", "held out"}
+    assert graph.descendants("held out", stops={"run"}) == set()
+    both = Graph([("a", "run"), ("a", "run", "", False), ("run", "adapter"), ("a", "b"), ("b", "used by", "", False)])
+    assert both.descendants("a") == {"run", "adapter", "b", "used by"}

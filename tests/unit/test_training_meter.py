@@ -86,7 +86,7 @@ class TestMeter:
             store=SimpleNamespace(folder=tmp_path),
             args=SimpleNamespace(device=SimpleNamespace(type="cpu")),
             add_callback=lambda callback: None,
-            progress=SimpleNamespace(samples=None),
+            progress=SimpleNamespace(samples=None, validation=None),
         )
         meter.attach(trainer)
         meter.on_train_begin(None, None, None)
@@ -127,6 +127,19 @@ class TestMeter:
         assert {point[3] for point in told["points"]} == {0.1}
         assert (told["saves"], told["save_seconds"], told["save_bytes"]) == (5, 2.5, 1000)
         assert told["peak_disk"] == 3000, "two are kept, and the third is there before the oldest goes"
+
+    def test_samples_and_looks_are_no_part_of_a_step(self, meter):
+        meter, trainer, clock = meter
+        trainer.progress.samples, trainer.progress.validation = (
+            SimpleNamespace(seconds=0.0),
+            SimpleNamespace(seconds=0.0),
+        )
+        for _ in range(5):
+            for one in (trainer.progress.samples, trainer.progress.validation):
+                one.seconds += 3.0
+                clock.now += 3.0
+            self.step(meter, trainer, clock, 4, 10, 0.1)
+        assert {point[3] for point in meter.told()["points"]} == {0.1}
 
     def test_a_long_run_keeps_few_points(self, meter):
         meter, trainer, clock = meter

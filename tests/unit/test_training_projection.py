@@ -259,6 +259,36 @@ def test_samples_are_paid_for_before_between_and_after():
     assert found.saves == 2 and found.stages["samples"] == pytest.approx(2.0 * 4)
 
 
+def looked_at(of: projection.Plan, tokens: int = 2500) -> projection.Plan:
+    return replace(of, look_tokens=tokens)
+
+
+def test_looks_at_validation_rows_are_paid_for_before_between_and_after():
+    of = looked_at(plan(Recipe(epochs=4, rank=32, checkpoint_steps=50)))
+    found, without = project(of, [measured(of)]), project(replace(of, look_tokens=0), [measured(of)])
+    assert "validation" not in without.stages and found.seconds.p50 > without.seconds.p50
+    more = project(looked_at(of, 5000), [measured(of)])
+    assert more.stages["validation"] == pytest.approx(2 * found.stages["validation"])
+    # A tenth of an epoch, forward only, before the first step, at each save and at the end.
+    epoch = found.stages["training"] / 4
+    assert found.stages["validation"] == pytest.approx((2 + found.saves) * 0.1 * epoch / 2)
+
+
+def test_of_pairs_the_reference_reads_the_validation_rows_once_more():
+    of = looked_at(pairs("fast"))
+    found = project(of, [measured(of)])
+    each = found.stages["validation"] / (3 + found.saves)
+    row = measured(of, stages=measured(of).stages | {"look": 2 * each})
+    assert project(of, [row]).stages["validation"] == pytest.approx(2 * found.stages["validation"], rel=1e-6)
+
+
+def test_measured_looks_are_scaled_by_their_tokens():
+    of = looked_at(plan())
+    row = measured(of, stages=measured(of).stages | {"look": 0.5})
+    found = project(looked_at(of, 5000), [row])
+    assert found.stages["validation"] == pytest.approx((2 + found.saves) * 1.0)
+
+
 def test_rows_that_ask_nothing_take_no_samples_once_a_rehearsal_has_seen_it():
     """Other runs with this base answered; these rows have no questions."""
     of = plan()
@@ -462,6 +492,15 @@ def test_what_an_engine_says_is_read_back():
     asked = Measured.read(plan().as_dict(), told)
     assert asked.stages["sample"] == pytest.approx(0.3) and "samples" not in asked.stages
     assert asked.stages["warm_up"] == pytest.approx(found.stages["warm_up"] - 0.3)  # of the checkpoint's, in training
+
+
+def test_looks_are_read_back_without_the_time_of_the_steps():
+    of = looked_at(pairs("fast"))
+    told = {"points": [[1, 100, 100, 0.1, 4]], "measured_steps": 4, "memory_bytes": 1, "looks": 3, "look_seconds": 2.0}
+    found = Measured.read(of.as_dict(), told | {"stages": {"training": 0.5, "validation": 2.0}})
+    assert found.stages["look"] == 0.5 and "validation" not in found.stages
+    assert found.stages["warm_up"] == pytest.approx(0.1)
+    assert found.plan.look_tokens == 2500
 
 
 def test_predicted_against_actual_says_if_it_lay_inside():

@@ -13,6 +13,7 @@ from projects.models import Project
 from training import pages, selectors
 from training.domain import comparing
 from training.domain.comparing import MOST, OVER
+from training.domain.looks import Course
 from training.models import Run
 
 KNOWN = ("runs", "metric", "over", "smooth", "whole")
@@ -43,6 +44,8 @@ class ComparedRunSerializer(serializers.Serializer):
     name = serializers.CharField()
     state = serializers.CharField()
     loss = serializers.FloatField(source="last_loss", allow_null=True)
+    validation_loss = serializers.FloatField(allow_null=True, help_text="The newest, of rows that are held out.")
+    best_validation_loss = serializers.FloatField(allow_null=True)
     tokens_per_second = serializers.FloatField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
     cost = serializers.DecimalField(max_digits=14, decimal_places=6, allow_null=True)
@@ -84,18 +87,24 @@ class Comparing:
         if missing := set(asked.runs) - {run.pk for run in runs}:
             raise Invalid(f"This project has no run {min(missing)}.", code="not_in_project", field="runs")
         scores, curves = selectors.run_scores(runs), pages.curves(runs, asked)
+        looked = selectors.validated(runs)
         data = {
             "metric": asked.metric,
             "metrics": selectors.metric_names(runs),
             "over": asked.over,
             "points": asked.points,
-            "runs": [_compared(run, scores.get(run.pk, []), curves.get(run.pk, ([], []))) for run in runs],
+            "runs": [
+                _compared(run, scores.get(run.pk, []), curves.get(run.pk, ([], [])), looked.get(run.pk)) for run in runs
+            ],
             "differences": pages.differences(runs, whole=asked.whole),
         }
         return Response(ComparisonSerializer(data).data)
 
 
-def _compared(run: Run, scores: list[Any], curve: tuple[list[float], list[float]]) -> dict[str, Any]:
+def _compared(
+    run: Run, scores: list[Any], curve: tuple[list[float], list[float]], course: Course | None
+) -> dict[str, Any]:
     names = ("id", "name", "state", "last_loss", "tokens_per_second", "seconds", "cost")
     told = {name: getattr(run, name) for name in names}
+    told |= {"validation_loss": course and course.last, "best_validation_loss": course and course.best}
     return told | {"scores": scores, "x": curve[0], "y": [y if math.isfinite(y) else None for y in curve[1]]}

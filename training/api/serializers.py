@@ -13,6 +13,7 @@ from projects.domain.turns import Priority
 from projects.selectors import queue
 from training import selectors
 from training.api.durable_shapes import DegradedSerializer, FailureSerializer
+from training.api.validation_shapes import ValidationSerializer, validation_of
 from training.api.watched import Watched
 from training.domain import recipe as recipes
 from training.domain.failures import shorten
@@ -153,8 +154,8 @@ class RunSerializer(serializers.ModelSerializer):
     class Meta:
         model = Run
         fields = [
-            "id", "name", "method", "base", "dataset_version", "parent_adapter", "recipe", "device", "total_steps",
-            "step", "tokens_seen", "checkpoint_step", "last_loss", "tokens_per_second",
+            "id", "name", "method", "base", "dataset_version", "validation_version", "parent_adapter", "recipe",
+            "device", "total_steps", "step", "tokens_seen", "checkpoint_step", "last_loss", "tokens_per_second",
             "seconds", "cost", "sweep", "adapter", "attempt", "infra_failures",
             "priority", "waiting", "place", "created_by", "started_by", "created_at", *JOB_FIELDS,
         ]  # fmt: skip
@@ -167,6 +168,7 @@ class RunDetailSerializer(Watched, RunSerializer):
     error_detail = serializers.SerializerMethodField(help_text="The traceback or the end of the log.")
     failure = serializers.SerializerMethodField()
     degraded = DegradedSerializer(help_text="What the run works without; empty while all is well.")
+    validation = serializers.SerializerMethodField()
 
     def get_error_detail(self, run: Run) -> str:
         return shorten(run.error_detail)
@@ -177,10 +179,15 @@ class RunDetailSerializer(Watched, RunSerializer):
         found = selectors.trouble(run, selectors.attempts(run, timezone.now()))
         return FailureSerializer(found).data if found else None
 
+    @extend_schema_field(ValidationSerializer(allow_null=True))
+    def get_validation(self, run: Run) -> dict[str, Any] | None:
+        """How it does on the rows that it does not learn from; null where there are none."""
+        return validation_of(run)
+
     class Meta(RunSerializer.Meta):
         fields = [
-            *RunSerializer.Meta.fields, "spec", "projection", "measured", "report", "launched_with", "error_detail",
-            "failure", "degraded", "stop_seconds", "grace_seconds", "cards", "limit_share",
+            *RunSerializer.Meta.fields, "validation", "spec", "projection", "measured", "report", "launched_with",
+            "error_detail", "failure", "degraded", "stop_seconds", "grace_seconds", "cards", "limit_share",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -197,6 +204,14 @@ class NewRunSerializer(StrictSerializer):
     dataset_version = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     parent = serializers.IntegerField(  # type: ignore[assignment]
         min_value=1, max_value=2**63 - 1, required=False, allow_null=True, default=None
+    )
+    validation_version = serializers.IntegerField(
+        min_value=1,
+        max_value=2**63 - 1,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Rows to look at the run with, which it does not learn from: another version of a training set.",
     )
     recipe = RecipeSerializer(required=False)
     base_decision_reason = _decision_reason()

@@ -85,16 +85,14 @@ class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixi
         fields = checked(shapes.NewRunSerializer, request)
 
         def make() -> Response:
+            versions = DatasetVersion.objects.filter(dataset__project=self.project)
             run = self.services["create"](
                 self.project,
                 by=request.user,
                 name=fields["name"],
                 base=one_of(self.project.bases, fields["base"], "base"),
-                version=one_of(
-                    DatasetVersion.objects.filter(dataset__project=self.project),
-                    fields["dataset_version"],
-                    "dataset_version",
-                ),
+                version=one_of(versions, fields["dataset_version"], "dataset_version"),
+                validation=one_of(versions, fields["validation_version"], "validation_version"),
                 parent=one_of(self.project.adapters, fields["parent"], "parent"),
                 recipe=fields.get("recipe", {}),
                 base_decision_reason=fields["base_decision_reason"],
@@ -156,7 +154,10 @@ class RunViewSet(Comparing, Curves, Writable, Durable, Idempotent, ListModelMixi
         profile = selectors.profile_for(run.dataset_version, run.base)
         if profile is None or not profile.is_ready:
             raise Refused("The data is still being counted in tokens.", code="tokens_not_counted")
-        projected = selectors.projection(self.project, run.base, profile, run.read_recipe)
+        held_out = selectors.held_out_profile(run)
+        if run.validation_version is not None and (held_out is None or not held_out.is_ready):
+            raise Refused("The validation data is still being counted in tokens.", code="tokens_not_counted")
+        projected = selectors.projection(self.project, run.base, profile, run.read_recipe, held_out=held_out)
         return Response(shapes.ProjectionSerializer(projected.as_dict()).data)
 
     def shown(self, run: Run, code: int) -> Response:

@@ -17,6 +17,7 @@ SVG_DASHES = {
     "solid": "", "dash": "6 4", "dot": "2 3", "dashdot": "6 3 2 3", "longdash": "10 4", "longdashdot": "10 3 2 3",
 }  # fmt: skip
 MANY = 12  # lines from here on are thin, or nothing would be seen behind the last ones
+FEW_POINTS = 20  # are shown as points, too
 BEST, WORST = charting.PALETTE[0], charting.PALETTE[5]
 
 
@@ -53,7 +54,7 @@ def overlay(
         figure.add_scatter(
             x=list(xs),
             y=list(ys),
-            mode="lines",
+            mode="lines" if len(xs) > FEW_POINTS else "lines+markers",
             name=names[pk],
             meta=pk,
             visible=pk not in hidden,

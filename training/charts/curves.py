@@ -14,6 +14,13 @@ from training.domain import metrics
 Curve = tuple[Sequence[float], Sequence[float]]
 LOSS = charting.LIVE
 SHOWN_ROWS = 12
+HELD_OUT: dict[str, Any] = {
+    "mode": "lines+markers",
+    "name": "Validation rows",
+    "line": {"color": charting.PALETTE[1], "width": 2, "dash": "dash"},
+    "marker": {"symbol": "diamond", "size": 8},
+    "hovertemplate": "%{y:.4f}",
+}
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,14 @@ def axis(over: str, last: float) -> Axis:
 STEPS = Axis("step", "Step")
 
 
-def loss(curve: Curve, *, average: Curve | None = None, over: Axis = STEPS) -> dict[str, Any]:
+def loss(
+    curve: Curve, *, average: Curve | None = None, over: Axis = STEPS, held_out: Curve | None = None
+) -> dict[str, Any]:
     """Every point of the loss, faint, and its average, strong.
 
     No range is set for an axis that grows: Plotly would take each new one for a reason to forget the reader's zoom.
-    `average` is given where the curve is thinned: the mean line of what was left out.
+    `average` is given where the curve is thinned: the mean line of what was left out. `held_out` is the loss of the
+    validation rows, where a run is looked at with some.
     """
     figure = go.Figure()
     smooth = average or (curve[0], metrics.smooth(curve[1]))
@@ -79,6 +89,9 @@ def loss(curve: Curve, *, average: Curve | None = None, over: Axis = STEPS) -> d
     faint, strong = {"color": charting.fade(LOSS, 0.35), "width": 1}, {"color": LOSS, "width": 2.5}
     for (x, y), label, line in ((curve, "Each step", faint), (smooth, name, strong)):
         figure.add_scatter(x=_scaled(x, over), y=y, mode="lines", name=label, line=line, hovertemplate="%{y:.4f}")
+    if held_out is not None:
+        figure.add_scatter(x=_scaled(held_out[0], over), y=held_out[1], **HELD_OUT)
+        figure.update_layout(showlegend=True)
     figure.update_layout(uirevision=over.name)  # a zoom over steps says nothing over time
     figure.update_xaxes(title={"text": over.title}, rangemode="tozero")
     figure.update_yaxes(title={"text": "Loss"})
@@ -94,8 +107,16 @@ def loss_title(curve: Curve, steps: int) -> str:
     return f"Loss {verb} from {formatting.sig3(first)} to {formatting.sig3(last)} in {formatting.number(steps)} steps"
 
 
-def loss_table(curve: Curve, over: Axis = STEPS) -> dict[str, Any]:
-    return _table(curve, over, "Loss", formatting.sig3)
+def loss_table(curve: Curve, over: Axis = STEPS, held_out: Curve | None = None) -> dict[str, Any]:
+    """A dozen places of each curve; what one has no value for is empty there."""
+    if held_out is None:
+        return _table(curve, over, "Loss", formatting.sig3)
+    trained, looked = dict(_spread(curve)), dict(_spread(held_out))
+    rows = [
+        [_place(x, over), *(formatting.sig3(one[x]) if x in one else "" for one in (trained, looked))]
+        for x in sorted(trained | looked)
+    ]
+    return {"head": [over.title, "Loss", "Validation loss"], "rows": rows}
 
 
 def rewards(curves: Mapping[str, Curve], over: Axis = STEPS) -> dict[str, Any]:

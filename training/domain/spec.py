@@ -67,6 +67,7 @@ class RunSpec:
     data: DataRef
     recipe: Recipe
     parent: ParentRef | None = None
+    validation: DataRef | None = None  # rows that it is looked at with, and does not learn from
     packages: dict[str, str] = field(default_factory=dict)
     # Where and how this attempt works. Filled by the worker; not part of what is frozen.
     output_dir: str = ""
@@ -90,7 +91,9 @@ class RunSpec:
         raw = self.as_dict()
         for key in OF_ATTEMPT:
             del raw[key]
-        for part in filter(None, (raw["base"], raw["data"], raw["parent"])):
+        if raw["validation"] is None:
+            del raw["validation"]  # as runs without it have always been written
+        for part in filter(None, (raw["base"], raw["data"], raw["parent"], raw.get("validation"))):
             del part["path"]
         return raw
 
@@ -112,6 +115,8 @@ class RunSpec:
         values["recipe"] = _recipe(values["recipe"])
         if values.get("parent") is not None:
             values["parent"] = ParentRef(**_exact(ParentRef, values["parent"]))
+        if values.get("validation") is not None:
+            values["validation"] = DataRef(**_exact(DataRef, values["validation"]))
         if not all(isinstance(step, str) and STEP.fullmatch(step) for step in values.get("checkpoints", {})):
             raise BadSpec("RunSpec: “checkpoints” must be named by their step.", field="checkpoints")
         return cls(**values)

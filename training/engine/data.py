@@ -1,7 +1,7 @@
 """The rows of a dataset version, read in stretches and turned into tokens under the run's cut policy."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ COLUMNS = ["index", "kind", "messages", "chosen", "rejected", "tools", "text"]
 EXTRAS = "extras"  # what a row carries besides; versions of older files have none
 IGNORED = -100  # the label that TRL leaves out of the loss
 NAMED_ROWS = 20
+ANSWERS = ("chosen_ids", "rejected_ids")
 REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")  # of a pair, as TRL calls these columns
 
 Row = dict[str, Any]
@@ -69,6 +70,29 @@ def _parsed(row: Row) -> Row:
         row[name] = json.loads(row[name]) if row[name] else []
     row["options"] = (json.loads(row.pop(EXTRAS, None) or "{}")).get("chat_template_kwargs") or {}
     return row
+
+
+def length(example: Mapping[str, Any]) -> int:
+    """Tokens that an example takes; of a pair both answers count, each with the prompt."""
+    if "input_ids" in example:
+        return len(example["input_ids"])
+    return sum(len(example["prompt_ids"]) + len(example[name]) for name in ANSWERS)
+
+
+def trained(example: Mapping[str, Any]) -> int:
+    """Tokens of an example that the loss is a mean over; the first of a sequence has none before it."""
+    if "labels" not in example:
+        return sum(answer_tokens(example, name) for name in ANSWERS)
+    first, found = 0, 0
+    for size in example.get("seq_lengths") or [len(example["labels"])]:
+        found += sum(label != IGNORED for label in example["labels"][first + 1 : first + size])
+        first += size
+    return found
+
+
+def answer_tokens(example: Mapping[str, Any], name: str) -> int:
+    """Of one answer of a pair; where there is no prompt, nothing comes before its first token."""
+    return len(example[name]) - (not example["prompt_ids"])
 
 
 def sequence(chat: ChatTokenizer, row: Row) -> Tokens:

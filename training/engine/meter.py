@@ -48,13 +48,13 @@ class Meter(TrainerCallback):
         self.widest = Batch(0, 0, 0)
         self._batches: list[Batch] = []
         self._every, self._since, self._saved_since = 1, clock(), 0.0
-        self._asked = 0.0  # seconds of samples before the step at work
+        self._asked = 0.0  # seconds of samples and looks before the step at work
 
     def attach(self, trainer: Any) -> "Meter":
         """Put around the trainer's own methods, since no callback is told what is in a batch."""
         pace = getattr(trainer, "pace", None)
         self.tokens = pace.tokens if pace is not None else 0  # of a pass; 0 where each batch is one
-        self.samples = lambda: trainer.progress.samples
+        self.aside = lambda: (trainer.progress.samples, trainer.progress.validation)
         self._watch_batches(trainer)
         self._watch_saves(trainer)
         trainer.add_callback(self)
@@ -98,8 +98,8 @@ class Meter(TrainerCallback):
         self._saved_since, self._asked = 0.0, self._asking()
 
     def _asking(self) -> float:
-        samples = self.samples()
-        return samples.seconds if samples else 0.0
+        """Seconds of samples and of looks at validation rows so far, which are no part of a step."""
+        return sum(one.seconds for one in self.aside() if one)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.by_step:

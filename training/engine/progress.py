@@ -17,6 +17,7 @@ from training.engine.group import ALONE, Group
 from training.engine.samples import Samples
 from training.engine.sharding import Echo
 from training.engine.stopping import StopTime
+from training.engine.validation import Validation
 from training.engine.watch import StopFlag
 
 STATE = "luthier.json"
@@ -65,6 +66,7 @@ class Progress(TrainerCallback):
         self.step = self.total = self.saved_step = 0
         self.began = self.saved_at = self.told_at = self.alive_at = time.monotonic()
         self.samples: Samples | None = None
+        self.validation: Validation | None = None
         self.echo = Echo()
         self.gauges: Gauges | None = None
         self.batches: list[tuple[Mapping[str, Any], Any]] = []  # of the step that is being taken, each with its loss
@@ -80,10 +82,14 @@ class Progress(TrainerCallback):
         self.seconds = self.seconds_before = float(state.get("seconds", 0))
         self.told = tuple(state.get("told", (self.tokens, self.seconds)))
         self.step = self.saved_step = step
+        if self.validation is not None:
+            self.validation.told = state.get("validated", [])
 
     def save(self, checkpoint: Path) -> None:
         state = {"window": self.window, "tokens": self.tokens, "final_loss": self.final_loss}
         state |= {"seconds": self.seconds, "told": self.told, "said": self.said[-SAID_AGAIN:]}
+        if self.validation is not None:
+            state["validated"] = self.validation.told[-SAID_AGAIN:]
         (checkpoint / STATE).write_text(json.dumps(state))
 
     def saved(self, step: int) -> None:
@@ -103,6 +109,7 @@ class Progress(TrainerCallback):
         self.began = self.saved_at = self.told_at = self.alive_at = time.monotonic()
         self.stop_time.begin()
         emit("progress", phase="training", done=state.global_step, total=state.max_steps)
+        self._validate(state.global_step)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.batches = []
@@ -135,6 +142,19 @@ class Progress(TrainerCallback):
         if stops:
             control.should_training_stop = True
         control.should_save = control.should_save or stops or saves
+        if (saves or last) and not stops:
+            self._validate(state.global_step)
+
+    def _validate(self, step: int) -> None:
+        """What a checkpoint holds is known by its figures, too, so the look comes first. The clock of training stands
+        still meanwhile: it is no part of any step."""
+        if self.validation is None:
+            return
+        began = time.monotonic()
+        self.validation.look(step, self.stop_time.look)
+        now = time.monotonic()
+        self.began, self.alive_at = self.began + now - began, now
+        emit("progress", phase="training", done=step, total=self.total)
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Called after a save that failed, too."""
@@ -214,6 +234,8 @@ class Progress(TrainerCallback):
             steps = list(range(first + place, first + place + len(rows)))
             told = {"values": rows[-1], "steps": steps, "each": _columns(rows), "tokens": int(rows[-1]["tokens"])}
             emit("metrics", step=steps[-1], total=total, **told)
+        if self.validation is not None:
+            self.validation.say_again()
 
     def _tell(self, step: int, total: int) -> None:
         """Every step's values, and what a person reads: the means of the steps since the last telling."""

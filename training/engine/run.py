@@ -12,12 +12,13 @@ from datasets_app.engine.rendering import ChatTokenizer
 from projects import faults
 from training.domain.recipe import Method
 from training.domain.spec import RunSpec
-from training.engine import adapter, blame, data, manifest, memory, model
+from training.engine import adapter, blame, data, held_out, manifest, memory, model
 from training.engine.checkpoints import Checkpoints, Found
 from training.engine.data import Prepared, Preparer
 from training.engine.events import EngineError, emit, log
 from training.engine.gauges import Gauges
 from training.engine.group import Group
+from training.engine.held_out import HeldOut
 from training.engine.manifest import Origin
 from training.engine.naming import library_failures, named
 from training.engine.ranks import together
@@ -51,10 +52,10 @@ def _run(spec: RunSpec, store: Checkpoints, stop: StopFlag) -> None:
     stages = Stages(started_before=process_age())
     stages.enter("preparing")
     samples = Samples(stop)
-    prepared = prepare(spec, stop, samples)
+    prepared, held = prepare(spec, stop, samples)
     emit("progress", phase="loading", done=0, total=1)
     stages.enter("loading")
-    course = Course(spec, store, stop, stages, samples, prepared, store.begin(spec.start_at))
+    course = Course(spec, store, stop, stages, samples, prepared, held, store.begin(spec.start_at))
     with together(spec.recipe.devices, course.follow) as group:
         course.lead(group)
 
@@ -69,6 +70,7 @@ class Course:
     stages: Stages
     samples: Samples
     prepared: Prepared
+    held_out: HeldOut | None
     begin: Found | None
 
     def follow(self, group: Group) -> None:
@@ -95,6 +97,8 @@ class Course:
         if not progress.echo.broken:  # else the others wait in a pass that this one has given up, and end with it
             group.leave()
         measured = trainer.meter.told() | self.samples.told()
+        if progress.validation is not None:
+            measured |= progress.validation.summary()
         measured |= {"stages": self.stages.close(), "capacity": memory.capacity(device.kind)}
         about = {"device": device.kind, "device_name": device.name, "devices": group.size}
         emit(
@@ -116,6 +120,7 @@ class Course:
         from training.engine import trainers
         from training.engine.meter import Meter
         from training.engine.progress import Progress
+        from training.engine.validation import Validation
 
         if device.is_cuda:
             memory.hold(device.kind, memory.card_limit())
@@ -129,6 +134,8 @@ class Course:
         if not group.is_first:  # the same weights for all, but to each its own dropout
             seed((spec.recipe.seed + group.rank) % 2**32, device)
         trainer.meter = Meter().attach(trainer)
+        if self.held_out is not None:
+            progress.validation = Validation(trainer, self.held_out.examples, self.stop, self.stages)
         if begin:
             progress.load(begin.place, begin.step)
             log(f"going on from the checkpoint of step {begin.step}")
@@ -157,7 +164,7 @@ class Course:
         self.stages.enter("training")
         began = time.monotonic()
         _train(trainer, progress, self.prepared, str(self.begin.place) if self.begin else None)
-        return time.monotonic() - began
+        return time.monotonic() - began - (progress.validation.seconds if progress.validation else 0.0)
 
 
 def _refer(trainer: Any, prepared: Prepared, store: Checkpoints, stop: StopFlag, stages: Stages) -> None:
@@ -200,7 +207,7 @@ def torch_threads() -> int:
     return int(torch.get_num_threads())
 
 
-def prepare(spec: RunSpec, stop: StopFlag, samples: Samples | None = None) -> Prepared:
+def prepare(spec: RunSpec, stop: StopFlag, samples: Samples | None = None) -> tuple[Prepared, HeldOut | None]:
     """Rows to tokens; says on stdout what was left out, cut, or trained on its last turn only."""
     path = Path(spec.data.path)
     total = data.count_rows(path)
@@ -219,9 +226,9 @@ def prepare(spec: RunSpec, stop: StopFlag, samples: Samples | None = None) -> Pr
                 stop.look()
         if samples is not None:
             samples.choose(chat, spec)
-    prepared = preparer.finish()
-    emit("data", **prepared.report())
-    return prepared
+        prepared = preparer.finish()
+        emit("data", **prepared.report())
+        return prepared, held_out.prepare(spec, chat, prepared)
 
 
 def seed(number: int, device: model.Device) -> None:

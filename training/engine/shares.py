@@ -10,8 +10,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from training.domain.sharing import shares
-from training.engine.data import IGNORED
-from training.engine.fast import pairs
+from training.engine.data import ANSWERS, IGNORED, answer_tokens, length, trained
 from training.engine.group import ALONE, Group
 
 KEY = "share"  # under which a batch carries what it is a share of
@@ -40,14 +39,10 @@ class Sums:
     @classmethod
     def of(cls, examples: Sequence[Mapping[str, Any]]) -> "Sums":
         if examples and "chosen_ids" in examples[0]:
-            chosen, rejected = (
-                # Where there is no prompt, nothing comes before the first token of an answer.
-                sum(len(one[name]) - (not one["prompt_ids"]) for one in examples)
-                for name in pairs.ANSWERS
-            )
+            chosen, rejected = (sum(answer_tokens(one, name) for one in examples) for name in ANSWERS)
         else:
-            chosen, rejected = sum(map(trained_tokens, examples)), 0
-        return cls(len(examples), sum(map(tokens, examples)), chosen, rejected)
+            chosen, rejected = sum(map(trained, examples)), 0
+        return cls(len(examples), sum(map(length, examples)), chosen, rejected)
 
     @classmethod
     def over(cls, parts: Iterable["Sums"]) -> "Sums":
@@ -72,19 +67,6 @@ class Share:
         return getattr(self.mine, over) / whole if whole else 0.0
 
 
-def trained_tokens(example: Mapping[str, Any]) -> int:
-    """Tokens that the loss is a mean over; the first of a sequence has none before it."""
-    first, found = 0, 0
-    for length in example.get("seq_lengths") or [len(example["labels"])]:
-        found += sum(label != IGNORED for label in example["labels"][first + 1 : first + length])
-        first += length
-    return found
-
-
-def tokens(example: Mapping[str, Any]) -> int:
-    return pairs.length(example) if "chosen_ids" in example else len(example["input_ids"])
-
-
 class Collator:
     """Around the trainer's own: of the rows of a batch it is given this process's share."""
 
@@ -92,7 +74,7 @@ class Collator:
         self.collate, self.group = collate, group
 
     def __call__(self, examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        lengths = [tokens(one) for one in examples]
+        lengths = [length(one) for one in examples]
         mine = [examples[row] for row in shares(lengths, self.group.size)[self.group.rank]]
         share = Share(Sums.of(mine), Sums.of(examples))
         # Whoever has none takes part in every exchange all the same, with the shortest row, which counts for nothing.

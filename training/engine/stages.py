@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,6 +19,16 @@ class Stages:
         now = self._clock()
         self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
         self._name, self._since = name, now
+
+    @contextmanager
+    def aside(self, name: str) -> Iterator[None]:
+        """A stage within another, which goes on afterwards."""
+        outer = self._name
+        self.enter(name)
+        try:
+            yield
+        finally:
+            self.enter(outer)
 
     def close(self) -> dict[str, float]:
         """All of them; the current stage ends now and goes on, should there be more."""

@@ -20,9 +20,8 @@ from training.domain.spec import RunSpec
 from training.engine import checkpoints, disk, sharding, weights
 from training.engine import model as models
 from training.engine.checkpoints import Checkpoints
-from training.engine.data import Example, Prepared
+from training.engine.data import Prepared, length
 from training.engine.events import emit, log
-from training.engine.fast import pairs
 from training.engine.fast import trainer as fast
 from training.engine.fast.model import why_not_shape
 from training.engine.fast.preference import FastPreference
@@ -129,6 +128,8 @@ def build(
         _in_32_bits(trainer.model, spec)
     trainer.remove_callback(PrinterCallback)
     trainer.store, trainer.progress = store, progress
+    trainer.collate, trainer.is_sharded = trainer.data_collator, pace.sharded
+    trainer.pass_tokens = pace.tokens or _batch_tokens(spec.recipe, pace, prepared)
     progress.stop_time.checkpoint_bytes = _checkpoint_bytes(trainer.model)
     if pace.path == "fast":
         trainer.take_over(pace, device.kind)
@@ -157,8 +158,7 @@ def _checkpoint_bytes(model: Any) -> int:
 def _pace(spec: RunSpec, device: models.Device, prepared: Prepared, group: Group) -> Pace:
     """Decide how to go, and say it: once for the page, once for the log. All cards of a run go the same way."""
     recipe, config = spec.recipe, models.read_config(spec.base.path)
-    size = pairs.length if recipe.method == Method.DPO else _length
-    longest = max(map(size, prepared.examples), default=0)
+    longest = max(map(length, prepared.examples), default=0)
     sizes = fast.widths(config, weights.parameters(Path(spec.base.path), tied=config.tie_word_embeddings))
     card = fast.card(device.kind)
     card = replace(card, memory=group.least(card.memory))
@@ -170,8 +170,10 @@ def _pace(spec: RunSpec, device: models.Device, prepared: Prepared, group: Group
     return pace
 
 
-def _length(row: Example) -> int:
-    return len(row["input_ids"])
+def _batch_tokens(recipe: Recipe, pace: Pace, prepared: Prepared) -> int:
+    """Of a batch of the library's, padding included, on each card: so many are known to fit."""
+    longest = recipe.max_length if recipe.packing else max(map(length, prepared.examples), default=0)
+    return max(1, pace.rows // recipe.devices) * longest
 
 
 @contextmanager

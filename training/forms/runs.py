@@ -154,6 +154,13 @@ class RunForm(forms.Form):
     base: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Base model", empty_label="Choose a base"
     )
+    validation_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        label="Validation data",
+        required=False,
+        empty_label="None",
+        help_text="Rows kept out of training: their loss, at every checkpoint, shows when a run only learns by heart.",
+    )
     parent: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None,
         label="Go on from an adapter",
@@ -164,7 +171,8 @@ class RunForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["dataset_version"].queryset = selectors.trainable_versions(project)  # type: ignore[attr-defined]
+        for name in ("dataset_version", "validation_version"):
+            self.fields[name].queryset = selectors.trainable_versions(project)  # type: ignore[attr-defined]
         self.fields["base"].queryset = selectors.ready_bases(project)  # type: ignore[attr-defined]
         self.fields["parent"].queryset = selectors.adapters(project)  # type: ignore[attr-defined]
         for knob in KNOBS:
@@ -205,6 +213,7 @@ class RunForm(forms.Form):
             "base": data["base"],
             "version": data["dataset_version"],
             "parent": data["parent"],
+            "validation": data["validation_version"],
             "recipe": self.recipe,
             "base_decision_reason": data["base_decision_reason"],
         }

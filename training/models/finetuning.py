@@ -18,6 +18,8 @@ class FineTuningJob(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="fine_tuning_jobs")
     upload = models.ForeignKey(Upload, models.SET_NULL, null=True, related_name="+")
     training_file = models.CharField(max_length=40, help_text="The id of its file, which may be deleted since.")
+    validation_upload = models.ForeignKey(Upload, models.SET_NULL, null=True, related_name="+")
+    validation_file = models.CharField(max_length=40, blank=True, help_text="The id of that file; empty for none.")
     model = models.CharField(max_length=400, help_text="As it was asked for.")
     base = models.ForeignKey(BaseModelVersion, models.SET_NULL, null=True, related_name="+")
     parent = models.ForeignKey(Adapter, models.SET_NULL, null=True, related_name="+")

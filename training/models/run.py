@@ -122,6 +122,10 @@ class Run(LeasedJob):
     method = models.CharField(max_length=10, choices=METHODS)
     base = models.ForeignKey(BaseModelVersion, models.PROTECT, related_name="runs")
     dataset_version = models.ForeignKey(DatasetVersion, models.PROTECT, related_name="runs")
+    validation_version = models.ForeignKey(
+        DatasetVersion, models.PROTECT, null=True, blank=True, related_name="looked_at_by",
+        help_text="Rows that it is looked at with and does not learn from.",
+    )  # fmt: skip
     parent_adapter = models.ForeignKey("Adapter", models.PROTECT, null=True, blank=True, related_name="children")
     recipe = models.JSONField()
     spec = models.JSONField(default=dict)
@@ -172,6 +176,10 @@ class Run(LeasedJob):
             models.CheckConstraint(
                 name="a_run_beyond_draft_was_started_by_someone",
                 condition=Q(state=JobState.DRAFT.value) | Q(started_by__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="a_run_is_not_looked_at_with_what_it_learns_from",
+                condition=Q(validation_version__isnull=True) | ~Q(validation_version=models.F("dataset_version")),
             ),
         ]
 

@@ -22,9 +22,14 @@ from training.pages.parallels import parallels
 LABELS = {
     "loss": "Loss", "token_accuracy": "Answer tokens predicted right", "tokens_per_second": "Tokens a second",
     "reward_accuracy": "Pairs in the right order", "reward_chosen": "Reward of chosen answers",
+    "validation_loss": "Validation loss", "validation_token_accuracy": "Validation tokens predicted right",
+    "validation_reward_accuracy": "Validation pairs in the right order",
     "reward_rejected": "Reward of rejected answers", "learning_rate": "Learning rate", "grad_norm": "Gradient norm",
 }  # fmt: skip
-RISING = {"token_accuracy", "tokens_per_second", "reward_accuracy", "reward_chosen"}
+RISING = {
+    "token_accuracy", "tokens_per_second", "reward_accuracy", "reward_chosen", "validation_token_accuracy",
+    "validation_reward_accuracy",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ def _parallel(runs: Sequence[Run], comparison: Comparison, drawn: dict[str, Any]
 def facts(run: Run) -> dict[str, str]:
     """What a run was made with, by name; of its recipe only what its method uses."""
     found = {"method": run.get_method_display(), "base": str(run.base), "data": str(run.dataset_version)}
+    if run.validation_version:
+        found["validation"] = str(run.validation_version)
     if run.parent_adapter:
         found["parent"] = str(run.parent_adapter)
     for knob in KNOBS:
@@ -152,9 +159,13 @@ def _fact(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value if value is not None else "–")
 
 
-FACT_LABELS = {"base": "Base", "data": "Data", "parent": "Goes on from", "device": "Device"} | {
-    knob.name: knob.label for knob in KNOBS
-}
+FACT_LABELS = {
+    "base": "Base",
+    "data": "Data",
+    "validation": "Validation data",
+    "parent": "Goes on from",
+    "device": "Device",
+} | {knob.name: knob.label for knob in KNOBS}
 
 
 def _columns(
@@ -166,12 +177,26 @@ def _columns(
     found = [_fact_column(name, told, name in differ) for name in names]
     found += [
         Column("loss", "Loss", lambda run: run.last_loss, _sig3),
+        *_validation_column(runs),
         Column("rate", "Tokens/s", lambda run: run.tokens_per_second, lambda value: formatting.number(round(value))),
         Column("duration", "Duration", lambda run: run.seconds, formatting.duration),
         Column("cost", "Cost", lambda run: run.cost, lambda value: formatting.money(value, currency)),
     ]
     measures = dict.fromkeys(score.measure for run in runs for score in scores.get(run.pk, []))
     return found + [_score_column(measure, scores) for measure in measures]
+
+
+def _validation_column(runs: Sequence[Run]) -> list[Column]:
+    """The best value of each, where any was looked at; over other rows it would be another figure."""
+    found = selectors.validated(runs)
+    if not found:
+        return []
+
+    def best(run: Run) -> float | None:
+        return found[run.pk].best if run.pk in found else None
+
+    one = len({run.validation_version_id for run in runs if run.pk in found}) == 1
+    return [Column("validation", "Best validation loss" + ("" if one else " (different rows)"), best, _sig3)]
 
 
 def _sig3(value: Any) -> str:

@@ -53,6 +53,7 @@ def like(run: Run, fix: str) -> tuple[dict[str, Any], list[str]]:
     initial = values | changes
     initial["target_modules"] = ", ".join(initial.get("target_modules") or [])
     parts = {"dataset_version": run.dataset_version_id, "base": run.base_id, "parent": run.parent_adapter_id or ""}
+    parts["validation_version"] = run.validation_version_id or ""
     told = [f"{KNOB[name].label}: {_told(values.get(name))} → {_told(value)}" for name, value in changes.items()]
     return initial | parts | {"name": f"{run.name[:100]}, changed" if changes else f"{run.name[:100]}, again"}, told
 

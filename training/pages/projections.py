@@ -54,6 +54,7 @@ STAGE_WORDS = {
     "warm_up": "First steps",
     "training": "Training",
     "samples": "Sample answers",
+    "validation": "Looks at the validation data",
     "checkpoints": "Checkpoints",
     "saving": "Saving the adapter",
     "closing": "Storing and ending",

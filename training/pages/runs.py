@@ -5,13 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from datasets_app import selectors as datasets
 from projects import lineage
 from projects.contributions import Figure, Node
 from projects.domain.states import JobState
 from projects.models import Project
 from projects.selectors import budget, queue
 from training import charts, selectors
-from training.domain import money, tokens
+from training.domain import looks, money, tokens
 from training.domain.recipe import KNOBS, Knob, Recipe
 from training.models import Adapter, BaseModelVersion, Run, TokenProfile
 from training.pages import projections
@@ -34,6 +35,7 @@ def run_status(run: Run, now: datetime, over: str = "step") -> dict[str, Any]:
         "overs": OVER,
         "samples": samples(run),
         "cards": selectors.cards(run),
+        "shared": selectors.shared_rows(run),
         "attempts": attempts,
         "compared": selectors.predicted_against_actual(run, now),
         "adapter": getattr(run, "adapter", None),
@@ -77,11 +79,16 @@ def shown(knob: Knob, value: Any) -> Any:
 
 
 def projection(
-    project: Project, base: BaseModelVersion, profile: TokenProfile, recipe: Recipe, parent: Adapter | None = None
+    project: Project,
+    base: BaseModelVersion,
+    profile: TokenProfile,
+    recipe: Recipe,
+    parent: Adapter | None = None,
+    held_out: TokenProfile | None = None,
 ) -> dict[str, Any]:
     """The counted data, what a run over it would take, and whether that was rehearsed."""
     stats = selectors.token_stats(profile, recipe.max_length)
-    projected = selectors.projection(project, base, profile, recipe, parent).as_dict()
+    projected = selectors.projection(project, base, profile, recipe, parent, held_out=held_out).as_dict()
     return {
         "profile": profile,
         "stats": stats,
@@ -92,8 +99,24 @@ def projection(
         "lost": tokens.rows_lost(stats, recipe.cut),
         "recipe": recipe,
         "largest_host": queue.largest("gpu") if recipe.devices > 1 else None,
+        "held_out": _held_out(profile, held_out, recipe, projected) if held_out else None,
         **length_figure(stats),
         "overlaps": selectors.overlaps(profile.version),
+    }
+
+
+def _held_out(
+    profile: TokenProfile, held_out: TokenProfile, recipe: Recipe, projected: dict[str, Any]
+) -> dict[str, Any]:
+    """What each look reads, how many there are, and the rows that are learnt from as well."""
+    version = held_out.version
+    look = selectors.look(held_out, recipe, projected["plan"]["work"]["epoch_tokens"])
+    return {
+        "version": version,
+        "reads": looks.sentence(look.rows, version.rows),
+        "rows": look.rows,
+        "looks": 2 + projected["saves"],
+        "shared": datasets.shared(profile.version, version),
     }
 
 

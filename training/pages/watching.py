@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training import charts, selectors
+from training.domain.looks import VALIDATION
 from training.domain.series import LAST_STEP, Series
 from training.models import Run
 
@@ -59,9 +60,13 @@ def run_figures(run: Run, window: Window = Window(), only: str = "") -> list[dic
 
 def _loss(run: Run, drawn: selectors.Drawn, curve: charts.Curve, over: charts.Axis, window: Window) -> dict[str, Any]:
     average = _over(run, drawn.average, window) if drawn.average is not None else None
-    figure = charts.loss(curve, average=average, over=over)
+    held_out = None
+    if run.validation_version_id:
+        looked = selectors.drawn(run, VALIDATION, first=window.first, last=window.last)
+        held_out = _over(run, looked.points, window)
+    figure = charts.loss(curve, average=average, over=over, held_out=held_out)
     title = charts.loss_title(average or curve, int(drawn.points.steps[-1]))
-    return _figure("loss", title, figure, charts.loss_table(curve, over), drawn)
+    return _figure("loss", title, figure, charts.loss_table(curve, over, held_out), drawn)
 
 
 def _of_cards(run: Run, name: str, over: charts.Axis, window: Window) -> dict[str, Any] | None:

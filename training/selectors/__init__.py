@@ -50,6 +50,7 @@ from training.selectors.live import (
     live,
     log_search,
     log_tail,
+    overfits,
     remaining,
     share_of_limit,
 )
@@ -65,17 +66,20 @@ from training.selectors.metrics import (
     newest,
     step_at,
     thinned,
+    validated,
 )
 from training.selectors.needs import needs
 from training.selectors.products import products
 from training.selectors.projections import (
     Basis,
+    Look,
     Where,
     basis,
     fits_method,
     kept_rows,
     likely_device,
     likely_place,
+    look,
     plan,
     projection,
     refuse_unbounded,
@@ -84,7 +88,7 @@ from training.selectors.projections import (
     trainable_versions,
 )
 from training.selectors.rates import coverages, device_rates, past, records
-from training.selectors.retraining import Retraining, retraining_of, retrainings, undone
+from training.selectors.retraining import Retraining, retraining_of, retrainings, undone, validation_again
 from training.selectors.runs import (
     AttemptCost,
     attempts,
@@ -92,6 +96,7 @@ from training.selectors.runs import (
     overlaps,
     predicted_against_actual,
     runs,
+    shared_rows,
     training_costs,
 )
 from training.selectors.specs import Understood, understood, written
@@ -112,6 +117,7 @@ from training.selectors.sweeps import (
     versions_of,
 )
 from training.selectors.tokens import (
+    held_out_profile,
     longest_row,
     lost_rows,
     profile_for,
@@ -134,6 +140,7 @@ __all__ = [
     "Found",
     "Listed",
     "Live",
+    "Look",
     "Money",
     "Place",
     "Retraining",
@@ -182,6 +189,7 @@ __all__ = [
     "file_name",
     "fits_method",
     "fitted",
+    "held_out_profile",
     "imports",
     "is_undecided",
     "kept_rows",
@@ -193,6 +201,7 @@ __all__ = [
     "log_search",
     "log_tail",
     "longest_row",
+    "look",
     "lost_rows",
     "matching",
     "metric_names",
@@ -202,6 +211,7 @@ __all__ = [
     "needs",
     "newest",
     "other_base",
+    "overfits",
     "overlaps",
     "past",
     "plan",
@@ -229,6 +239,7 @@ __all__ = [
     "seen_anywhere",
     "seen_job",
     "share_of_limit",
+    "shared_rows",
     "sorted_by",
     "spent",
     "standing",
@@ -247,6 +258,8 @@ __all__ = [
     "trouble",
     "understood",
     "undone",
+    "validated",
+    "validation_again",
     "version_of",
     "versions_of",
     "whole_steps",

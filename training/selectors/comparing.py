@@ -13,7 +13,15 @@ FIRST = ("loss", "token_accuracy", "reward_accuracy", "tokens_per_second")
 
 def compared(project: Project, comparison: Comparison) -> list[Run]:
     """The runs of this project among those asked for, in the order they were picked."""
-    joined = ("project", "base", "dataset_version__dataset", "parent_adapter", "created_by", "adapter")
+    joined = (
+        "project",
+        "base",
+        "dataset_version__dataset",
+        "validation_version__dataset",
+        "parent_adapter",
+        "created_by",
+        "adapter",
+    )
     found = project.runs.select_related(*joined).in_bulk(list(comparison.runs))
     return [found[pk] for pk in comparison.runs if pk in found]
 

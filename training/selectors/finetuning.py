@@ -26,7 +26,11 @@ SHOWN_IN_RESULTS = {
     "loss": "train_loss",
     "token_accuracy": "train_accuracy",
     "reward_accuracy": "train_reward_accuracy",
+    "validation_loss": "valid_loss",
+    "validation_token_accuracy": "valid_mean_token_accuracy",
+    "validation_reward_accuracy": "valid_reward_accuracy",
 }
+VALIDATION = ("validation_loss", "validation_token_accuracy")
 FAILED = ("failed", "cancelled")
 
 
@@ -52,6 +56,9 @@ class Point:
     model: str
     loss: float | None
     accuracy: float | None
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+    whole: bool = False  # were all rows of the validation file read, or a part?
 
 
 # Files
@@ -173,10 +180,10 @@ def _moves(job: FineTuningJob) -> Iterator[Event]:
 
 def _told(job: FineTuningJob, row: AuditEvent) -> tuple[str, str]:
     """An entry of the audit log in the words that scripts print."""
-    adapter = adapter_of(job)
+    adapter, files = adapter_of(job), filter(None, (job.training_file, job.validation_file))
     texts = {
         "finetuningjob.created": ("info", f"Created fine-tuning job: {job}. Validating training file: "
-                                          f"{job.training_file}"),
+                                          f"{' and validation file: '.join(files)}"),
         "finetuningjob.started": ("info", "Files validated, moving job to queued state"),
         "finetuningjob.failed": ("error", job.error_message),
         "finetuningjob.cancelled": ("info", "Fine-tuning job was cancelled"),
@@ -200,14 +207,36 @@ def _losses(run: Run) -> Iterator[Event]:
         return
     steps, values = metrics.curve(run, "loss")
     clock = dict(zip(*metrics.curve(run, "seconds"), strict=True))
+    losses = dict(zip(steps, values, strict=True))
+    looks = _looks(run)
     begun, every = run.started_at.timestamp(), max(1, -(-max(run.total_steps, len(steps)) // METRIC_EVENTS))
-    for step, value in zip(steps, values, strict=True):
-        if step % every:
-            continue
+    for step in sorted({step for step in losses if step % every == 0} | looks.keys()):
         at = datetime.fromtimestamp(begun + clock.get(step, 0.0), run.started_at.tzinfo)
-        text = f"Step {step}/{run.total_steps}: training loss={value:.4g}"
-        data = {"step": step, "train_loss": value, "total_steps": run.total_steps}
+        told = {"training": losses.get(step), "validation": looks.get(step, {}).get("valid_loss")}
+        words = [f"{kind} loss={value:.4g}" for kind, value in told.items() if value is not None]
+        text = f"Step {step}/{run.total_steps}: {', '.join(words)}"
+        data = {"step": step, "train_loss": losses.get(step), "total_steps": run.total_steps} | looks.get(step, {})
         yield Event(f"ftevent-{run.pk}-{step}", at, (0, step), text, "info", "metrics", data)
+
+
+def validated(loss: float | None, accuracy: float | None, *, whole: bool) -> dict[str, float | None]:
+    """Figures of validation rows under their names there: “full” ones are said where all rows were read."""
+    found = {"loss": loss, "mean_token_accuracy": accuracy}
+    told = {f"valid_{name}": value for name, value in found.items()}
+    return told | {f"full_valid_{name}": value if whole else None for name, value in found.items()}
+
+
+def _looks(run: Run) -> dict[int, dict[str, float | None]]:
+    """By step, what was found at it."""
+    curves = metrics.curves(run, VALIDATION)
+    by_step = {name: dict(zip(*curve, strict=True)) for name, curve in curves.items()}
+    losses, accuracies = (by_step.get(name, {}) for name in VALIDATION)
+    return {step: validated(loss, accuracies.get(step), whole=_reads_all(run)) for step, loss in losses.items()}
+
+
+def _reads_all(run: Run) -> bool:
+    told = run.report.get("validation") or {}
+    return bool(told) and told.get("rows") == told.get("of")
 
 
 def points(job: FineTuningJob) -> list[Point]:
@@ -215,22 +244,20 @@ def points(job: FineTuningJob) -> list[Point]:
     run, adapter = job.run, adapter_of(job)
     if run is None:
         return []
-    curves = metrics.curves(run, ("loss", "token_accuracy"))
+    curves = metrics.curves(run, ("loss", "token_accuracy", *VALIDATION))
     by_step = {name: dict(zip(*curve, strict=True)) for name, curve in curves.items()}
 
     def at(name: str, step: int) -> float | None:
         return by_step.get(name, {}).get(step)
 
+    def point(step: int, when: datetime, model: str) -> Point:
+        loss, accuracy = at("loss", step), at("token_accuracy", step)
+        valid_loss, valid_accuracy = (at(name, step) for name in VALIDATION)
+        return Point(step, when, model, loss, accuracy, valid_loss, valid_accuracy, _reads_all(run))
+
     if adapter is not None:
-        step = run.step
-        return [Point(step, adapter.created_at, fine_tuned_name(adapter), at("loss", step), at("token_accuracy", step))]
-    return [
-        Point(
-            one.step, one.at, f"run-{run.pk}:ckpt-step-{one.step}", at("loss", one.step), at("token_accuracy", one.step)
-        )
-        for one in checkpoints(run)
-        if one.is_whole
-    ]
+        return [point(run.step, adapter.created_at, fine_tuned_name(adapter))]
+    return [point(one.step, one.at, f"run-{run.pk}:ckpt-step-{one.step}") for one in checkpoints(run) if one.is_whole]
 
 
 def waiting() -> QuerySet[FineTuningJob]:

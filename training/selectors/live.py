@@ -8,7 +8,7 @@ from projects import jobs
 from projects.domain.states import WAITS_FOR_PEOPLE, JobState
 from projects.domain.waiting import Why
 from projects.selectors import queue
-from training.domain import ceiling, metrics
+from training.domain import ceiling, looks, metrics
 from training.domain.failures import explain, shorten
 from training.models import Run
 from training.selectors import metrics as metering
@@ -42,6 +42,8 @@ class Live:
     loss: float | None
     cost: Decimal
     elapsed: float
+    validation: looks.Course | None = None
+    overfits: str = ""  # in words, where it does
     waiting: Why | None = None
 
     @property
@@ -50,9 +52,13 @@ class Live:
 
 
 def live(run: Run, now: datetime) -> Live:
-    losses = metering.drawn(run, "loss").points.values.tolist()
+    loss_steps, losses = metering.drawn(run, "loss").points.lists()
+    course = metering.validated([run]).get(run.pk)
+    told = _overfits(run, course, loss_steps, losses)
     waiting = queue.reason(run) if run.state in {JobState.QUEUED, *WAITS_FOR_PEOPLE} else None
     tone, verdict = ("waiting", waiting.whole) if waiting else _verdict(run, losses)
+    if told and tone == "succeeded":
+        tone, verdict = "attention", "It learns its rows by heart: the validation loss rises."
     recent = _recent(run)
     end = run.finished_at or now
     pace = _median([row[2] for row in recent[-10:]])
@@ -66,6 +72,8 @@ def live(run: Run, now: datetime) -> Live:
         loss=losses[-1] if losses else None,
         cost=reading.cost_so_far(run, now),
         elapsed=(end - run.started_at).total_seconds() if run.started_at else 0.0,
+        validation=course,
+        overfits=told,
         waiting=waiting,
     )
 
@@ -107,6 +115,17 @@ def cards(run: Run) -> list[CardState]:
 def _newest_value(run: Run, name: str) -> float | None:
     values = metering.newest(run, name, 1).values
     return float(values[-1]) if len(values) else None
+
+
+def overfits(run: Run, course: looks.Course | None) -> str:
+    """What is to be said of a run that learns its rows by heart; empty where it does not."""
+    return _overfits(run, course, *metering.drawn(run, "loss").points.lists()) if course else ""
+
+
+def _overfits(run: Run, course: looks.Course | None, steps: list[int], losses: list[float]) -> str:
+    if course is None or not looks.overfitting(course, steps, losses):
+        return ""
+    return looks.warning(course, epochs=run.recipe.get("epochs", 1), total=run.total_steps)
 
 
 def remaining(run: Run, now: datetime) -> float | None:

@@ -8,6 +8,7 @@ import numpy as np
 from django.db.models import QuerySet
 
 from training.domain import series
+from training.domain.looks import VALIDATION, Course
 from training.domain.series import LAST_STEP, SHOWN, Series
 from training.models import MetricChunk, Run
 
@@ -100,9 +101,11 @@ def step_at(run: Run, by: str, place: float) -> int:
     """The step that stood at a place of another axis; the inverse of `across`."""
     if by == "step":
         return int(min(max(place, 0), LAST_STEP))
+    if place <= 0:
+        return 0  # before the first step, where a clock has no tick yet
     clock = _outlines([run], {by}).get((run.pk, by), series.EMPTY)
     if not len(clock) or place > clock.values[-1]:
-        return LAST_STEP if place > 0 else 0
+        return LAST_STEP
     return int(np.interp(place, clock.values, clock.steps))
 
 
@@ -125,6 +128,16 @@ def thinned(
             x = np.interp(x, clock.steps, clock.values)
         found[run.pk] = (x.tolist(), shown.values.tolist())
     return found
+
+
+def validated(runs: Sequence[Run]) -> dict[int, Course]:
+    """How the loss of held-out rows went in each of many runs, by their ids; others are left out."""
+    mine = [run for run in runs if run.validation_version_id]
+    if not mine:
+        return {}
+    curves = thinned(mine, VALIDATION)
+    found = {pk: Course.of([int(step) for step in steps], values) for pk, (steps, values) in curves.items()}
+    return {pk: course for pk, course in found.items() if course is not None}
 
 
 def _outlines(runs: Sequence[Run], wanted: set[str]) -> dict[tuple[int, str], Series]:

@@ -1,5 +1,6 @@
 """What a run would take: the counted data, what was measured before, and the projection made from both."""
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from django.db.models import QuerySet
 from datasets_app.models import DatasetVersion
 from projects.domain.states import JobState
 from projects.models import Attempt, Project
-from training.domain import bounds
+from training.domain import bounds, looks
 from training.domain import projection as projecting
 from training.domain import rehearsal as rehearsing
 from training.domain.projection import Calibration, Measured, Plan, Projection, Shape
@@ -104,6 +105,30 @@ def _plan(
     )
 
 
+class Look(NamedTuple):
+    """What is read of validation data at each look."""
+
+    rows: int
+    tokens: int
+
+
+def look(held_out: TokenProfile, recipe: Recipe, epoch_tokens: int | None = None) -> Look:
+    """As the engine will choose the rows; without the tokens of an epoch, the fewest that it would."""
+    cut = Cut.CUT if recipe.cut == Cut.CUT else Cut.DROP
+    kept = _kept(held_out.key, tokens.digest_of(held_out), recipe.max_length, cut)
+    version = held_out.version
+    return _look(kept, version.content_hash, version.rows, epoch_tokens or 0)
+
+
+def _look(kept: Kept, content_hash: str, total: int, epoch_tokens: int) -> Look:
+    # Of a pair the counts tell the longer answer; together both take so many times as much.
+    share = kept.tokens / max(1, int(kept.lengths.sum()))
+    known = dict(zip(kept.indices.tolist(), kept.lengths.tolist(), strict=True))
+    sizes = [round(known[row] * share) for row in looks.drawn(content_hash, total) if row in known]
+    rows = looks.rows_read(sizes, epoch_tokens)
+    return Look(rows, sum(sizes[:rows]))
+
+
 class Basis(NamedTuple):
     """What projections onto one base rest on: read once where many are made."""
 
@@ -124,14 +149,19 @@ def projection(
     recipe: Recipe,
     parent: Adapter | None = None,
     rests_on: Basis | None = None,
+    held_out: TokenProfile | None = None,
 ) -> Projection:
-    """Tokens, time, memory, disk and money of a run that has not started; rehearsed, if it was."""
+    """Tokens, time, memory, disk and money of a run that has not started; rehearsed, if it was. `held_out` are the
+    counts of the validation data that it is looked at with."""
     where, measured, calibration = rests_on or basis(base)
     price: Decimal = project.hour_price(where.device)
     rehearsed = rehearsal_of(project, base, profile.version, recipe, parent, where)
     usable = rehearsed is not None and rehearsed.fits
+    planned = plan(base, profile, recipe, where)
+    if held_out is not None:
+        planned = replace(planned, look_tokens=look(held_out, recipe, planned.work.epoch_tokens).tokens)
     return projecting.project(
-        plan(base, profile, recipe, where),
+        planned,
         measured=measured,
         rehearsal=Measured.read(rehearsed.plan, rehearsed.result, rehearsal=True) if rehearsed and usable else None,
         calibration=calibration,

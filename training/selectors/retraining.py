@@ -121,5 +121,14 @@ def retraining_of(adapter: Adapter) -> Retraining | None:
     return next((one for one in retrainings(adapter.project) if one.adapter.pk == adapter.pk), None)
 
 
+def validation_again(old: Run, version: DatasetVersion) -> DatasetVersion | None:
+    """What a run was looked at with, for one that repeats it over `version`; None where it may not be used any more."""
+    held_out = old.validation_version
+    if held_out is None or held_out.content_hash == version.content_hash:
+        return None
+    marks = lineage.stale(old.project, f"version:{held_out.pk}").get(f"version:{held_out.pk}", [])
+    return None if any(mark.decided for mark in marks) else held_out
+
+
 def undone(found: Collection[Retraining]) -> list[Retraining]:
     return [one for one in found if one.state in retraining.UNDONE]

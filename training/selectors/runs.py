@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db.models import QuerySet, Sum
 
-from datasets_app.models import DatasetVersion, Overlap
+from datasets_app import selectors as datasets
+from datasets_app.models import DatasetVersion, Overlap, Shared
 from projects.domain import formatting, money
 from projects.domain.states import Outcome
 from projects.models import Attempt, Project
@@ -40,7 +41,8 @@ class AttemptCost:
 
 def runs(project: Project) -> QuerySet[Run]:
     """All runs of a project, the newest first."""
-    joined = ("project", "base", "dataset_version__dataset", "started_by", "created_by", "adapter")
+    data = ("dataset_version__dataset", "validation_version__dataset__project")
+    joined = ("project", "base", *data, "started_by", "created_by", "adapter")
     return project.runs.select_related(*joined).order_by("-pk")
 
 
@@ -93,6 +95,11 @@ def predicted_against_actual(run: Run, now: datetime) -> list[dict[str, Any]]:
         "memory_bytes": run.measured.get("memory_bytes"),
     }
     return projecting.compare(run.projection, measured)
+
+
+def shared_rows(run: Run) -> Shared | None:
+    """Rows that a run learns from and is looked at with; None without validation data, or before they are counted."""
+    return datasets.shared(run.dataset_version, run.validation_version) if run.validation_version else None
 
 
 def overlaps(version: DatasetVersion) -> list[Overlap]:

@@ -7,11 +7,16 @@ from typing import Any
 from datasets_app.models import DatasetVersion
 from projects import artefacts
 from training.domain.tokens import SEEN_FILE
-from training.models import BaseModelVersion, SeenRow, TokenProfile
+from training.models import BaseModelVersion, Run, SeenRow, TokenProfile
 
 
 def profile_for(version: DatasetVersion, base: BaseModelVersion) -> TokenProfile | None:
     return TokenProfile.objects.filter(version=version, base=base).first()
+
+
+def held_out_profile(run: Run) -> TokenProfile | None:
+    """The counts of a run's validation data, ready or not; None without such data, or where nobody has asked."""
+    return profile_for(run.validation_version, run.base) if run.validation_version else None
 
 
 def token_stats(profile: TokenProfile, max_length: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from training.services.adapters import delete_adapter
 from training.services.bases import cancel_base, change_base, check_base, delete_base, register_base, retry_base
 from training.services.decisions import decide_on_base, settle
 from training.services.derived import cancel_derived, delete_derived, make_derived, retry_derived
+from training.services.heldout import prepare_validation
 from training.services.imports import delete_import, import_adapter, retry_import
 from training.services.pauses import pause_run, resume_run
 from training.services.rehearsals import cancel_rehearsal, rehearse, rehearse_run
@@ -37,6 +38,7 @@ __all__ = [
     "make_derived",
     "measure_tokens",
     "pause_run",
+    "prepare_validation",
     "read_spec",
     "register_base",
     "rehearse",

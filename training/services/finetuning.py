@@ -1,7 +1,7 @@
 """What the OpenAI API orders, done by the services that pages and our own API call."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from datasets_app import services as datasets
 from datasets_app.domain.names import display_name
-from datasets_app.models import Dataset, Upload
+from datasets_app.models import Dataset, DatasetVersion, Upload
 from projects import leases, transitions
 from projects.access import requires
 from projects.domain.errors import Invalid, Refused
@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 50  # jobs that one sweep looks at
 NOT_YET = frozenset({"tokens_not_counted", "not_compared"})
 # What our words for a part are called in an order.
-PARAMS = {"dataset_version": "training_file", "base": "model", "parent": "model", "cut": "training_file",
-          "leak_reason": "metadata.leak_reason", "budget_reason": "metadata.budget_reason"}  # fmt: skip
+PARAMS = {
+    "dataset_version": "training_file", "validation_version": "validation_file", "base": "model", "parent": "model",
+    "cut": "training_file", "leak_reason": "metadata.leak_reason", "budget_reason": "metadata.budget_reason",
+}  # fmt: skip
 
 
 class NoSuchFile(Refused):
@@ -78,41 +80,48 @@ def create_job(
     training_file: str,
     method: str = "supervised",
     hyperparameters: Mapping[str, Any],
+    validation_file: str = "",
     seed: int = 0,
     suffix: str = "",
     metadata: Mapping[str, str] | None = None,
 ) -> FineTuningJob:
-    """Order a fine-tuning. Its file may still be read: the job waits for it, and starts or fails by itself."""
+    """Order a fine-tuning. Its files may still be read: the job waits for them, and starts or fails by itself."""
     found = reading.find_model(project, model)
     if found is None:
         names = ", ".join(reading.model_names(project)[:10]) or "none yet: register a base first"
         raise Invalid(
             f"There is no model “{model[:100]}” here. There are: {names}.", code="model_not_found", field="model"
         )
-    upload = find_file(project, training_file)
+    upload = find_file(project, training_file, "training_file")
+    held_out = find_file(project, validation_file, "validation_file") if validation_file else None
+    if held_out == upload:
+        raise Invalid("A job cannot be validated with the file that it learns from. Leave the field out, or upload a "
+                      "part of the rows by itself.", code="same_as_training", field="validation_file")  # fmt: skip
     if suffix and not SUFFIX.fullmatch(suffix):
         raise Invalid("A suffix has up to 64 letters, digits, “-”, “_” or “.”.", code="invalid_value", field="suffix")
     parent, base = (found, found.base) if isinstance(found, Adapter) else (None, found)
     with transaction.atomic():
         job = FineTuningJob.objects.create(
             project=project, upload=upload, training_file=training_file, model=model,
+            validation_upload=held_out, validation_file=validation_file,
             base=base, parent=parent, method=method,
             hyperparameters=dict(hyperparameters), seed=seed, suffix=suffix, metadata=dict(metadata or {}),
             created_by=by,
         )  # fmt: skip
-        transitions.record(job, "finetuningjob.created", actor=by.email, model=model, training_file=training_file)
+        transitions.record(job, "finetuningjob.created", actor=by.email, model=model, training_file=training_file,
+                           **({"validation_file": validation_file} if validation_file else {}))  # fmt: skip
     advance(job)
     return job
 
 
-def find_file(project: Project, public_id: str) -> Upload:
+def find_file(project: Project, public_id: str, field: str) -> Upload:
     number = finetuning.read_id(public_id, "file")
     upload = reading.files(project).filter(pk=number).first() if number else None
     if upload is None:
         if finetuning.read_id(public_id, "file-results"):
             raise Invalid("Results of a job cannot be trained on. Upload a file with the purpose fine-tune.",
-                          code="invalid_file_purpose", field="training_file")  # fmt: skip
-        raise NoSuchFile(f"No such File object: {public_id[:60]}", field="training_file")
+                          code="invalid_file_purpose", field=field)  # fmt: skip
+        raise NoSuchFile(f"No such File object: {public_id[:60]}", field=field)
     return upload
 
 
@@ -192,53 +201,60 @@ def advance(job: FineTuningJob) -> bool:
 
 def _step(job: FineTuningJob) -> bool:
     """Read, registered, counted, compared: then the run is made. False while something of that is still going on."""
-    upload, base = job.upload, job.base
-    if upload is None or upload.forgotten_at:
-        raise Refused("The training file was deleted before it was used.", code="file_deleted", field="training_file")
+    base = job.base
     if base is None or (job.parent is None and job.model.startswith("ft:")):
         raise Refused("The model was deleted before it was used.", code="model_not_found", field="model")
-    if not upload.is_over:
+    files = {"training_file": job.upload} | ({"validation_file": job.validation_upload} if job.validation_file else {})
+    versions = {field: _read(upload, field) for field, upload in files.items()}
+    if not all(versions.values()):
         return False
-    code, message = reading.file_problem(upload)
-    if code:
-        raise Invalid(message, code=code, field="training_file")
-    assert upload.version is not None  # a reading that succeeded without bad rows made one
-    profile = _counted(job, base)
-    if profile is None:
+    profiles = [_counted(job, version, base, field) for field, version in versions.items() if version]
+    if not all(profiles):
         return False
     run = launch_run(
         job.project,
         by=job.created_by,
         name=_run_name(job),
         base=base,
-        version=upload.version,
+        version=versions["training_file"],
+        validation=versions.get("validation_file"),
         parent=job.parent,
-        recipe=_recipe(job, base, profile),
+        recipe=_recipe(job, base, [profile for profile in profiles if profile]),
         **{name: str(job.metadata.get(name, "")) for name in REASONS},
     )
     transitions.move(job, State.STARTED, actor=job.created_by.email, run=run)
     return True
 
 
-def _counted(job: FineTuningJob, base: BaseModelVersion) -> TokenProfile | None:
+def _read(upload: Upload | None, field: str) -> DatasetVersion | None:
+    """The version that a file became; None while it is still read."""
+    if upload is None or upload.forgotten_at:
+        kind = field.removesuffix("_file")
+        raise Refused(f"The {kind} file was deleted before it was used.", code="file_deleted", field=field)
+    if not upload.is_over:
+        return None
+    code, message = reading.file_problem(upload)
+    if code:
+        raise Invalid(message, code=code, field=field)
+    return upload.version  # a reading that succeeded without bad rows made one
+
+
+def _counted(job: FineTuningJob, version: DatasetVersion, base: BaseModelVersion, field: str) -> TokenProfile | None:
     """The counts that the run will rest on; asked for when nobody has, and None until they are there."""
-    assert job.upload is not None and job.upload.version is not None
-    known = selectors.profile_for(job.upload.version, base)
+    known = selectors.profile_for(version, base)
     if known is not None and known.state == JobState.FAILED:
         raise Invalid(f"The file could not be counted in tokens: {known.error_message}", code=known.error_code,
-                      field="training_file")  # fmt: skip
-    profile = (
-        known if known is not None and known.is_ready else ensure_profile(job.upload.version, base, by=job.created_by)
-    )
+                      field=field)  # fmt: skip
+    profile = known if known is not None and known.is_ready else ensure_profile(version, base, by=job.created_by)
     return profile if profile.is_ready else None
 
 
-def _recipe(job: FineTuningJob, base: BaseModelVersion, profile: TokenProfile) -> dict[str, Any]:
+def _recipe(job: FineTuningJob, base: BaseModelVersion, profiles: Sequence[TokenProfile]) -> dict[str, Any]:
     return finetuning.recipe_of(
         job.method,
         job.hyperparameters,
         seed=job.seed,
-        longest=selectors.longest_row(profile),
+        longest=max(map(selectors.longest_row, profiles)),
         context=base.context_length,
         parent=(job.parent.rank, job.parent.alpha) if job.parent else None,
     )
@@ -253,7 +269,8 @@ def _fail(job: FineTuningJob, code: str, message: str, param: str) -> None:
 
 def _param(refused: Refused) -> str:
     field = refused.field or ""
-    return PARAMS.get(field, field if field in {"training_file", "model"} else "hyperparameters" if field else "")
+    own = {"training_file", "validation_file", "model"}
+    return PARAMS.get(field, field if field in own else "hyperparameters" if field else "")
 
 
 def _run_name(job: FineTuningJob) -> str:

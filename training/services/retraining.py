@@ -9,6 +9,7 @@ from projects.domain.permissions import Permission
 from projects.models import User
 from training import selectors
 from training.models import Adapter, Run
+from training.services import heldout
 from training.services.runs import launch_run
 from training.services.tokens import ensure_profile
 
@@ -23,6 +24,8 @@ def retrain_without(adapter: Adapter, *, by: User, budget_reason: str = "") -> R
     """
     old, version, _ = _open(adapter)
     ensure_profile(version, old.base, by=by)  # outlives the refusal below, which says to wait for it
+    if held_out := selectors.validation_again(old, version):
+        heldout.prepare(version, held_out, old.base, by=by)
     with transaction.atomic():
         Adapter.objects.select_for_update(no_key=True).get(pk=adapter.pk)  # of two who click one starts it
         old, version, parent = _open(adapter)
@@ -34,6 +37,7 @@ def retrain_without(adapter: Adapter, *, by: User, budget_reason: str = "") -> R
             version=version,
             recipe=old.recipe,
             parent=parent,
+            validation=selectors.validation_again(old, version),
             leak_reason=str(old.launched_with.get("leak_reason") or ""),
             budget_reason=budget_reason,
             replaces=adapter,

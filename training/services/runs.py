@@ -21,7 +21,7 @@ from training.domain import money, tokens
 from training.domain.recipe import Cut, Method, Recipe
 from training.freezing import freeze, known_at_start
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run, TokenProfile
-from training.services import decisions
+from training.services import decisions, heldout
 from training.services.tokens import ensure_profile
 
 
@@ -36,9 +36,12 @@ def create_run(
     version: DatasetVersion,
     recipe: Mapping[str, Any],
     parent: Adapter | None = None,
+    validation: DatasetVersion | None = None,
     base_decision_reason: str = "",
 ) -> Run:
     """A draft: everything is checked, nothing is spent. The data is counted in tokens in the meantime.
+
+    `validation` are rows that the run is looked at with and does not learn from.
 
     `base_decision_reason` answers for a parent that was trained on another version of the base, where nobody has yet.
     """
@@ -46,13 +49,15 @@ def create_run(
     if parent is not None and parent.project_id == project.pk == base.project_id:
         decisions.settle(parent, base, by=by, reason=base_decision_reason)
     check_parts(project, base, version, parent, read)
-    refuse_stale(project, base, version, parent)
+    heldout.check(project, validation, version, read)
+    refuse_stale(project, base, version, parent, validation)
     run = Run.objects.create(
         project=project,
         name=_name(name),
         method=read.method,
         base=base,
         dataset_version=version,
+        validation_version=validation,
         parent_adapter=parent,
         recipe=read.as_dict(),
         devices=read.devices,
@@ -62,6 +67,8 @@ def create_run(
     if base.is_ready:
         ensure_profile(version, base, by=by)
     datasets.compare_soon(version, actor=by.email)
+    if validation is not None:
+        heldout.prepare(version, validation, base, by=by)
     return run
 
 
@@ -86,15 +93,16 @@ def start_run(
     run.refresh_from_db()  # prices and settings as they are now, not as whoever holds the row once read them
     if run.state != JobState.DRAFT:
         raise Refused("This run has been started already. Retry it, or make a new one.", code="already_started")
-    refuse_stale(run.project, run.base, run.dataset_version, run.parent_adapter)
+    refuse_stale(run.project, run.base, run.dataset_version, run.parent_adapter, run.validation_version)
     recipe = Recipe.read(run.recipe | ({"cut": cut} if cut else {}))
     if run.parent_adapter is not None:  # a decision that stood for the draft may have been taken back
         decisions.settle(run.parent_adapter, run.base, by=by, reason=base_decision_reason)
     profile = counted(run)
     stats = selectors.token_stats(profile, recipe.max_length)
     check_rows(stats, recipe)
+    held_out = heldout.counted(run, recipe)
     datasets.refuse_unfit(run.dataset_version, leak_reason=leak_reason)
-    projection = selectors.projection(run.project, run.base, profile, recipe, run.parent_adapter)
+    projection = selectors.projection(run.project, run.base, profile, recipe, run.parent_adapter, held_out=held_out)
     budgeting.queue_or_ask(
         run,
         by=by,
@@ -128,9 +136,15 @@ def launch_run(
     return start_run(run, by=by, cut=cut, leak_reason=leak_reason, budget_reason=budget_reason, replaces=replaces)
 
 
-def refuse_stale(project: Project, base: BaseModelVersion, version: DatasetVersion, parent: Adapter | None) -> None:
-    """Nothing new is trained on what was withdrawn, or on rows that were erased for somebody."""
-    stands_on = [f"base:{base.pk}", f"version:{version.pk}"]
+def refuse_stale(
+    project: Project,
+    base: BaseModelVersion,
+    version: DatasetVersion,
+    parent: Adapter | None,
+    validation: DatasetVersion | None = None,
+) -> None:
+    """Nothing new is trained on, or looked at with, what was withdrawn or rows that were erased for somebody."""
+    stands_on = [f"base:{base.pk}", *(f"version:{one.pk}" for one in (version, validation) if one)]
     withdrawals.refuse_stale(project, *stands_on, *([f"adapter:{parent.pk}"] if parent else []))
 
 

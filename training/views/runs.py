@@ -62,7 +62,7 @@ class RunCreate(NewRun):
         if model is not None:
             values, changes = pages.like(model, request.GET.get("fix", ""))
             initial |= values
-        for name in ("dataset_version", "base", "parent"):
+        for name in ("dataset_version", "validation_version", "base", "parent"):
             initial |= {name: request.GET[name]} if request.GET.get(name, "").isdecimal() else {}
         return self.page(forms.RunForm(project=self.project, initial=initial), model=model, changes=changes)
 
@@ -109,10 +109,21 @@ class RunProjection(ProjectPage):
             return {"problem": f"{recipe.method.upper()} does not fit {version}, which holds {kind} rows."}
         selectors.refuse_unbounded(base, version, recipe)
         profile = self.service(version, by=self.request.user, base=base, max_length=recipe.max_length)
-        if not profile.is_ready:
-            return {"counting": profile}
-        found = pages.projection(self.project, base, profile, recipe, form.cleaned_data.get("parent"))
+        held_out = self.held_out(form, base, version, recipe)
+        for one in filter(None, (profile, held_out)):
+            if not one.is_ready:
+                return {"counting": one}
+        parent = form.cleaned_data.get("parent")
+        found = pages.projection(self.project, base, profile, recipe, parent, held_out=held_out)
         return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
+
+    def held_out(self, form: forms.RunForm, base: Any, version: Any, recipe: Recipe) -> Any:
+        """The counts of the validation data; None where none is chosen."""
+        chosen = form.cleaned_data.get("validation_version")
+        if chosen is None:
+            return None
+        by = self.request.user
+        return services.prepare_validation(version, by=by, validation=chosen, base=base, recipe=recipe)
 
 
 def over(request: HttpRequest) -> str:
@@ -140,10 +151,15 @@ class RunDetail(RunPage):
 
     def draft(self, run: Run) -> dict[str, Any]:
         """A draft shows what it would take, as soon as its data is counted."""
+        held_out = selectors.held_out_profile(run)
         profile = selectors.profile_for(run.dataset_version, run.base)
         if profile is None or not profile.is_ready:
             return {"counting": profile}
-        found = pages.projection(self.project, run.base, profile, run.read_recipe, run.parent_adapter)
+        if run.validation_version is not None and (held_out is None or not held_out.is_ready):
+            return {"counting": held_out}
+        found = pages.projection(
+            self.project, run.base, profile, run.read_recipe, run.parent_adapter, held_out=held_out
+        )
         return found | {"plan": pages.plan(self.project, found["projection"], timezone.now())}
 
 

@@ -38,6 +38,7 @@ def read(data: Any) -> dict[str, Any]:
     return {
         "model": _text(data, "model", 400),
         "training_file": _text(data, "training_file", 60),
+        "validation_file": _text(data, "validation_file", 60) if data.get("validation_file") else "",
         "method": method,
         "hyperparameters": hyper,
         "seed": _seed(data.get("seed")),
@@ -47,13 +48,6 @@ def read(data: Any) -> dict[str, Any]:
 
 
 def _refuse_unsupported(data: Mapping[str, Any]) -> None:
-    if data.get("validation_file"):
-        raise refuse(
-            "A validation file is not read while training here. Upload it as a golden set on the pages of the project "
-            "and evaluate the adapter on it: that compares it with its base, with intervals.",
-            "validation_file",
-            "unsupported_parameter",
-        )
     if data.get("integrations"):
         raise refuse(
             "Nothing is sent to other services from here. Read the metrics as events, or as the file in result_files.",

@@ -66,7 +66,7 @@ def job_object(job: FineTuningJob, now: datetime) -> Shape:
         "status": reading.status(job),
         "trained_tokens": run.tokens_seen if run and run.state == JobState.SUCCEEDED else None,
         "training_file": job.training_file,
-        "validation_file": None,
+        "validation_file": job.validation_file or None,
         "estimated_finish": _estimated(run, now),
         "integrations": [],
         "metadata": job.metadata,
@@ -109,7 +109,12 @@ def checkpoint_object(job: FineTuningJob, point: Point) -> Shape:
         "created_at": stamp(point.at),
         "fine_tuned_model_checkpoint": point.model,
         "fine_tuning_job_id": job.public_id,
-        "metrics": {"step": point.step, "train_loss": point.loss, "train_mean_token_accuracy": point.accuracy},
+        "metrics": {
+            "step": point.step,
+            "train_loss": point.loss,
+            "train_mean_token_accuracy": point.accuracy,
+            **reading.validated(point.valid_loss, point.valid_accuracy, whole=point.whole),
+        },
         "step_number": point.step,
     }
 

@@ -10,6 +10,7 @@ from training.domain.projection.bands import Guess, total
 from training.domain.projection.formula import FORWARD_AND_BACK, StepTime
 from training.domain.projection.measured import REHEARSED, Measured, Nearest
 from training.domain.projection.plan import Plan
+from training.domain.recipe import Method
 from training.domain.sharing import EFFICIENCY
 
 PRIOR_RUNS = 3  # what the spread of a level counts against the runs that were seen
@@ -36,9 +37,16 @@ def _reference(plan: Plan) -> float:
     """Both answers of every pair once forward, where the fast pass does that before the first step."""
     if not plan.refers_first or not plan.work.tokens:
         return 0.0
+    return _forward(plan, plan.work.epoch_tokens)
+
+
+def _forward(plan: Plan, tokens: float, step: StepTime | None = None) -> float:
+    """So many tokens of its rows once through the model, without gradients; by the pace of its steps where given."""
     work = plan.work
-    epoch = work.steps * plan.formula.seconds(work.batches, work.padded, work.square) * work.epoch_tokens / work.tokens
-    return epoch / (FORWARD_AND_BACK + plan.pace.recompute)
+    if not work.tokens:
+        return 0.0
+    whole = work.steps * (step or plan.formula).seconds(work.batches, work.padded, work.square)
+    return whole * tokens / work.tokens / (FORWARD_AND_BACK + plan.pace.recompute)
 
 
 STAGES: dict[str, Callable[[Plan], float]] = {
@@ -48,6 +56,7 @@ STAGES: dict[str, Callable[[Plan], float]] = {
     "warm_up": lambda plan: WARM_UP[plan.device],
     "reference": _reference,
     "sample": lambda plan: min(SAMPLE_SECONDS, ANSWER_TOKENS * plan.shape.layers * LAYER_SECONDS[plan.device]),
+    "look": lambda plan: _forward(plan, plan.look_tokens),
     "checkpoint": lambda plan: 0.1 + footprint.checkpoint(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "saving": lambda plan: 0.1 + footprint.adapter(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "closing": lambda plan: 0.7,
@@ -73,11 +82,15 @@ def time(plan: Plan, near: Nearest, measured: Sequence[Measured]) -> Time:
     saves = footprint.saves(plan.recipe, work, training.middle)
     around = [*near.rows, *(row for row in measured if row.plan.device == plan.device)]
     stages = {name: _stage(name, plan, around) for name in STAGES}
-    save, sample = stages.pop("checkpoint"), stages.pop("sample")
+    save, sample, look = stages.pop("checkpoint"), stages.pop("sample"), stages.pop("look")
+    if near.rows and not any(_is_known(row, "look") for row in around):
+        look = Guess(_forward(plan, plan.look_tokens, step), look.sigma)
     stages |= {"training": training, "checkpoints": save.times(saves)}
-    return Time(
-        step, saves, stages | {"samples": sample.times(2 + saves)}
-    )  # the first before, the last after all steps
+    # The first before, the last after all steps.
+    stages |= {"samples": sample.times(2 + saves)}
+    if plan.look_tokens:  # of pairs the reference reads them as well, once
+        stages["validation"] = look.times(2 + saves + (plan.recipe.method == Method.DPO))
+    return Time(step, saves, stages)
 
 
 def _step(plan: Plan, near: Nearest) -> tuple[StepTime, float]:

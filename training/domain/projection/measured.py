@@ -7,6 +7,7 @@ from typing import Any
 from training.domain.pace import Pace
 from training.domain.projection.plan import Plan
 from training.domain.projection.points import Point
+from training.domain.recipe import Method
 
 NEWEST = 20  # of the most alike; older ones were run with other versions of everything
 
@@ -33,7 +34,7 @@ class Measured:
         return cls(
             plan=met,
             points=points,
-            stages=_stages(told, points, met.work.epoch_tokens),
+            stages=_stages(told, points, met),
             memory_bytes=float(told.get("memory_bytes") or 0),
             save_bytes=float(told.get("save_bytes") or 0),
             adapter_bytes=float(told.get("adapter_bytes") or 0),
@@ -57,7 +58,7 @@ def _as_it_was(plan: Plan, told: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _stages(told: Mapping[str, Any], points: Sequence[Point], epoch_tokens: float) -> dict[str, float]:
+def _stages(told: Mapping[str, Any], points: Sequence[Point], plan: Plan) -> dict[str, float]:
     """Seconds by stage; what training took besides its usual steps and its saves is the warm-up.
 
     The reference may have read some of the tokens only: a rehearsal stops, an attempt finds what one before it kept.
@@ -67,7 +68,7 @@ def _stages(told: Mapping[str, Any], points: Sequence[Point], epoch_tokens: floa
     between = asked - stages.pop("samples", 0.0)  # at checkpoints, which lie among the steps
     took, read = stages.pop("reference", 0.0), float(told.get("reference_tokens") or 0)
     if read:
-        stages["reference"] = took * epoch_tokens / read
+        stages["reference"] = took * plan.work.epoch_tokens / read
     if points and "training" in stages:
         usual = sum(point.seconds * point.steps for point in points) / sum(point.steps for point in points)
         rest = stages["training"] - usual * int(told["measured_steps"]) - float(told.get("save_seconds") or 0)
@@ -77,6 +78,9 @@ def _stages(told: Mapping[str, Any], points: Sequence[Point], epoch_tokens: floa
         stages["checkpoint"] = float(told["save_seconds"]) / int(told["saves"])
     if told.get("samples_taken") is not None:  # none where rows ask nothing; engines before did not count them
         stages["sample"] = asked / max(int(told["samples_taken"]), 1)
+    stages.pop("validation", None)
+    if told.get("looks"):  # of pairs the reference has read the rows as well
+        stages["look"] = float(told["look_seconds"]) / (int(told["looks"]) + (plan.recipe.method == Method.DPO))
     return stages
 
 

@@ -41,6 +41,7 @@ class Plan:
     recipe: Recipe
     pace: Pace  # as the engine will decide, given this card
     work: Workload
+    look_tokens: int = 0  # of one look at validation rows; 0 where there are none
 
     @property
     def bucket(self) -> int:
@@ -69,6 +70,7 @@ class Plan:
             "recipe": {name: recipe[name] for name in KNOBS},
             "pace": self.pace.as_dict() | {"reasons": []},
             "work": asdict(self.work),
+            **({"look_tokens": self.look_tokens} if self.look_tokens else {}),
         }
 
     @classmethod
@@ -82,6 +84,7 @@ class Plan:
             recipe=Recipe.read(raw["recipe"]),
             pace=Pace(**(raw["pace"] | {"reasons": ()})),
             work=Workload(**raw["work"]),
+            look_tokens=int(raw.get("look_tokens") or 0),
         )
 
 

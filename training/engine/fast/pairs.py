@@ -6,16 +6,9 @@ from typing import Any
 
 import torch
 
-from training.engine.data import REFERENCE
-
-ANSWERS = ("chosen_ids", "rejected_ids")
+from training.engine.data import ANSWERS, REFERENCE
 
 Batch = dict[str, Any]
-
-
-def length(example: Mapping[str, Any]) -> int:
-    """Tokens that a pair takes: the prompt comes twice."""
-    return sum(len(example["prompt_ids"]) + len(example[name]) for name in ANSWERS)
 
 
 def lengths(batch: Batch) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from training.domain.pace import Pace, passes
-from training.engine.data import REFERENCE
+from training.engine.data import REFERENCE, length
 from training.engine.events import emit
 from training.engine.fast import pairs
 from training.engine.fast.trainer import FastPass
@@ -46,7 +46,7 @@ class FastPreference(FastPass):
         What an attempt before has kept is not computed again. After `seconds`, if given, the rest is said to be 0: a
         rehearsal does not learn.
         """
-        sizes = [pairs.length(example) for example in examples]
+        sizes = [length(example) for example in examples]
         found = torch.zeros(len(sizes), 2, device=self.accelerator.device)  # type: ignore[attr-defined]
         known = kept.read(len(sizes))
         found[: len(known)] = known.to(found.device)
@@ -95,16 +95,17 @@ class FastPreference(FastPass):
                 return said
             found[start - first : end - first] = said.cpu()
         elif self.pace.sharded:
-            self._said(self.decoder.idle_answers(self.accelerator.device), None)  # type: ignore[attr-defined]
+            self.said(self.decoder.idle_answers(self.accelerator.device), None)  # type: ignore[attr-defined]
         return self.group.total(found)
 
     def reference_of(self, examples: Sequence[Mapping[str, Any]]) -> Any:
         """(pairs, 2): the adapter that was there before, or the base where the adapter is new."""
         batch = pairs.moved(pairs.collate(examples), self.accelerator.device)  # type: ignore[attr-defined]
         adapter = "ref" if "ref" in self.model.peft_config else None  # type: ignore[attr-defined]
-        return self._said(pairs.stretch(batch, 0, len(examples)), adapter).view(-1, 2)
+        return self.said(pairs.stretch(batch, 0, len(examples)), adapter).view(-1, 2)
 
-    def _said(self, given: dict[str, Any], adapter: str | None) -> Any:
+    def said(self, given: dict[str, Any], adapter: str | None) -> Any:
+        """Log-probabilities of answers, as an adapter or the base alone gives them."""
         with torch.no_grad(), self.accelerator.autocast():  # type: ignore[attr-defined]
             return self.decoder.model(fast=given | {"adapter": adapter})[0]
 

@@ -131,7 +131,7 @@ class FastLoss(FastPass):
         for place, count in enumerate(counts, start=1):
             with self._part(model, last=place == len(counts) and not idle):
                 with self.compute_loss_context_manager():  # type: ignore[attr-defined]
-                    loss, right = model(fast=_stretch(inputs, bounds[first : first + count + 1], items))
+                    loss, right = model(fast=stretch(inputs, bounds[first : first + count + 1], items))
                 self.accelerator.backward(loss)  # type: ignore[attr-defined]
             losses.append(loss.detach())
             hits.append(right.detach())
@@ -154,7 +154,7 @@ class FastLoss(FastPass):
         super().log(logs, *args, **kwargs)  # type: ignore[misc]
 
 
-def _stretch(inputs: dict[str, Any], bounds: list[int], items: Any) -> dict[str, Any]:
+def stretch(inputs: dict[str, Any], bounds: list[int], items: Any) -> dict[str, Any]:
     """The rows between the first and the last bound, as the decoder wants them."""
     import torch
 
