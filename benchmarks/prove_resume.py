@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.engine_runs import Runs, Told, at_step
 from demo import tickets
+from tests.engine.rows import looked_at_with
 from training.domain.spec import RunSpec
 
 SEED = 11
@@ -32,11 +33,13 @@ class Case:
     kills: int
     recipe: dict[str, Any]
     from_parent: bool = False
+    looked_at: bool = False  # with rows that it does not learn from
 
 
 CASES = (
     Case("sft", 3, {"batch_size": 8, "epochs": 2, "checkpoint_steps": 5}),
     Case("sft accumulated", 3, {"batch_size": 3, "accumulation": 3, "epochs": 3, "checkpoint_steps": 7}),
+    Case("sft looked at", 3, {"batch_size": 8, "epochs": 2, "checkpoint_steps": 5}, looked_at=True),
     Case("sft packed", 3, {"batch_size": 1, "packing": True, "epochs": 1, "checkpoint_steps": 4}),
     Case("sft both", 3, {"batch_size": 1, "accumulation": 2, "packing": True, "epochs": 2, "checkpoint_steps": 5}),
     Case("sft from an adapter", 2, {"batch_size": 8, "epochs": 2, "checkpoint_steps": 4}, True),
@@ -45,6 +48,12 @@ CASES = (
         "dpo accumulated", 2, {"method": "dpo", "batch_size": 2, "accumulation": 3, "epochs": 3, "checkpoint_steps": 4}
     ),
     Case("dpo fast", 2, {"method": "dpo", "batch_size": 4, "epochs": 2, "checkpoint_steps": 5} | FAST),
+    Case(
+        "dpo fast looked at",
+        2,
+        {"method": "dpo", "batch_size": 4, "epochs": 2, "checkpoint_steps": 5} | FAST,
+        looked_at=True,
+    ),
     Case("dpo from an adapter", 2, {"method": "dpo", "batch_size": 4, "epochs": 2, "checkpoint_steps": 5}, True),
     Case(
         "dpo fast from an adapter",
@@ -73,6 +82,8 @@ class Proof:
         rows = self.rows[case.recipe.get("method", "sft")]
         recipe = {"dropout": DROPOUT} | case.recipe
         spec = self.runs.spec(case.name, rows, self.parent if case.from_parent else "", **recipe)
+        if case.looked_at:
+            spec = looked_at_with(spec, rows[:20])
         told = self.runs.run(spec)
         if told.returncode:
             raise SystemExit(f"{case.name}: {told.why}\n{self.runs.log_of(spec)}")
@@ -91,6 +102,7 @@ class Proof:
             and second.returncode == 0
             and first.metrics | second.metrics == whole.metrics
             and second.weights == whole.weights
+            and second.of("validation") == whole.of("validation")  # those before the checkpoint are said again
             and second.one("result")["tokens"] == whole.one("result")["tokens"]
         )
         steps = whole.one("result")["steps"]

@@ -79,6 +79,7 @@ def _launch(verb):
     one.add_argument("--name", default="", help="of the run; left out: the spec's")
     one.add_argument("--base", default="", help="name of a base instead of the spec's")
     one.add_argument("--data", default="", help="dataset or version (“Tickets v3”) instead of the spec's")
+    one.add_argument("--validation", default="", metavar="DATA", help="rows to look at it with, not learnt from")
     one.add_argument("--parent", default="", help="name of an adapter to go on from")
     one.add_argument("--tool", default="", choices=("", *TOOLS), help="whose spec it is; left out: found out")
     one.add_argument("--gpus", type=int, default=1, help="on how many it ran there; more become accumulation")

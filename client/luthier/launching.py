@@ -6,13 +6,13 @@ from luthier.errors import REFUSED, USAGE, Refusal, Stop
 from luthier.watching import patiently
 
 NOT_YET = ("tokens_not_counted", "not_compared")  # the server is still counting; it says so with 409
-NAMES = {"base": "--base", "dataset_version": "--data", "parent": "--parent"}
+NAMES = {"base": "--base", "dataset_version": "--data"}
 
 
 def read(server, text, options):
     """What the server understood; refusals end the command with all of them."""
     asked = {"text": text, "gpus": options.gpus, "without": options.without or []}
-    for name in ("tool", "base", "data", "parent"):
+    for name in ("tool", "base", "data", "parent", "validation"):
         if getattr(options, name):
             asked[name] = getattr(options, name)
     return server.post("specs/", asked)
@@ -44,6 +44,11 @@ def refuse(found):
             raise Stop(f"Say which {name.replace('_', ' ')} with {NAMES[name]} NAME.", USAGE)
     if "parent" in ids and not ids["parent"]:
         raise Stop("The adapter to go on from is not here. Name another with --parent, or none.", USAGE)
+    if "validation_version" in ids and not ids["validation_version"]:
+        raise Stop(
+            "The validation data is not here. Name another with --validation, or leave its line out with --without.",
+            USAGE,
+        )
     return ids
 
 
@@ -51,6 +56,7 @@ def make(server, found, ids, name):
     """A draft of the run."""
     body = {"name": name or found["name"] or "from a spec", "base": ids["base"], "recipe": found["recipe"]}
     body.update(dataset_version=ids["dataset_version"], parent=ids.get("parent"))
+    body.update(validation_version=ids.get("validation_version"))
     return server.post("runs/", body, **{"Idempotency-Key": uuid.uuid4().hex})
 
 

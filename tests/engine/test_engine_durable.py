@@ -16,7 +16,9 @@ def proof(make_runs, tmp_path_factory):
     return prove_resume.Proof(folder, random.Random(3), make_runs(folder))
 
 
-@pytest.mark.parametrize(("name", "step"), [("sft both", 12), ("dpo accumulated", 10), ("dpo fast", 7)])
+@pytest.mark.parametrize(
+    ("name", "step"), [("sft both", 12), ("dpo accumulated", 10), ("dpo fast", 7), ("sft looked at", 8)]
+)
 def test_a_run_killed_in_its_middle_ends_bit_for_bit_the_same(proof, name, step):
     case = next(case for case in prove_resume.CASES if case.name == name)
     spec, whole = proof.whole(case)

@@ -115,6 +115,25 @@ def test_from_rows_and_a_spec_to_an_adapter_in_the_folder(luthier):
     assert luthier("export", run.pk, "--as", "axolotl")[1].startswith("# by script: SFT")
 
 
+def test_a_run_is_launched_with_validation_data_and_told_how_it_does(luthier):
+    base = factory.make_base(luthier.project, luthier.by)
+    for name, start in (("tickets", 0), ("held out", 100)):
+        rows = luthier.write("rows.jsonl", jsonl(tickets(30, start=start)))
+        assert luthier("upload", rows, "--dataset", name, "--create")[0] == 0
+    spec = luthier.write("spec.yaml", SPEC)
+    common = ("launch", spec, "--base", base.name, "--data", "tickets")
+
+    code, out, err = luthier(*common, "--validation", "held out")
+    assert code == 0, err
+    run = Run.objects.get()
+    assert run.validation_version.dataset.name == "held out"
+    assert "succeeded, validation loss 1.6 (its best), adapter" in out
+
+    code, _, err = luthier(*common, "--validation", "nothing of that name")
+    assert code == 2 and "The validation data is not here" in err
+    assert Run.objects.count() == 1
+
+
 def test_an_upload_goes_on_where_it_was(luthier, settings):
     settings.UPLOAD_PART_BYTES = 1000
     content = jsonl(tickets(30))

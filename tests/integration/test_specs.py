@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from projects.domain.permissions import Role
+from tests.factories import datasets
 from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project
 from training.models import Run
@@ -88,8 +89,40 @@ def test_the_form_is_filled_from_a_file(client, draft):
     assert (form["base"].value(), form["dataset_version"].value()) == (draft.base_id, draft.dataset_version_id)
     assert [str(form[name].value()) for name in ("learning_rate", "accumulation", "epochs")] == ["0.0003", "4", "2.0"]
     assert "Axolotl spec: read, the form is filled in" in shown
-    assert "evaluated on a golden set" in shown
+    assert "these 10% of the rows would be trained on" in shown
     assert not Run.objects.exclude(pk=draft.pk).exists()
+
+
+def test_validation_data_is_looked_up_and_fills_the_form(client, draft):
+    held_out = datasets.make_version(rows=datasets.tickets(8, start=300), project=draft.project, by=draft.created_by)
+    text = f"""
+        model_name_or_path: {draft.base.name}
+        stage: sft
+        do_train: true
+        finetuning_type: lora
+        dataset: {draft.dataset_version.dataset.name}
+        eval_dataset: {held_out.dataset.name}
+        eval_strategy: steps
+        cutoff_len: 64
+    """
+    page = client.post(reverse("spec-import", args=[draft.project.slug]), {"text": text})
+    assert page.context["form"]["validation_version"].value() == held_out.pk
+    assert f"Validation “{held_out.dataset.name}”" in page.content.decode()
+    parts = client.post(api(draft.project, "specs/"), {"text": text}, **JSON).json()["parts"]
+    assert ("validation_version", held_out.pk) in [(part["part"], part["id"]) for part in parts]
+    body = {"text": text, "validation": "no such data"}
+    (missing,) = [part for part in client.post(api(draft.project, "specs/"), body, **JSON).json()["parts"]
+                  if part["part"] == "validation_version"]  # fmt: skip
+    assert missing["id"] is None and "No validation data here is called so" in missing["text"]
+
+
+def test_our_own_spec_finds_the_very_rows_that_a_run_is_looked_at_with(client, draft):
+    held_out = datasets.make_version(rows=datasets.tickets(8, start=300), project=draft.project, by=draft.created_by)
+    Run.objects.filter(pk=draft.pk).update(validation_version=held_out)
+    written = client.get(api(draft.project, f"runs/{draft.pk}/export/?as=luthier")).json()
+    parts = client.post(api(draft.project, "specs/"), {"text": written["text"]}, **JSON).json()["parts"]
+    (part,) = [one for one in parts if one["part"] == "validation_version"]
+    assert part["id"] == held_out.pk and "the very same rows" in part["text"]
 
 
 def test_a_base_that_is_not_here_is_said_and_never_replaced(client, draft):

@@ -127,7 +127,7 @@ def test_a_file_of_trl_is_read_as_trl_would_run_it():
         "warmup": 0.1, "scheduler": "cosine", "packing": True, "seed": 42, "checkpoint_steps": 0, "pace": "auto",
         "recompute": "always", "devices": 1, "sharding": "auto", "four_bit": True,
     }  # fmt: skip
-    assert "golden set" in told(reading, Kind.IGNORED)["eval_steps"]
+    assert "with every checkpoint" in told(reading, Kind.IGNORED)["eval_steps"]
     # What the file leaves to the tool is taken from the tool, and said.
     assert "LoRA dropout: 0.05, which is what TRL takes" in " ".join(note.text for note in reading.translated)
 
@@ -260,3 +260,50 @@ def test_a_text_that_no_tool_writes_asks_whose_it_is():
     with pytest.raises(dialects.UnknownDialect, match="Say whose it is"):
         dialects.read("colour: green\n")
     assert dialects.read(TRL_BARE + "colour: green\n", tool="trl").refused[0].key == "colour"
+
+
+HELD_OUT = replace(ABOUT, validation="Tickets v3 held out v1", validation_hash="d" * 64)
+
+
+@pytest.mark.parametrize("tool", ["trl", "axolotl", "llama_factory", "luthier"])
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_validation_data_goes_out_and_comes_back_in_the_words_of_every_tool(tool, method):
+    recipe = Recipe.read({"method": method, "checkpoint_steps": 40})
+    written = dialects.write(tool, recipe, HELD_OUT)
+    again = dialects.read(written.text, tool=tool)
+    assert again.refused == []
+    # TRL names a folder and a split, the others a file or a name.
+    wanted = {
+        "trl": "./tickets-v3 validation", "axolotl": "tickets-v3-held-out-v1.jsonl",
+        "llama_factory": "tickets_v3_held_out_v1", "luthier": "Tickets v3 held out v1",
+    }  # fmt: skip
+    assert again.validation == wanted[tool]
+    assert (again.validation_hash == "d" * 64) is (tool == "luthier")
+    if tool != "luthier":
+        assert "40" in written.text.split("eval_steps")[1].split("\n")[0]
+        assert "mean over tokens" in " ".join(one.text for one in written.lost)
+        assert "tickets-v3-held-out-v1" in written.text or "tickets-v3/validation.jsonl" in written.text
+
+
+@pytest.mark.parametrize("tool", ["trl", "axolotl", "llama_factory", "luthier"])
+def test_without_validation_data_nothing_is_said_of_it(tool):
+    written = dialects.write(tool, Recipe(), ABOUT)
+    assert "eval" not in written.text and "validation" not in written.text.replace("val_set_size", "")
+    assert dialects.read(written.text, tool=tool).validation == ""
+
+
+def test_a_part_that_a_tool_puts_aside_by_itself_is_named_with_what_to_do():
+    text = "base_model: x\nadapter: lora\nlora_target_linear: true\nval_set_size: {}\n"
+    told_of = told(dialects.read(text.format(0.05)), Kind.IGNORED)["val_set_size"]
+    assert "5% of the rows" in told_of and "Split the version" in told_of
+    assert "500 rows" in told(dialects.read(text.format(500)), Kind.IGNORED)["val_set_size"]
+    assert "No part" in told(dialects.read(text.format(0)), Kind.TAKEN)["val_set_size"]
+
+
+def test_a_split_of_trl_is_read_only_where_it_is_asked_for():
+    text = "use_peft: true\ndataset_name: org/tickets\ndataset_test_split: test\n"
+    assert dialects.read(text).validation == ""
+    assert "eval_strategy" in told(dialects.read(text), Kind.IGNORED)["dataset_test_split"]
+    asked = dialects.read(text + "eval_strategy: epoch\n")
+    assert asked.validation == "org/tickets test"
+    assert "held out" in told(dialects.read(text + "eval_strategy: no\n"), Kind.TAKEN)["eval_strategy"]

@@ -61,6 +61,9 @@ class SpecTextSerializer(StrictSerializer):
         required=False, default="", allow_blank=True, max_length=300,
                                    help_text="Name of an adapter to go on from.")  # fmt: skip
 
+    validation = serializers.CharField(required=False, default="", allow_blank=True, max_length=300,
+                                       help_text="Validation data instead of the spec's.")  # fmt: skip
+
 
 class NoteSerializer(serializers.Serializer):
     """One setting of the spec and what it means here."""
@@ -77,7 +80,7 @@ class NoteSerializer(serializers.Serializer):
 class SpecPartSerializer(serializers.Serializer):
     """The base, data or adapter that a spec names; `id` is null when this project has none of that name."""
 
-    part = serializers.ChoiceField(["base", "dataset_version", "parent"], source="name")
+    part = serializers.ChoiceField(["base", "dataset_version", "validation_version", "parent"], source="name")
     wanted = serializers.CharField()
     id = serializers.IntegerField(source="pk", allow_null=True)
     text = serializers.CharField()

@@ -52,7 +52,7 @@ def from_spec(understood: selectors.Understood) -> dict[str, Any]:
     """What a spec says, as values of the form. A part that it names and that is not here is left to be chosen."""
     recipe = understood.reading.recipe
     values: dict[str, Any] = recipe | {"target_modules": ", ".join(recipe["target_modules"])}
-    for name in ("base", "dataset_version", "parent"):
+    for name in ("base", "dataset_version", "validation_version", "parent"):
         if understood.names(name):
             values[name] = understood.pk(name)
     if understood.reading.name:

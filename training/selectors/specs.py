@@ -46,7 +46,7 @@ class Understood:
 
 
 def about(run: Run) -> About:
-    base, version, parent = run.base, run.dataset_version, run.parent_adapter
+    base, version, parent, held_out = run.base, run.dataset_version, run.parent_adapter, run.validation_version
     return About(
         name=run.name,
         base=base.repo_id or base.name,
@@ -58,6 +58,8 @@ def about(run: Run) -> About:
         kind=version.kind,
         parent=parent.name if parent else "",
         parent_digest=parent.digest if parent else "",
+        validation=str(held_out) if held_out else "",
+        validation_hash=held_out.content_hash if held_out else "",
     )
 
 
@@ -72,7 +74,9 @@ def understood(project: Project, reading: Reading) -> Understood:
     if reading.base or reading.fingerprint:
         parts.append(_base(project, reading))
     if reading.data or reading.content_hash:
-        parts.append(_data(project, reading))
+        parts.append(_data(project, "dataset_version", reading.data, reading.content_hash))
+    if reading.validation or reading.validation_hash:
+        parts.append(_data(project, "validation_version", reading.validation, reading.validation_hash))
     if reading.parent:
         parts.append(_parent(project, reading.parent))
     return Understood(reading, tuple(parts))
@@ -98,21 +102,22 @@ def _base(project: Project, reading: Reading) -> Part:
     return Part("base", wanted, found, f"{found}, fingerprint {found.fingerprint[:8]}.")
 
 
-def _data(project: Project, reading: Reading) -> Part:
+def _data(project: Project, part: str, name: str, content_hash: str) -> Part:
     known = list(trainable_versions(project)[:LOOKED_THROUGH])
-    last = reading.data.rpartition("/")[2].rpartition(".")[0] or reading.data.rpartition("/")[2]
-    same = [one for one in known if reading.content_hash and one.content_hash == reading.content_hash]
-    named = [one for one in known if reading.data and reading.data in {str(one), one.dataset.name}]
+    last = name.rpartition("/")[2].rpartition(".")[0] or name.rpartition("/")[2]
+    same = [one for one in known if content_hash and one.content_hash == content_hash]
+    named = [one for one in known if name and name in {str(one), one.dataset.name}]
     alike = [one for one in known if last and last == one.dataset.name]
     found: DatasetVersion | None = next(iter([*same, *named, *alike]), None)
-    wanted = reading.data or reading.content_hash[:12]
+    wanted = name or content_hash[:12]
     if found is None:
-        return Part("dataset_version", wanted, None, "No training data here is called so. Choose or bring it.")
+        kind = "training" if part == "dataset_version" else "validation"
+        return Part(part, wanted, None, f"No {kind} data here is called so. Choose or bring it.")
     if same:
-        return Part("dataset_version", wanted, found, f"{found}, the very same rows.")
-    if reading.content_hash:
-        return Part("dataset_version", wanted, found, f"{found}, but with other rows than the spec was written for.")
-    return Part("dataset_version", wanted, found, f"{found}, its newest version." if not named else f"{found}.")
+        return Part(part, wanted, found, f"{found}, the very same rows.")
+    if content_hash:
+        return Part(part, wanted, found, f"{found}, but with other rows than the spec was written for.")
+    return Part(part, wanted, found, f"{found}, its newest version." if not named else f"{found}.")
 
 
 def _parent(project: Project, name: str) -> Part:

@@ -22,15 +22,18 @@ def read_spec(
     base: str = "",
     data: str = "",
     parent: str = "",
+    validation: str = "",
 ) -> Understood:
     """What a spec means in this project: settings taken, translated, without effect, refused; parts found or not.
 
-    `base`, `data` and `parent` are names that count instead of those in the spec.
+    `base`, `data`, `parent` and `validation` are names that count instead of those in the spec.
     """
     reading = dialects.read(text, tool=tool, gpus=gpus, without=frozenset(without))
     if base:
         reading.base, reading.revision, reading.fingerprint = base, "", ""
     if data:
         reading.data, reading.content_hash = data, ""
+    if validation:
+        reading.validation, reading.validation_hash = validation, ""
     reading.parent = parent or reading.parent
     return selectors.understood(project, reading)

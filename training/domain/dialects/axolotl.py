@@ -126,8 +126,12 @@ RULES: dict[str, Rule] = {
     **table(never("Only chats, texts and pairs are trained on here. Remove this line.", code="other_method",
                   fine=(None, False)), "reward_model process_reward_model pretraining_dataset"),
     **table(DATA, "datasets"),
-    **table(meanings.HELD_OUT, "val_set_size test_datasets evals_per_epoch eval_batch_size eval_sample_packing "
-                               "eval_table_size eval_max_new_tokens early_stopping_patience do_causal_lm_eval"),
+    "test_datasets": meanings.VALIDATION,
+    "val_set_size": rules.held_out_share,
+    "evals_per_epoch": meanings.LOOKS,
+    "early_stopping_patience": meanings.STOPS_EARLY,
+    **table(meanings.HOW_READ, "eval_batch_size eval_sample_packing"),
+    **table(meanings.OTHER_FIGURES, "eval_table_size eval_max_new_tokens do_causal_lm_eval"),
     **table(meanings.PLACES, "dataset_prepared_path lora_out_dir"),
     **table(meanings.REPORTS, "wandb_project wandb_entity wandb_watch wandb_name wandb_log_model wandb_mode "
                               "wandb_run_id mlflow_tracking_uri mlflow_experiment_name use_tensorboard comet_api_key "
@@ -197,8 +201,8 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
         **({"lora_target_linear": True} if everything else {"lora_target_modules": list(recipe.target_modules)}),
         **({"rl": "dpo", "rl_beta": recipe.beta} if is_dpo else {}),
         "chat_template": "tokenizer_default",
-        "datasets": [_dataset(about, is_dpo)],
-        "val_set_size": 0,
+        "datasets": [_dataset(about, about.slug, is_dpo)],
+        **_held_out(recipe, about, is_dpo),
         "sequence_len": recipe.max_length,
         "excess_length_strategy": {cut: name for name, cut in LENGTHS.items()}[Cut(recipe.cut)],
         **({} if is_dpo else {"sample_packing": recipe.packing, "train_on_inputs": False}),
@@ -221,8 +225,16 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
     return values
 
 
-def _dataset(about: About, is_dpo: bool) -> dict[str, Any]:
-    file = {"path": f"{about.slug}.jsonl", "ds_type": "json", "split": "train"}
+def _held_out(recipe: Recipe, about: About, is_dpo: bool) -> dict[str, Any]:
+    """Files of their own and a part of the data exclude each other there."""
+    if not about.validation:
+        return {"val_set_size": 0}
+    often = {"eval_steps": recipe.checkpoint_steps} if recipe.checkpoint_steps else {"evals_per_epoch": 1}
+    return {"test_datasets": [_dataset(about, about.validation_slug, is_dpo)], **often}
+
+
+def _dataset(about: About, slug: str, is_dpo: bool) -> dict[str, Any]:
+    file = {"path": f"{slug}.jsonl", "ds_type": "json", "split": "train"}
     if is_dpo:
         return file | {"type": "chat_template.default", "field_messages": "prompt"}
     if about.kind == "text":
@@ -231,7 +243,7 @@ def _dataset(about: About, is_dpo: bool) -> dict[str, Any]:
 
 
 def lost(recipe: Recipe, about: About) -> list[Lost]:
-    found = lost_in_all(recipe)
+    found = lost_in_all(recipe, about)
     if not recipe.checkpoint_steps:
         found.append(Lost("checkpoint_steps", "Axolotl saves once an epoch, not every five minutes."))
     return found
@@ -239,6 +251,8 @@ def lost(recipe: Recipe, about: About) -> list[Lost]:
 
 def remarks(recipe: Recipe, about: About) -> list[str]:
     found = [f"Data: export {about.data} as TRL and save it as {about.slug}.jsonl beside this file."]
+    if about.validation:
+        found.append(f"Validation data: the same of {about.validation} as {about.validation_slug}.jsonl.")
     if about.parent:
         found.append(f"lora_model_dir: unpack the adapter {about.parent} there.")
     return [*found, "chat_template: tokenizer_default is the base's own template, the one trained with here."]

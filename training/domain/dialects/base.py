@@ -8,6 +8,8 @@ from training.domain.dialects.notes import Batch
 from training.domain.dialects.rules import Rule, Work
 from training.domain.recipe import Recipe
 
+USUAL_SAVES = 500  # steps between two checkpoints of the trainer that all tools hand on to
+
 
 @dataclass(frozen=True)
 class About:
@@ -23,12 +25,23 @@ class About:
     kind: str = "sft"
     parent: str = ""
     parent_digest: str = ""
+    validation: str = ""
+    validation_hash: str = ""
 
     @property
     def slug(self) -> str:
         """The data as a file or a name without spaces."""
-        plain = "".join(char if char.isalnum() and char.isascii() else "-" for char in self.data.lower())
-        return "-".join(part for part in plain.split("-") if part) or "data"
+        return _slug(self.data, "data")
+
+    @property
+    def validation_slug(self) -> str:
+        found = _slug(self.validation, "validation")
+        return found if found != self.slug else f"{found}-validation"
+
+
+def _slug(name: str, otherwise: str) -> str:
+    plain = "".join(char if char.isalnum() and char.isascii() else "-" for char in name.lower())
+    return "-".join(part for part in plain.split("-") if part) or otherwise
 
 
 @dataclass(frozen=True)
@@ -85,5 +98,19 @@ WITHOUT_WORDS = (
 )
 
 
-def lost_in_all(recipe: Recipe) -> list[Lost]:
-    return [one for one in WITHOUT_WORDS if getattr(recipe, one.knob) != Recipe.__dataclass_fields__[one.knob].default]
+ALL_ROWS = Lost(
+    "validation data",
+    "All of its rows are read at each look, and the loss may be a mean of batches. Here it is up to a thousand rows, "
+    "and a mean over tokens.",
+)
+
+
+def lost_in_all(recipe: Recipe, about: About) -> list[Lost]:
+    knobs = Recipe.__dataclass_fields__
+    found = [one for one in WITHOUT_WORDS if getattr(recipe, one.knob) != knobs[one.knob].default]
+    return found + ([ALL_ROWS] if about.validation else [])
+
+
+def looks(recipe: Recipe) -> dict[str, Any]:
+    """How often the trainer that all tools hand on to looks at validation data: as often as it saves."""
+    return {"eval_strategy": "steps", "eval_steps": recipe.checkpoint_steps or USUAL_SAVES, "eval_on_start": True}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.domain.dialects import meanings, rules
-from training.domain.dialects.base import About, Dialect, Lost, lost_in_all, number
+from training.domain.dialects.base import About, Dialect, Lost, looks, lost_in_all, number
 from training.domain.dialects.rules import Rule, Work, fixed, named, never, no_effect, only, same, table
 from training.domain.recipe import ALL_LINEAR, Method, Recipe
 
@@ -119,7 +119,10 @@ RULES: dict[str, Rule] = {
     "rope_scaling": never("The base is trained as it is registered. Remove this line.", code="base_changed",
                           agrees="As it is registered."),
     **table(DATA, "dataset"),
-    **table(meanings.HELD_OUT, "eval_dataset val_size eval_on_each_dataset compute_accuracy predict_with_generate"),
+    "eval_dataset": meanings.VALIDATION,
+    "val_size": rules.held_out_share,
+    "eval_on_each_dataset": meanings.HOW_READ,
+    **table(meanings.OTHER_FIGURES, "compute_accuracy predict_with_generate"),
     **table(meanings.DROPPED_ROWS, "max_samples mix_strategy interleave_probs"),
     **table(meanings.PLACES, "dataset_dir media_dir cache_dir overwrite_cache tokenized_path"),
     **table(meanings.REPORTS, "use_swanlab swanlab_project swanlab_run_name swanlab_api_key ray_run_name "
@@ -173,6 +176,7 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
         "lora_target": "all" if everything else ",".join(recipe.target_modules),
         **({"quantization_bit": 4, "quantization_method": "bnb"} if recipe.four_bit else {}),
         "dataset": about.slug.replace("-", "_"),
+        **({"eval_dataset": about.validation_slug.replace("-", "_"), **looks(recipe)} if about.validation else {}),
         "cutoff_len": recipe.max_length,
         "num_train_epochs": number(recipe.epochs),
         "per_device_train_batch_size": recipe.batch_size,
@@ -197,7 +201,7 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
 
 
 def lost(recipe: Recipe, about: About) -> list[Lost]:
-    found = lost_in_all(recipe)
+    found = lost_in_all(recipe, about)
     found.append(
         Lost(
             "cut",
@@ -215,14 +219,20 @@ def lost(recipe: Recipe, about: About) -> list[Lost]:
 
 
 def remarks(recipe: Recipe, about: About) -> list[str]:
-    name, ranking = about.slug.replace("-", "_"), ', "ranking": true' if recipe.method == Method.DPO else ""
-    entry = f'"{name}": {{"file_name": "{about.slug}.jsonl", "formatting": "sharegpt"{ranking}}}'
+    ranking = ', "ranking": true' if recipe.method == Method.DPO else ""
+
+    def entry(slug: str) -> str:
+        name = slug.replace("-", "_")
+        return f'"{name}": {{"file_name": "{slug}.jsonl", "formatting": "sharegpt"{ranking}}}'
+
     found = [
         f"Data: export {about.data} as ShareGPT, save it as data/{about.slug}.jsonl and put this into "
-        f"data/dataset_info.json: {entry}",
+        f"data/dataset_info.json: {entry(about.slug)}",
         "template: left out on purpose, so that the base's own chat template is read. Versions that ask for a name "
         "have templates of their own, which may differ from it.",
     ]
+    if about.validation:
+        found.append(f"Validation data: the same of {about.validation}: {entry(about.validation_slug)}")
     if about.parent:
         found.append(f"adapter_name_or_path: unpack the adapter {about.parent} there.")
     return found

@@ -1,7 +1,7 @@
 """Settings that most tools share and that have no knob here, each with what that means for the result."""
 
 from training.domain.dialects import rules
-from training.domain.dialects.rules import Rule, fixed, never, no_effect, table
+from training.domain.dialects.rules import Rule, fixed, named, never, no_effect, table
 
 PLACES = no_effect("Files have their own places here, found on the page of the run.")
 REPORTS = no_effect(
@@ -15,11 +15,29 @@ SHARED = no_effect(
     "The cards of a run share the weights of the base by itself where one has no room for them. To have them shared in "
     "any case, choose it with the cards."
 )
-HELD_OUT = no_effect(
-    "No rows are held out while a run goes on: all are trained on, and the adapter is evaluated on a golden set "
-    "afterwards."
+VALIDATION = named(
+    "validation",
+    "Validation data is a version of a dataset here, looked at before the first step, at every checkpoint and at the "
+    "end. Choose it in the form.",
 )
-BY_EVALUATION = no_effect("The last step is kept, not the best by held-out rows: there are none while a run goes on.")
+LOOKS = no_effect(
+    "Looks at validation data, where some is chosen, come before the first step, with every checkpoint and at the end. "
+    "For more of them save more often."
+)
+HOW_READ = no_effect(
+    "Validation rows are read as a step reads its rows, up to a thousand at each look, and their loss is a mean over "
+    "tokens. The result is the same."
+)
+OTHER_FIGURES = no_effect(
+    "Of validation rows the loss is taken, and how many tokens are right. For more evaluate the adapter on a golden "
+    "set."
+)
+BY_EVALUATION = no_effect(
+    "The last step is kept. The page of the run says which one was best by the validation rows, where it has some."
+)
+STOPS_EARLY = no_effect(
+    "A run does not stop by its validation loss; its page says when it only learns by heart, and which step was best."
+)
 KEPT = no_effect("How many checkpoints are kept is decided by the space there is. The result is the same.")
 PRECISION = no_effect(
     "The precision follows the device: bfloat16 on a GPU, 32 bits on a CPU. Results differ by rounding."
@@ -115,11 +133,9 @@ TRAINER: dict[str, Rule] = {
     **table(
         SHARED, "deepspeed fsdp fsdp_config fsdp_version fsdp_final_state_dict_type fsdp_transformer_layer_cls_to_wrap"
     ),
-    **table(
-        HELD_OUT,
-        "eval_strategy evaluation_strategy eval_steps eval_on_start do_eval per_device_eval_batch_size eval_delay "
-        "eval_accumulation_steps eval_packing",
-    ),
+    **table(rules.looks, "eval_strategy evaluation_strategy do_eval"),
+    **table(LOOKS, "eval_steps eval_on_start eval_delay"),
+    **table(HOW_READ, "per_device_eval_batch_size eval_accumulation_steps eval_packing"),
     **table(BY_EVALUATION, "load_best_model_at_end metric_for_best_model greater_is_better"),
     **table(KEPT, "save_total_limit save_only_model"),
     **table(PRECISION, "bf16 fp16 bf16_full_eval"),

@@ -78,6 +78,8 @@ class Reading:
     fingerprint: str = ""
     data: str = ""
     content_hash: str = ""
+    validation: str = ""
+    validation_hash: str = ""
     parent: str = ""
 
     def of(self, kind: Kind) -> list[Note]:

@@ -83,6 +83,7 @@ RULES: dict[str, Rule] = {
     "name": label,
     "base": part("name", "fingerprint", "base", "fingerprint"),
     "data": part("label", "content_hash", "data", "content_hash"),
+    "validation": part("label", "content_hash", "validation", "validation_hash"),
     "parent": part("label", "digest", "parent", ""),
     "recipe": recipe,
     "packages": packages,
@@ -107,6 +108,8 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
         "base": {key: value for key, value in base.items() if value},
         "data": {key: value for key, value in data.items() if value},
     }
+    if about.validation:
+        values["validation"] = {"label": about.validation, "content_hash": about.validation_hash}
     if about.parent:
         values["parent"] = {"label": about.parent, "digest": about.parent_digest}
     knobs = {name: value for name, value in recipe.as_dict().items() if Method(recipe.method) in KNOB[name].methods}

@@ -162,6 +162,31 @@ def save_strategy(work: Work, key: str, value: Any) -> None:
         work.ignore(key, value, "A run always saves: every five minutes unless save_steps says otherwise.")
 
 
+def looks(work: Work, key: str, value: Any) -> None:
+    """YAML 1.1 reads “no” as false."""
+    if value in ("no", False, None):
+        work.agree(key, value, "No rows are held out, unless you choose validation data.")
+    else:
+        work.ignore(
+            key, value,
+            "With validation data, looks come before the first step, with every checkpoint and at the end. Without, "
+            "there are none.",
+        )  # fmt: skip
+
+
+def held_out_share(work: Work, key: str, value: Any) -> None:
+    """A part of the rows that the tool puts aside by itself."""
+    if value in (0, 0.0, None) and not isinstance(value, bool):
+        work.agree(key, value, "No part of the data is put aside.")
+        return
+    part = f"{value:.0%} of the rows" if isinstance(value, float) and value < 1 else f"{told(value)} rows"
+    work.ignore(
+        key, value,
+        f"A run does not split its data, so these {part} would be trained on. Split the version (“Split into parts”), "
+        "train on the larger part and choose the smaller one as validation data.",
+    )  # fmt: skip
+
+
 def max_steps(work: Work, key: str, value: Any) -> None:
     if value in {None, -1, 0} and not isinstance(value, bool):
         work.agree(key, value, "No fixed number of steps: epochs count.")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.domain.dialects import meanings, rules
-from training.domain.dialects.base import About, Dialect, Lost, lost_in_all, number
+from training.domain.dialects.base import About, Dialect, Lost, looks, lost_in_all, number
 from training.domain.dialects.rules import Rule, Work, fixed, named, never, no_effect, only, same, table
 from training.domain.recipe import ALL_LINEAR, Cut, Method, Recipe
 
@@ -56,6 +56,15 @@ def trl_method(work: Work) -> str:
     losses = work.given.get("loss_type")
     is_dpo = bool(DPO_ONLY & set(work.given)) or losses in ("sigmoid", ["sigmoid"])
     return (Method.DPO if is_dpo else Method.SFT).value
+
+
+def test_split(work: Work, key: str, value: Any) -> None:
+    """A split of the data that TRL reads only where eval_strategy asks for it."""
+    asks = work.given.get("eval_strategy", "no") not in ("no", False, None)
+    if asks and isinstance(value, str) and isinstance(work.given.get("dataset_name"), str):
+        meanings.VALIDATION(work, key, f"{work.given['dataset_name']} {value}")
+    else:
+        work.ignore(key, value, "It is read only where eval_strategy asks for it.")
 
 
 RULES: dict[str, Rule] = {
@@ -124,7 +133,8 @@ RULES: dict[str, Rule] = {
             "router_aux_loss_coef shuffle_dataset"),
     **table(DATA, "dataset_name datasets"),
     **table(TEXT_FIELD, "dataset_text_field dataset_config dataset_train_split dataset_kwargs"),
-    **table(meanings.HELD_OUT, "dataset_test_split test_split_size"),
+    "dataset_test_split": test_split,
+    "test_split_size": rules.held_out_share,
     "model_init_kwargs": never(
         "A base is loaded as it is registered. Remove this line.", fine=(None, {}), code="base_changed",
         agrees="As it is registered.",
@@ -171,7 +181,7 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
         "lora_dropout": recipe.dropout,
         "lora_target_modules": list(recipe.target_modules),
         "load_in_4bit": recipe.four_bit,
-        "datasets": [{"path": "json", "data_files": f"{about.slug}.jsonl", "split": "train"}],
+        **_data(recipe, about),
         "num_train_epochs": number(recipe.epochs),
         "learning_rate": recipe.learning_rate,
         "lr_scheduler_type": recipe.scheduler,
@@ -197,8 +207,16 @@ def write(recipe: Recipe, about: About) -> dict[str, Any]:
     return values
 
 
+def _data(recipe: Recipe, about: About) -> dict[str, Any]:
+    """A mixture of files has no second one for validation; a folder has, by the names of its files."""
+    if not about.validation:
+        return {"datasets": [{"path": "json", "data_files": f"{about.slug}.jsonl", "split": "train"}]}
+    split = {"dataset_name": f"./{about.slug}", "dataset_train_split": "train", "dataset_test_split": "validation"}
+    return split | looks(recipe)
+
+
 def lost(recipe: Recipe, about: About) -> list[Lost]:
-    found = lost_in_all(recipe)
+    found = lost_in_all(recipe, about)
     if recipe.cut != Cut.CUT:
         found.append(
             Lost(
@@ -215,8 +233,14 @@ def lost(recipe: Recipe, about: About) -> list[Lost]:
 
 
 def remarks(recipe: Recipe, about: About) -> list[str]:
+    data = f"Data: export {about.data} as TRL and save it as {about.slug}.jsonl beside this file."
+    if about.validation:
+        data = (
+            f"Data: export {about.data} and {about.validation} as TRL and save them as {about.slug}/train.jsonl and "
+            f"{about.slug}/validation.jsonl beside this file."
+        )
     return [
-        f"Data: export {about.data} as TRL and save it as {about.slug}.jsonl beside this file.",
+        data,
         "warmup_steps below 1 is a share of the steps; before transformers 5 it is called warmup_ratio.",
     ]
 
