@@ -81,11 +81,12 @@ class Graph:
     def ancestors(self, *nodes: str) -> set[str]:
         return reachable(nodes, self.parents) - set(nodes)
 
-    def descendants(self, *nodes: str, stops: Collection[str] = ()) -> set[str]:
+    def descendants(self, *nodes: str, stops: Collection[str] = (), used: bool = True) -> set[str]:
+        """What was made of these nodes, and unless `used` is False what has only used one of all those."""
         reached = reachable(nodes, self.onward, stops)
-        if self.ends:
-            used = {end for node in (*nodes, *reached) for end in self.ends.get(node, ())}
-            reached |= used.difference(stops)
+        if self.ends and used:
+            users = {end for node in (*nodes, *reached) for end in self.ends.get(node, ())}
+            reached |= users.difference(stops)
         return reached - set(nodes)
 
     def family(self, node: str) -> set[str]:

@@ -51,7 +51,8 @@ def spread(graph: Graph, marks: Iterable[Mark]) -> dict[str, list[Mark]]:
     inherited: dict[str, list[Mark]] = {}
     for mark in marks:
         own.setdefault(mark.node, []).append(mark)
-        for node in graph.descendants(mark.node, stops=mark.stops):
+        # Golden rows in what was only looked at have taught nothing.
+        for node in graph.descendants(mark.node, stops=mark.stops, used=mark.code != Cause.CONTAMINATED):
             inherited.setdefault(node, []).append(mark)
     for node, carried in inherited.items():
         own.setdefault(node, []).extend(carried)

@@ -85,6 +85,8 @@ def test_what_was_only_used_for_a_node_is_its_ancestor_and_nothing_hangs_on_it_b
     assert graph.descendants("held out") == {"run"}
     assert graph.descendants("data") == {"run", "adapter"}
     assert graph.ancestors("adapter") == {"run", "data", "held out"}
-    assert graph.descendants("held out", stops={"run"}) == set()
+    assert graph.descendants("held out", stops={"run"}) == graph.descendants("held out", used=False) == set()
+    marked = {code: spread(graph, [Mark("held out", code, "why")]) for code in ("withdrawn", "contaminated")}
+    assert set(marked["withdrawn"]) == {"held out", "run"} and set(marked["contaminated"]) == {"held out"}
     both = Graph([("a", "run"), ("a", "run", "", False), ("run", "adapter"), ("a", "b"), ("b", "used by", "", False)])
     assert both.descendants("a") == {"run", "adapter", "b", "used by"}

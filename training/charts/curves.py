@@ -14,8 +14,8 @@ from training.domain import metrics
 Curve = tuple[Sequence[float], Sequence[float]]
 LOSS = charting.LIVE
 SHOWN_ROWS = 12
+MOST_MARKERS = 60  # looks; of more the dashes tell the curve from others
 HELD_OUT: dict[str, Any] = {
-    "mode": "lines+markers",
     "name": "Validation rows",
     "line": {"color": charting.PALETTE[1], "width": 2, "dash": "dash"},
     "marker": {"symbol": "diamond", "size": 8},
@@ -90,7 +90,8 @@ def loss(
     for (x, y), label, line in ((curve, "Each step", faint), (smooth, name, strong)):
         figure.add_scatter(x=_scaled(x, over), y=y, mode="lines", name=label, line=line, hovertemplate="%{y:.4f}")
     if held_out is not None:
-        figure.add_scatter(x=_scaled(held_out[0], over), y=held_out[1], **HELD_OUT)
+        mode = "lines+markers" if len(held_out[0]) <= MOST_MARKERS else "lines"
+        figure.add_scatter(x=_scaled(held_out[0], over), y=held_out[1], mode=mode, **HELD_OUT)
         figure.update_layout(showlegend=True)
     figure.update_layout(uirevision=over.name)  # a zoom over steps says nothing over time
     figure.update_xaxes(title={"text": over.title}, rangemode="tozero")
