@@ -146,7 +146,8 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
             connectgaps=True,
         )
     for at, (_, ticks) in enumerate(stood):
-        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": charting.BASE, "width": 1})
+        ends = {"xref": "x", "x0": at, "x1": at, "yref": "y", "y0": 0, "y1": 1}  # its label stands above it
+        figure.add_shape(type="line", line={"color": charting.BASE, "width": 1}, **ends)
         for place, text in ticks:
             anchor, shift = ("right", -8) if at == len(axes) - 1 else ("left", 8)
             figure.add_annotation(
