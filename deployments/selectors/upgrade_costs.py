@@ -118,17 +118,27 @@ class Costs:
         """Its old recipe on its old data, counted in the tokens of the new version, or of the old until it is."""
         run = one.adapter.run
         assert run is not None
-        key = (run.dataset_version_id, tuple(sorted((name, str(value)) for name, value in run.recipe.items())))
+        data = (run.dataset_version_id, run.validation_version_id)
+        key = (data, tuple(sorted((name, str(value)) for name, value in run.recipe.items())))
         if key not in self._runs:
             counted = (self.profiles.get((run.dataset_version_id, pk)) for pk in (self.new.pk, one.adapter.base_id))
             profile = next((row for row in counted if row is not None and row.is_ready), None)
             self._runs[key] = self._projected(run, profile) if profile else None
         return self._runs[key]
 
+    def _looked_at(self, run: Any) -> TokenProfile | None:
+        """The counts of its validation data, in tokens of the new version, or of the old until there are some."""
+        if run.validation_version is None:
+            return None
+        counted = (training.profile_for(run.validation_version, base) for base in (self.new, run.base))
+        return next((row for row in counted if row is not None and row.is_ready), None)
+
     def _projected(self, run: Any, profile: TokenProfile) -> Estimate | None:
         try:
             recipe = Recipe.read(run.recipe)
-            told = training.projection(run.project, self.new, profile, recipe, rests_on=self.basis)
+            told = training.projection(
+                run.project, self.new, profile, recipe, rests_on=self.basis, held_out=self._looked_at(run)
+            )
         except Refused:
             return None
         middle, most = (Decimal(told.money[name]) for name in ("p50", "p90"))

@@ -148,6 +148,8 @@ def test_the_loss_is_that_of_a_plain_computation_row_by_row(runs, name):
     assert found[max(found)]["validation_loss"] == pytest.approx(plain_loss(trained, rows), rel=1e-5)
     assert found[max(found)]["validation_loss"] < found[0]["validation_loss"]
     assert 0 <= found[0]["validation_token_accuracy"] <= 1
+    card = (Path(spec.output_dir) / "README.md").read_text()
+    assert f"{found[max(found)]['validation_loss']:.4f} on validation v1" in card
     about = result.one("validation_data")
     assert (about["rows"], about["of"], about["left_out"]) == (13, 13, 0)
     assert about["trained_tokens"] == sum(sum(label != -100 for label in row["labels"][1:]) for row in rows)

@@ -103,6 +103,34 @@ def test_from_the_request_to_the_last_replacement(trained, client):
     assert run.adapter.name in shown and "0 of 2 adapters are still" in shown
 
 
+def test_what_was_looked_at_is_looked_at_again(trained):
+    first, _, by = trained
+    held_out = make_version(project=first.project, by=by, rows=tickets(10, start=200))
+    looked = factory.make_adapter(
+        first.project, by, version=first.dataset_version, base=first.base, validation=held_out, name="looked at"
+    )
+    erase(first.dataset_version, by)
+    run_jobs()
+    run = retrain(looked, by)
+    assert run.validation_version == held_out and run.dataset_version != first.dataset_version
+
+
+def test_rows_that_were_erased_from_validation_data_were_never_learnt(trained):
+    first, _, by = trained
+    clean = make_version(project=first.project, by=by, rows=tickets(10, start=200))
+    looked = factory.make_adapter(
+        first.project, by, version=clean, base=first.base, validation=first.dataset_version, name="looked at"
+    )
+    draft = factory.make_draft(first.project, by, version=clean, base=first.base, validation=first.dataset_version)
+    erase(first.dataset_version, by)
+    run_jobs()
+    assert looked.name not in states(first.project)
+    with pytest.raises(Refused) as refused:
+        services.start_run(draft, by=by)
+    assert refused.value.code == "stale_ancestor"
+    assert selectors.validation_again(looked.run, clean) is None
+
+
 def test_a_run_that_fails_can_be_tried_again(trained, settings):
     first, _, by = trained
     erase(first.dataset_version, by)

@@ -18,7 +18,9 @@ from projects.services import budget as owners
 from projects.services.lineage import withdraw_node
 from tests.factories import deployments as stored
 from tests.factories import upgrades as factory
+from tests.factories.datasets import make_version, tickets
 from tests.factories.projects import make_member, make_project, run_jobs
+from tests.factories.training import make_adapter
 from tests.factories.upgrades import Family, QuickFamily
 from tests.integration.test_deployments_races import together
 from training import services as training
@@ -62,6 +64,21 @@ def test_probe_evaluate_and_retrain_in_one_order():
     assert held(family.project) == 0
     assert Decimal(upgrade.result["cost"]) > 0
     assert Event.objects.filter(project=family.project, name="upgrade.finished").count() == 1
+
+
+def test_what_was_looked_at_is_looked_at_again_and_paid_for():
+    family = Family(1)
+    held_out = make_version(project=family.project, by=family.by, rows=tickets(8, start=5_000))
+    fields = {"base": family.old, "version": family.data, "validation": held_out, "name": "looked at"}
+    looked = make_adapter(family.project, family.by, **fields)
+    family.judge(looked)
+
+    upgrade = family.run("retrain", only_lost=False, golden=family.golden)
+
+    plain, item = upgrade.items.order_by("pk")
+    assert item.retrain.state == "succeeded" and item.retrain.validation_version == held_out
+    assert plain.retrain.validation_version is None
+    assert Decimal(item.plan["retrain"]["money90"]) > Decimal(plain.plan["retrain"]["money90"])
 
 
 def test_what_is_lost_comes_back_and_what_survives_is_not_trained_again():

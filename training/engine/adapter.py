@@ -121,8 +121,17 @@ def card(spec: RunSpec, outcome: dict[str, Any]) -> str:
         "Training": f"{outcome['steps']} steps, {outcome['tokens']} tokens, seed {recipe.seed}",
         "Learning rate": f"{recipe.learning_rate:g}, {recipe.scheduler}",
         "Final loss": f"{outcome['final_loss']:.4f}",
+        **_validation(spec, outcome),
         "Spec": f"`{spec.digest}`",
         "Made with": ", ".join(f"{name} {version}" for name, version in sorted(spec.packages.items())),
     }
     words = "A LoRA adapter. Use it with exactly the base model named here."
     return model_card.render(front, spec.label, words, facts)
+
+
+def _validation(spec: RunSpec, outcome: dict[str, Any]) -> dict[str, str]:
+    """What it came to on rows that it has not learnt from, where there were some."""
+    if spec.validation is None or outcome.get("validation_loss") is None:
+        return {}
+    held_out = spec.validation
+    return {"Validation loss": f"{outcome['validation_loss']:.4f} on {held_out.label}, `{held_out.content_hash}`"}

@@ -92,6 +92,8 @@ class Course:
         resumed_from = self.begin.step if self.begin else 0
         outcome = _outcome(trainer, progress, self.prepared, seconds, resumed_from)
         outcome |= {"memory_bytes": max(peaks), "memory_by_card": peaks}
+        if progress.validation is not None and progress.validation.told:
+            outcome["validation_loss"] = progress.validation.told[-1]["loss"]
         emit("progress", phase="saving", done=0, total=1)
         made = progress.echo.ask(lambda: self._write(trainer, outcome))
         if not progress.echo.broken:  # else the others wait in a pass that this one has given up, and end with it
