@@ -85,9 +85,15 @@ def test_the_go_of_the_page_does_too(tmp_path):
     made = tmp_path / "check"
     environment = os.environ | {"GOCACHE": str(tmp_path / "cache"), "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
     subprocess.run(["go", "build", "-o", str(made), "main.go"], cwd=tmp_path, env=environment, check=True)
-    for body, wanted in ((BODY, "true"), (BODY + b" ", "false")):
-        command = [str(made), SECRET, *sent().values(), body.decode()]
-        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == wanted
+
+    def says(headers, body, secret=SECRET):
+        command = [str(made), secret, *headers.values(), body.decode()]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert says(sent(), BODY) == "true"
+    assert says(sent(), BODY + b" ") == "false"
+    assert says(sent(seconds_ago=301), BODY) == says(sent(seconds_ago=-301), BODY) == "false"
+    assert says(sent(), BODY, "whsec_" + "d" * 44) == says(sent(), BODY, "whsec_?") == "false"
 
 
 @pytest.mark.skipif(not all(map(shutil.which, ("openssl", "xxd", "bash"))), reason="no openssl or xxd")
