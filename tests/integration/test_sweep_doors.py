@@ -71,11 +71,13 @@ def test_a_sweep_is_planned_seen_started_and_followed(parts):
     parts.post(at(parts, "sweep-start", sweep.pk))
     assert "No run has begun" in parts.get(sweep.get_absolute_url()).content.decode()
     reconciler.sweep()
-    status = parts.get(at(parts, "sweep-status", sweep.pk)).content.decode()
-    assert 'hx-trigger="every 3s"' in status
+    polled = parts.get(at(parts, "sweep-status", sweep.pk))
+    status = polled.content.decode()
+    assert 'hx-trigger="every 3s"' in status and "HX-Refresh" not in polled
     assert "#2" in status
     run_jobs()
 
+    assert parts.get(at(parts, "sweep-status", sweep.pk))["HX-Refresh"] == "true"  # with the buttons of its end
     done = parts.get(sweep.get_absolute_url()).content.decode()
     assert "No clear winner between #1 and #2" in done
     assert "Proposed" in done

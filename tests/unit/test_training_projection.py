@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.domain import projection
-from training.domain.projection import Measured, Shape, fitting, footprint, formula, workload
+from training.domain.projection import Measured, Shape, estimate, fitting, footprint, formula, workload
 from training.domain.projection.bands import Guess, total
 from training.domain.projection.formula import StepTime
 from training.domain.projection.measured import nearest
@@ -287,6 +287,16 @@ def test_measured_looks_are_scaled_by_their_tokens():
     row = measured(of, stages=measured(of).stages | {"look": 0.5})
     found = project(looked_at(of, 5000), [row])
     assert found.stages["validation"] == pytest.approx((2 + found.saves) * 1.0)
+
+
+def test_samples_of_a_known_family_on_a_card_are_played():
+    known, other, packed = (
+        estimate.STAGES["sample"](plan(recipe, device="cuda", card="NVIDIA H200", shape=QWEN, architecture=name))
+        for name, recipe in (
+            ("Qwen2ForCausalLM", None), ("OlmoForCausalLM", None), ("Qwen2ForCausalLM", Recipe(four_bit=True)),
+        )
+    )  # fmt: skip
+    assert known < other / 3 and packed == other
 
 
 def test_rows_that_ask_nothing_take_no_samples_once_a_rehearsal_has_seen_it():

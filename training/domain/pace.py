@@ -9,6 +9,7 @@ from training.domain.sharing import spread
 
 # Families whose decoder the fast pass can be.
 FAMILIES = frozenset({"LlamaForCausalLM", "Qwen2ForCausalLM", "MistralForCausalLM"})
+PLAYED = FAMILIES | {"Qwen3ForCausalLM"}  # whose sample answers are played from a record of one token, on a card
 # Share of the card that training may fill; the rest is for the allocator's gaps and for whatever else runs there.
 USABLE = 0.85
 # Below this many tokens in a pass, kernels of a data-centre card wait for their launch more than they work.

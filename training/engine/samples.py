@@ -5,6 +5,7 @@ for. Answers are greedy and change nothing: weights, random numbers and the trai
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,42 +117,63 @@ class Samples:
     def _answers(self, model: Any, until: float) -> list[dict[str, Any]]:
         """All prompts side by side, padded on their left: on a card a token of three takes as long as one of one."""
         import torch
-        from transformers import GenerationConfig, StoppingCriteriaList
+
+        from training.engine import answering
 
         stops = _stops(model, self.chat)
-        config = GenerationConfig(
-            do_sample=False,
-            use_cache=True,
-            max_new_tokens=NEW_TOKENS,
-            eos_token_id=stops or None,
-            pad_token_id=stops[0] if stops else 0,
-        )
         width = max(len(prompt.ids) for prompt in self.prompts)
         gaps = [width - len(prompt.ids) for prompt in self.prompts]
-        padded = [[config.pad_token_id] * gap + prompt.ids for gap, prompt in zip(gaps, self.prompts, strict=True)]
+        pad = stops[0] if stops else 0
+        padded = [[pad] * gap + prompt.ids for gap, prompt in zip(gaps, self.prompts, strict=True)]
         ids = torch.tensor(padded, device=model.device)
         mask = torch.tensor([[0] * gap + [1] * (width - gap) for gap in gaps], device=model.device)
 
-        def enough(tokens: Any, _scores: Any, **_: Any) -> Any:
-            over = self.stop.asked or time.monotonic() > until
-            return torch.full((tokens.shape[0],), over, dtype=torch.bool, device=tokens.device)
+        def enough() -> bool:
+            return self.stop.asked or time.monotonic() > until
 
         with torch.no_grad():
-            out = model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                generation_config=config,
-                stopping_criteria=StoppingCriteriaList([enough]),
-                synced_gpus=False,  # who takes part in each pass is for `Echo` to see to
-            )
-        answers = zip(self.prompts, out[:, width:].tolist(), strict=True)
-        return [self._shown(prompt, new, stops) for prompt, new in answers]
+            if self.is_shared or not answering.fits(model):
+                new = _generated(model, ids, mask, stops, enough)
+            else:
+                new = answering.greedy(model, ids, mask, most=NEW_TOKENS, stops=stops, enough=enough)
+        return [self._shown(prompt, row, stops) for prompt, row in zip(self.prompts, new.tolist(), strict=True)]
+
+    @property
+    def is_shared(self) -> bool:
+        """Then whatever is asked goes through the whole model, where `Echo` hears it."""
+        return self.echo is not None and self.echo.model is not None
 
     def _shown(self, prompt: Prompt, new: list[int], stops: list[int]) -> dict[str, Any]:
         end = next((place for place, token in enumerate(new) if token in stops), len(new))
         text = self.chat.tokenizer.decode(new[:end], skip_special_tokens=True).strip()[:SHOWN]
         whole = end < len(new)
         return {"row": prompt.row, "prompt": prompt.text, "expected": prompt.expected, "answer": text, "whole": whole}
+
+
+def _generated(model: Any, ids: Any, mask: Any, stops: list[int], enough: Callable[[], bool]) -> Any:
+    """What the library makes of any model; the tokens after `ids`."""
+    import torch
+    from transformers import GenerationConfig, StoppingCriteriaList
+
+    config = GenerationConfig(
+        do_sample=False,
+        use_cache=True,
+        max_new_tokens=NEW_TOKENS,
+        eos_token_id=stops or None,
+        pad_token_id=stops[0] if stops else 0,
+    )
+
+    def over(tokens: Any, _scores: Any, **_: Any) -> Any:
+        return torch.full((tokens.shape[0],), enough(), dtype=torch.bool, device=tokens.device)
+
+    out = model.generate(
+        input_ids=ids,
+        attention_mask=mask,
+        generation_config=config,
+        stopping_criteria=StoppingCriteriaList([over]),
+        synced_gpus=False,  # who takes part in each pass is for `Echo` to see to
+    )
+    return out[:, ids.shape[1] :]
 
 
 def _stops(model: Any, chat: ChatTokenizer) -> list[int]:

@@ -74,7 +74,11 @@ class SweepStatus(SweepPage):
     """All that changes while a sweep goes on; polled by every viewer, computed from rows."""
 
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        return self.render("training/_sweep_status.html", pages.sweep_page(self.sweep(pk), timezone.now()))
+        sweep = self.sweep(pk)
+        answer = self.render("training/_sweep_status.html", pages.sweep_page(sweep, timezone.now()))
+        if not sweep.is_active:
+            answer["HX-Refresh"] = "true"  # only a page of one that went on asks, and its buttons are out of date
+        return answer
 
 
 class SweepStart(SweepPage):

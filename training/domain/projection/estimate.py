@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from training.domain.pace import PLAYED
 from training.domain.projection import fitting, footprint
 from training.domain.projection.bands import Guess, total
 from training.domain.projection.formula import FORWARD_AND_BACK, StepTime
@@ -22,7 +23,9 @@ START = {"cpu": 1.0, "cuda": 0.7}
 LOAD = {"cpu": (6.0, 1e9), "cuda": (12.0, 2e9)}
 WARM_UP = {"cpu": 0.2, "cuda": 2.0}
 ANSWER_TOKENS = 64  # of a sample, whose prompts are answered side by side
-LAYER_SECONDS = {"cpu": 0.0005, "cuda": 0.0016}  # of a token of an answer
+LAYER_SECONDS = {"cpu": 0.0005, "cuda": 0.0016}  # of a token of an answer whose kernels are launched one by one
+LAUNCHED, PLAYED_SECONDS = 4, 0.0001  # tokens before an answer is played from a record, and then a layer's seconds
+WEIGHTS_A_SECOND = 2e12  # bytes that a card reads for each token
 SAMPLE_SECONDS = 10.0  # at most
 READY = 0.4  # of a rehearsal's warm-up is left for the run after it, where both were measured
 DISK_BYTES_A_SECOND = 2e8
@@ -49,13 +52,22 @@ def _forward(plan: Plan, tokens: float, step: StepTime | None = None) -> float:
     return whole * tokens / work.tokens / (FORWARD_AND_BACK + plan.pace.recompute)
 
 
+def _sample(plan: Plan) -> float:
+    """Answers to all prompts at once."""
+    launched = plan.shape.layers * LAYER_SECONDS[plan.device]
+    if plan.device != "cuda" or plan.architecture not in PLAYED or plan.pace.sharded or plan.recipe.four_bit:
+        return ANSWER_TOKENS * launched
+    played = plan.shape.layers * PLAYED_SECONDS + _weights(plan) / WEIGHTS_A_SECOND
+    return LAUNCHED * launched + (ANSWER_TOKENS - LAUNCHED) * played
+
+
 STAGES: dict[str, Callable[[Plan], float]] = {
     "starting": lambda plan: START[plan.device],
     "preparing": lambda plan: 0.1 + plan.work.epoch_tokens / TOKENS_A_SECOND,
     "loading": lambda plan: LOAD[plan.device][0] + _weights(plan) / LOAD[plan.device][1],
     "warm_up": lambda plan: WARM_UP[plan.device],
     "reference": _reference,
-    "sample": lambda plan: min(SAMPLE_SECONDS, ANSWER_TOKENS * plan.shape.layers * LAYER_SECONDS[plan.device]),
+    "sample": lambda plan: min(SAMPLE_SECONDS, _sample(plan)),
     "look": lambda plan: _forward(plan, plan.look_tokens),
     "checkpoint": lambda plan: 0.1 + footprint.checkpoint(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
     "saving": lambda plan: 0.1 + footprint.adapter(plan.shape, plan.recipe) / DISK_BYTES_A_SECOND,
