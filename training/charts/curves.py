@@ -158,7 +158,7 @@ def metric(name: str, curve: Curve, over: Axis = STEPS, index: int = 0) -> dict[
     figure.update_yaxes(
         title={"text": look.unit},
         rangemode="tozero" if look.from_zero else "normal",
-        exponentformat="power",  # 4·10⁻⁴, not 400µ
+        exponentformat="e",  # 4e-4, not 400µ
         range=None if look.top is None else [0, look.top],
     )
     return charting.figure_dict(figure)
