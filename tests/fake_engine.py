@@ -128,7 +128,8 @@ class Fake:
             rows = self.spec.validation.rows
             say("validation_data", rows=rows, of=rows, tokens=40, trained_tokens=20, left_out=0, cut=0)
         loss = VALIDATION[self.behaviour if self.behaviour in VALIDATION else "ok"][step]
-        say("validation", step=step, values={"validation_loss": loss, "validation_token_accuracy": 0.25})
+        values = {"validation_loss": loss, "validation_token_accuracy": 0.25}
+        say("validation", step=step, values=values, seconds=2.5)
 
     def save(self) -> None:
         folder = self.store.staging / f"checkpoint-{self.step}"

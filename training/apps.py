@@ -134,7 +134,7 @@ class TrainingConfig(AppConfig):
                 remaining=selectors.remaining,
                 patience=supervisor.patience,
                 grace_seconds=None,
-                working=frozenset({"reference", "training"}),
+                working=frozenset({"reference", "training", "validating"}),
             )
         )
 

@@ -149,7 +149,10 @@ def _validation(run: Run, event: Event) -> None:
     """One look at rows that are held out; said again by an attempt that goes on from a later checkpoint."""
     step = int(event["step"])
     said = {str(name): Series.of([step], _numbers([value])) for name, value in event["values"].items()}
-    leases.fenced_update(run, fence=run.fence)
+    about = run.report.get("validation") or {}
+    if event.get("seconds") is not None:  # what the next ones will take, for the end of the run
+        about = about | {"seconds": float(event["seconds"])}
+    leases.fenced_update(run, report=run.report | {"validation": about})
     MetricChunk.objects.append(run, said)
 
 

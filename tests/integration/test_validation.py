@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from datasets_app.models import Comparison, Shared
 from projects import lineage
@@ -271,6 +272,18 @@ def test_the_page_draws_both_curves_and_says_the_last_and_the_best(world, client
     assert over["traces"][-1]["x"] == [20, 20, 40, 100]
     detail = client.get(run.get_absolute_url()).content.decode()
     assert f"{world.held_out}</a>, {world.held_out.rows} of {world.held_out.rows} rows at each look" in detail
+
+
+def test_the_end_of_a_run_counts_its_looks_and_its_steps_do_not(world):
+    run = world.done()
+    assert run.report["validation"]["seconds"] == 2.5
+    Run.objects.filter(pk=run.pk).update(state="running", step=5, total_steps=45, recipe=run.recipe | {
+        "checkpoint_steps": 10})  # fmt: skip
+    run.refresh_from_db()
+    looked = selectors.live(run, timezone.now()).eta
+    run.report["validation"].pop("seconds")
+    alone = selectors.live(run, timezone.now()).eta
+    assert looked.middle == pytest.approx(alone.middle + 5 * 2.5)  # at 10, 20, 30, 40 and at the end
 
 
 def test_a_run_that_learns_by_heart_is_told_so(world, client):

@@ -74,3 +74,18 @@ def test_the_warning_names_the_best_checkpoint_and_what_to_do():
     assert "best at step 50 (1.50) and has risen to 1.80" in told and "1.50 epochs" in told
     never = looks.warning(Course.of([0, 50, 100], [1.5, 1.6, 1.8]), epochs=3, total=100)
     assert "never better than before the first step" in never
+
+
+@pytest.mark.parametrize(
+    ("step", "total", "every", "seconds", "left"),
+    [
+        (0, 100, 20, 0, 5),  # at 20, 40, 60, 80 and at the end: the last step has no checkpoint of its own
+        (20, 100, 20, 0, 4),
+        (99, 100, 20, 0, 1),
+        (50, 101, 20, 0, 4),
+        (10, 100, 0, 700, 3),  # by time: at 300 and 600 seconds, and at the end
+        (10, 100, 0, 20, 1),
+    ],
+)
+def test_looks_that_are_still_to_come_are_counted(step, total, every, seconds, left):
+    assert looks.left(step, total, every=every, seconds=seconds) == left

@@ -13,6 +13,7 @@ VALIDATION = "validation_loss"
 MOST_ROWS = 1000
 SHARE = 0.1  # of the tokens of an epoch
 FEWEST_ROWS = 100  # of which less than that share would say little
+CHECKPOINT_SECONDS = 300  # between two, where no steps are said
 RISE = 0.02  # of the best value: less is within what a curve jumps by
 AROUND = 20  # steps of which training losses are a mean, at most; of a short run a tenth
 
@@ -42,6 +43,12 @@ def sentence(rows: int, of: int) -> str:
     if rows == of:
         return "all of its rows" if of != 1 else "its one row"
     return f"{rows:,} of its {of:,} rows, always the same ones"
+
+
+def left(step: int, total: int, *, every: int, seconds: float) -> int:
+    """How many looks are still to come: one with each checkpoint, by steps or by time, and one at the end."""
+    between = (total - 1) // every - step // every if every else int(seconds // CHECKPOINT_SECONDS)
+    return max(0, between) + 1
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ class Eta:
     middle: float
     high: float
 
+    def and_then(self, seconds: float) -> "Eta":
+        """With so many more, which are known."""
+        return Eta(self.low + seconds, self.middle + seconds, self.high + seconds)
+
 
 def eta(steps: Sequence[int], seconds: Sequence[float], total: int) -> Eta | None:
     """Time left from when the last steps were reported (`seconds` on any clock); None before there is a rate.

@@ -60,12 +60,12 @@ class Validation:
         self.taken += 1
         one = {"step": step, "loss": loss / count, "right": right / count}
         self.told.append(one)
-        self.tell(one)
+        self.tell(one, seconds=round(took, 3))
         log(f"step {step}  validation loss {one['loss']:.4f}  {took:.1f} s")
 
-    def tell(self, one: Mapping[str, Any]) -> None:
+    def tell(self, one: Mapping[str, Any], **more: float) -> None:
         of_right = "validation_reward_accuracy" if self.of_pairs else "validation_token_accuracy"
-        emit("validation", step=one["step"], values={"validation_loss": one["loss"], of_right: one["right"]})
+        emit("validation", step=one["step"], values={"validation_loss": one["loss"], of_right: one["right"]}, **more)
 
     def say_again(self) -> None:
         for one in self.told:

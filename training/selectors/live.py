@@ -152,7 +152,17 @@ def _eta(run: Run, steps: list[int], seconds: list[float]) -> metrics.Eta | None
     if run.state != JobState.RUNNING or not run.total_steps:
         return None
     start = max((place for place in range(1, len(seconds)) if seconds[place] < seconds[place - 1]), default=0)
-    return metrics.eta(steps[start:], seconds[start:], run.total_steps)
+    found = metrics.eta(steps[start:], seconds[start:], run.total_steps)
+    return found.and_then(_looks(run, found.middle)) if found else None
+
+
+def _looks(run: Run, seconds: float) -> float:
+    """What the looks at validation rows will take that are still to come; no step's time knows of them."""
+    each = (run.report.get("validation") or {}).get("seconds")
+    if not each:
+        return 0.0
+    every = int(run.recipe.get("checkpoint_steps") or 0)
+    return float(each) * looks.left(run.step, run.total_steps, every=every, seconds=seconds)
 
 
 def _median(values: list[float]) -> float | None:
