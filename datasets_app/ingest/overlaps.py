@@ -61,14 +61,15 @@ def queue_comparison(version: DatasetVersion, *, actor: str = SYSTEM) -> Compari
 
 
 @transaction.atomic
-def queue_sharing(version: DatasetVersion, held_out: DatasetVersion, *, actor: str = SYSTEM) -> Comparison | None:
-    """Count the rows that stand in both, once; None when that is known."""
+def queue_sharing(
+    version: DatasetVersion, held_out: DatasetVersion, *, actor: str = SYSTEM, again: bool = False
+) -> Comparison | None:
+    """Count the rows that stand in both, once; None when that is known. `again`: also where it has failed."""
     if selectors.shared(version, held_out) is not None:
         return None
-    mine = version.comparisons.filter(held_out=held_out)
-    waiting = mine.filter(state__in=[JobState.QUEUED, JobState.RUNNING]).first()
-    if waiting is not None:
-        return waiting
+    last = selectors.last_sharing(version, held_out)
+    if last is not None and (last.is_active or (last.state == JobState.FAILED and not again)):
+        return last
     comparison = Comparison.objects.create(project=version.project, version=version, held_out=held_out)
     leases.queue_job(comparison, actor=actor, priority=1)
     return comparison

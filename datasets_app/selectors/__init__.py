@@ -15,6 +15,7 @@ from datasets_app.selectors.findings import (
 from datasets_app.selectors.overlaps import (
     golden_comparisons,
     golden_versions,
+    last_sharing,
     missing_comparisons,
     overlaps,
     shared,
@@ -95,6 +96,7 @@ __all__ = [
     "history",
     "is_mendable",
     "is_stale",
+    "last_sharing",
     "latest_version",
     "lines_left",
     "lost_in",

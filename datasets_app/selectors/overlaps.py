@@ -29,6 +29,10 @@ def golden_comparisons(version: DatasetVersion) -> QuerySet[Comparison]:
     return version.comparisons.filter(held_out=None)
 
 
+def last_sharing(version: DatasetVersion, held_out: DatasetVersion) -> Comparison | None:
+    return version.comparisons.filter(held_out=held_out).order_by("-pk").first()
+
+
 def shared(version: DatasetVersion, held_out: DatasetVersion) -> Shared | None:
     """Rows that a version to train on shares with one that runs are looked at with; None before they are counted."""
     return Shared.objects.filter(version=version, held_out=held_out).first()

@@ -42,6 +42,6 @@ def compare_soon(version: DatasetVersion, *, actor: str) -> None:
     ingest.queue_comparison(version, actor=actor)
 
 
-def count_shared_soon(version: DatasetVersion, held_out: DatasetVersion, *, actor: str) -> None:
+def count_shared_soon(version: DatasetVersion, held_out: DatasetVersion, *, actor: str, again: bool = False) -> None:
     """Queue the counting of rows that data to train on shares with data held out of it, where nobody has yet."""
-    ingest.queue_sharing(version, held_out, actor=actor)
+    ingest.queue_sharing(version, held_out, actor=actor, again=again)

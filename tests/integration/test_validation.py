@@ -217,6 +217,20 @@ def test_rows_in_both_are_counted_once_and_told_before_the_start(world, client):
     assert "3 training rows also stand" in client.get(run.get_absolute_url()).content.decode()
 
 
+def test_rows_that_cannot_be_counted_are_said_so_and_tried_again_with_the_next_run(world, client):
+    run = world.draft()
+    Shared.objects.all().delete()
+    Comparison.objects.update(state="failed", error_message="The disk is full.")
+    client.force_login(world.by)
+    values = form_data(world.base, world.version, validation_version=world.held_out.pk)
+    page = client.post(reverse("run-projection", args=[world.project.slug]), values).content.decode()
+    assert "could not be counted: The disk is full." in page and Comparison.objects.count() == 1
+    assert services.start_run(run, by=world.by).state == "queued", "it is a warning, so nothing waits for it"
+
+    world.draft(name="another")
+    assert Comparison.objects.count() == 2 and selectors.shared_rows(run).total == 0
+
+
 def test_shared_rows_are_no_contamination(world):
     world.draft(world.data(tickets(12)[9:] + tickets(30)[20:]))
     assert not selectors.overlaps(world.version)

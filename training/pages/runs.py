@@ -117,6 +117,7 @@ def _held_out(
         "rows": look.rows,
         "looks": 2 + projected["saves"],
         "shared": datasets.shared(profile.version, version),
+        "sharing": datasets.last_sharing(profile.version, version),
     }
 
 

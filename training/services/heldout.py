@@ -54,10 +54,13 @@ def prepare_validation(
 
 
 def prepare(
-    version: DatasetVersion, validation: DatasetVersion, base: BaseModelVersion, *, by: User
+    version: DatasetVersion, validation: DatasetVersion, base: BaseModelVersion, *, by: User, again: bool = False
 ) -> TokenProfile | None:
-    """Begin to find out how many tokens it has and which rows it shares; no counts while the base is not ready."""
-    datasets.count_shared_soon(version, validation, actor=by.email)
+    """Begin to find out how many tokens it has and which rows it shares; no counts while the base is not ready.
+
+    `again`: shared rows that could not be counted are counted once more.
+    """
+    datasets.count_shared_soon(version, validation, actor=by.email, again=again)
     return ensure_profile(validation, base, by=by) if base.is_ready else None
 
 

@@ -68,7 +68,7 @@ def create_run(
         ensure_profile(version, base, by=by)
     datasets.compare_soon(version, actor=by.email)
     if validation is not None:
-        heldout.prepare(version, validation, base, by=by)
+        heldout.prepare(version, validation, base, by=by, again=True)
     return run
 
 
