@@ -15,6 +15,7 @@ from projects.domain.states import JobState
 from projects.forms import add_refusal
 from projects.models import Project
 from training import selectors as training
+from training.forms.decisions import DecisionReason
 from training.models import Adapter, BaseModelVersion
 
 VERDICTS = [
@@ -48,13 +49,7 @@ class RequestForm(forms.Form):
         empty_label="No evaluation",
         help_text="The proof. Finished evaluations of this adapter, the newest first.",
     )
-    base_decision_reason = forms.CharField(
-        required=False,
-        max_length=2000,
-        label="Why it may be used on this base",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
-    )
+    base_decision_reason = DecisionReason()
     message = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 4}),
         max_length=5000,

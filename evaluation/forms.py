@@ -13,6 +13,7 @@ from projects.domain import formatting
 from projects.domain.errors import Invalid
 from projects.models import Project
 from training import selectors as training
+from training.forms.decisions import DecisionReason
 from training.models import Adapter, BaseModelVersion
 
 OUTCOMES = ("", Change.REGRESSION.value, Change.GAIN.value, "unchanged", Change.BOTH_WRONG.value)
@@ -54,13 +55,7 @@ class EvaluationForm(forms.Form):
         label="Base",
         help_text="On another version somebody answers for the pair: here, or before under Compatibility.",
     )
-    base_decision_reason = forms.CharField(
-        required=False,
-        max_length=2000,
-        label="Why it may be used on this base",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
-    )
+    base_decision_reason = DecisionReason()
     golden = GoldenField(
         queryset=DatasetVersion.objects.none(),
         empty_label=None,

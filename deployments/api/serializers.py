@@ -9,6 +9,7 @@ from deployments.domain.states import RolloutKind, Verdict
 from deployments.models import REQUEST_STATES, Deployment, DeploymentRequest, Review, Slot
 from projects.api.serializers import StrictModelSerializer, StrictSerializer
 from projects.models.jobs import STATES
+from training.api.decision_shapes import DecisionReasonField
 
 VERDICTS = [verdict.value for verdict in Verdict if verdict is not Verdict.COMMENT]
 
@@ -99,13 +100,7 @@ class NewRequestSerializer(StrictSerializer):
     adapter = serializers.IntegerField(min_value=1)
     evaluation = serializers.IntegerField(min_value=1, required=False, allow_null=True, default=None)
     message = serializers.CharField(max_length=5000, required=False, allow_blank=True, default="")
-    base_decision_reason = serializers.CharField(
-        max_length=2000,
-        required=False,
-        allow_blank=True,
-        default="",
-        help_text="After 409 `base_not_same`: why it may be used on that base. You answer for it by name.",
-    )
+    base_decision_reason = DecisionReasonField()
 
 
 class ResubmitSerializer(StrictSerializer):

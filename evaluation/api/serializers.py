@@ -10,6 +10,7 @@ from evaluation import selectors
 from evaluation.domain.graders import GRADERS
 from evaluation.models import Evaluation, EvaluationItem
 from projects.api.serializers import StrictSerializer
+from training.api.decision_shapes import DecisionReasonField
 from training.models import Adapter, BaseModelVersion
 
 
@@ -144,12 +145,7 @@ class StartSerializer(StrictSerializer):
         allow_null=True,
         help_text="Left out, the one it was trained on.",
     )
-    base_decision_reason = serializers.CharField(
-        max_length=2000,
-        required=False,
-        allow_blank=True,
-        help_text="After 409 `base_not_same`: why it may be used on that base. You answer for it by name.",
-    )
+    base_decision_reason = DecisionReasonField()
     retention = serializers.PrimaryKeyRelatedField(
         queryset=DatasetVersion.objects.none(), required=False, allow_null=True
     )

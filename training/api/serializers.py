@@ -12,6 +12,7 @@ from projects.domain.errors import Invalid
 from projects.domain.turns import Priority
 from projects.selectors import queue
 from training import selectors
+from training.api.decision_shapes import DecisionReasonField
 from training.api.durable_shapes import DegradedSerializer, FailureSerializer
 from training.api.validation_shapes import ValidationSerializer, validation_of
 from training.api.watched import Watched
@@ -192,12 +193,6 @@ class RunDetailSerializer(Watched, RunSerializer):
         read_only_fields = fields
 
 
-def _decision_reason() -> serializers.CharField:
-    """A field for what is asked after a refusal; made anew for each shape that has it."""
-    told = "After 409 `base_not_same`: why the parent may be used on this base. You answer for it by name."
-    return serializers.CharField(max_length=2000, required=False, allow_blank=True, default="", help_text=told)
-
-
 class NewRunSerializer(StrictSerializer):
     name = serializers.CharField(max_length=120)
     base = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
@@ -214,14 +209,14 @@ class NewRunSerializer(StrictSerializer):
         help_text="Rows to look at the run with, which it does not learn from: another version of a training set.",
     )
     recipe = RecipeSerializer(required=False)
-    base_decision_reason = _decision_reason()
+    base_decision_reason = DecisionReasonField()
 
 
 class StartRunSerializer(StrictSerializer):
     """`cut` is the decision about rows that are too long, when the recipe has not made it."""
 
     cut = serializers.ChoiceField(["refuse", "drop", "cut"], required=False, allow_null=True, default=None)
-    base_decision_reason = _decision_reason()
+    base_decision_reason = DecisionReasonField()
     leak_reason = serializers.CharField(
         required=False,
         default="",

@@ -11,6 +11,7 @@ from projects.selectors.workers import most_cards
 from training import selectors
 from training.domain import recipe as recipes
 from training.domain.recipe import KNOBS, Knob
+from training.forms.decisions import DecisionReason
 from training.services.bases import REPO_ID
 
 OF_SEVERAL = ("devices", "sharding")  # knobs that mean nothing where no host has several cards
@@ -141,13 +142,7 @@ class RunForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text="Owners read it, and the run waits for their yes.",
     )
-    base_decision_reason = forms.CharField(
-        required=False,
-        max_length=2000,
-        label="Why it may be used on this base",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="You answer for it by name. Whoever sees a result of this pair reads it.",
-    )
+    base_decision_reason = DecisionReason()
     dataset_version: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None, label="Training data", empty_label="Choose a version"
     )
