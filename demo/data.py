@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 from dataclasses import dataclass
 
 from demo import tickets
 
-TRAINING, GOLDEN, GENERAL, REPLAY = 500, 200, 150, 500
+TRAINING, GOLDEN, GENERAL, REPLAY, VALIDATION = 500, 200, 150, 500, 60
+RUN = 12  # words; the product calls it a leak from 13 on
 SECRET = "sk-" + "proj-4fGq8Zt1XwB7uYk2RmD9vLc5HsJ3aPeN6oTiQ0bWxUy"
 MALFORMED = '{"messages": [{"role": "user", "content": "route this ticket as json : hi team , the'
 
@@ -29,6 +31,21 @@ def golden_file() -> bytes:
     """Tickets nobody trains on, each with the routing it should get and its queue as a label."""
     _, held_out = tickets.routing_sets(TRAINING, GOLDEN)
     return _lines(held_out)
+
+
+def validation_file() -> bytes:
+    """Tickets that are neither trained on nor in the golden set: their loss is watched while a run learns.
+
+    They are made of the same phrases as all others, so those with a longer run of words in common are passed over.
+    """
+    train, held_out = tickets.routing_sets(TRAINING, GOLDEN + 10 * VALIDATION)
+    known = set().union(*map(_runs, [*train, *held_out[:GOLDEN]]))
+    return _lines([row for row in held_out[GOLDEN:] if not known & _runs(row)][:VALIDATION])
+
+
+def _runs(row: tickets.Row) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", " ".join(message["content"] for message in row["messages"]))
+    return {tuple(words[at : at + RUN]) for at in range(len(words) - RUN + 1)}
 
 
 def retention_file() -> bytes:

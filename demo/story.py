@@ -23,6 +23,15 @@ FIRST_TRY = {"method": "sft", "rank": 8, "alpha": 16, "learning_rate": 5e-4, "ep
 SECOND_TRY = {"method": "sft", "rank": 16, "alpha": 32, "learning_rate": 1e-3, "epochs": 3, "max_length": 128}
 
 
+@dataclass(frozen=True)
+class Taught:
+    """What both tries learn from, and what they are looked at with."""
+
+    base: BaseModelVersion
+    version: DatasetVersion
+    validation: DatasetVersion
+
+
 @dataclass
 class Made:
     """What the story leaves behind."""
@@ -34,11 +43,12 @@ class Made:
 
 def tell(project: Project, people: People) -> Made:
     base = register(project, people)
-    training_data, golden, retention = bring_data(project, people)
-    clean = clean_up(training_data, golden, people)
-    first = train(project, people, "First try: one epoch, rank 8", base, clean, FIRST_TRY)
+    sets = bring_data(project, people)
+    golden, retention = sets["golden"], sets["retention"]
+    taught = Taught(base, clean_up(sets["training"], golden, people), sets["validation"])
+    first = train(project, people, "First try: one epoch, rank 8", taught, FIRST_TRY)
     judge(first, golden, retention, people)
-    second = train(project, people, "Second try: rank 16, three epochs", base, clean, SECOND_TRY)
+    second = train(project, people, "Second try: rank 16, three epochs", taught, SECOND_TRY)
     verdict = judge(second, golden, retention, people)
     return Made(project, verdict, ship(project, second, verdict, people))
 
@@ -60,19 +70,26 @@ def upload(dataset: Dataset, people: People, name: str, content: bytes) -> Datas
     return arrived.version
 
 
-def bring_data(project: Project, people: People) -> tuple[DatasetVersion, DatasetVersion, DatasetVersion]:
-    step("Uploading a golden set, a retention set and the training data, faults included")
+def bring_data(project: Project, people: People) -> dict[str, DatasetVersion]:
+    step("Uploading a golden set, a retention set, rows for validation and the training data, faults included")
 
     def version(name: str, purpose: str, about: str, content: bytes) -> DatasetVersion:
         dataset = datasets.create_dataset(project, by=people.engineer, name=name, purpose=purpose, description=about)
         return upload(dataset, people, f"{name.lower().replace(' ', '-')}.jsonl", content)
 
-    golden = version("Routing golden set", "golden", "Tickets nobody trains on.", data.golden_file())
-    retention = version("General help desk", "retention", "What must not be forgotten.", data.retention_file())
-    raw = version("Ticket routing", "training", "Tickets and where they belong, as JSON.", data.training_file())
-    for finding in raw.findings.all():
+    brought = {
+        "golden": version("Routing golden set", "golden", "Tickets nobody trains on.", data.golden_file()),
+        "retention": version("General help desk", "retention", "What must not be forgotten.", data.retention_file()),
+        "validation": version(
+            "Routing validation", "training", "Tickets whose loss is watched during a run.", data.validation_file()
+        ),
+        "training": version(
+            "Ticket routing", "training", "Tickets and where they belong, as JSON.", data.training_file()
+        ),
+    }
+    for finding in brought["training"].findings.all():
         say(f"finding: {finding.code} in {finding.count} rows ({finding.severity})")
-    return raw, golden, retention
+    return brought
 
 
 def clean_up(raw: DatasetVersion, golden: DatasetVersion, people: People) -> DatasetVersion:
@@ -87,12 +104,20 @@ def clean_up(raw: DatasetVersion, golden: DatasetVersion, people: People) -> Dat
     return build.version
 
 
-def train(
-    project: Project, people: People, name: str, base: BaseModelVersion, version: DatasetVersion, recipe: dict[str, Any]
-) -> Adapter:
+def train(project: Project, people: People, name: str, taught: Taught, recipe: dict[str, Any]) -> Adapter:
     step(f"Training: {name}")
-    run = training.create_run(project, by=people.engineer, name=name, base=base, version=version, recipe=recipe)
-    wait_for(training.measure_tokens(version, by=people.engineer, base=base, max_length=recipe["max_length"]))
+    run = training.create_run(
+        project,
+        by=people.engineer,
+        name=name,
+        base=taught.base,
+        version=taught.version,
+        validation=taught.validation,
+        recipe=recipe,
+    )
+    for version in (taught.validation, taught.version):
+        counts = training.measure_tokens(version, by=people.engineer, base=taught.base, max_length=recipe["max_length"])
+        wait_for(counts)
     run = training.start_run(run, by=people.engineer)
     wait_for(run, show=lambda r: f"{r.state} step {r.step} of {r.total_steps or '?'}")
     return Run.objects.get(pk=run.pk).adapter

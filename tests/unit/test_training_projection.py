@@ -470,6 +470,13 @@ def test_disk_holds_three_checkpoints_and_the_adapter_twice():
     assert found.disk_bytes.p50 == pytest.approx(3 * 3e6 + 2 * 1e6, rel=0.01)
 
 
+def test_what_stands_beside_the_weights_does_not_grow_with_the_rank():
+    low, high = plan(Recipe(rank=4)), plan(Recipe(rank=64))
+    stored = footprint.adapter(low.shape, low.recipe) - 20_000
+    found = project(high, [measured(low, save_bytes=0, adapter_bytes=stored)])
+    assert found.disk_bytes.p50 == pytest.approx(2 * (footprint.adapter(high.shape, high.recipe) - 20_000), rel=0.01)
+
+
 # What is stored
 
 

@@ -197,8 +197,8 @@ def _by_size(peaks: Sequence[tuple[float, float]], tokens: float) -> float:
 def disk(plan: Plan, near: Nearest, took: Time, *, cached: float = 0.0) -> Guess:
     """Bytes on the worker at the fullest moment: checkpoints, the adapter in its folder and in the store, the cache."""
     rows = [row for row in near.rows if row.plan.fingerprint == plan.fingerprint]
-    save = footprint.checkpoint(plan.shape, plan.recipe) * _ratio(rows, "save_bytes", footprint.checkpoint)
-    made = footprint.adapter(plan.shape, plan.recipe) * _ratio(rows, "adapter_bytes", footprint.adapter)
+    save = _stored(plan, rows, "save_bytes", footprint.checkpoint)
+    made = _stored(plan, rows, "adapter_bytes", footprint.adapter)
     at = [_held(plan, took.whole.at(z)) for z in (-1.28, 0.0, 1.28)]
     low, middle, high = (held * save + 2 * made + cached for held in at)
     known = 0.03 if rows else 0.4
@@ -209,6 +209,11 @@ def _held(plan: Plan, seconds: float) -> int:
     return min(footprint.CHECKPOINTS_HELD, footprint.saves(plan.recipe, plan.work, seconds))
 
 
-def _ratio(rows: Sequence[Measured], name: str, usual: Callable[..., float]) -> float:
-    found = [getattr(row, name) / usual(row.plan.shape, row.plan.recipe) for row in rows if getattr(row, name)]
-    return statistics.median(found) if found else 1.0
+def _stored(plan: Plan, rows: Sequence[Measured], name: str, usual: Callable[..., float]) -> float:
+    """Bytes by the formula, and by how much others were beside it: tokenizer and card are the same whatever the rank
+
+    is, and the weights themselves are known. What was far smaller than them is no such thing, and says little.
+    """
+    known = usual(plan.shape, plan.recipe)
+    beside = [getattr(row, name) - usual(row.plan.shape, row.plan.recipe) for row in rows if getattr(row, name)]
+    return max(known / 4, known + statistics.median(beside)) if beside else known
