@@ -46,7 +46,7 @@ LOOKS = {
     "entropy": Look("Entropy of the predictions", "Entropy", "%{y:.3g}"),
     "tokens_per_second": Look("Tokens a second", "Tokens/s", "%{y:,.0f}", shown=formatting.number),
     "device_use": Look("Use of the device", "Busy (%)", "%{y:.0f}\u202f%", 100, True, 101, of_cards="Use of each card"),
-    "memory_bytes": Look("Memory", "GiB", "%{y:.2f}\u202fGiB", 1 / 2**30, of_cards="Memory of each card"),
+    "memory_bytes": Look("Memory", "GB", "%{y:.2f}\u202fGB", 1e-9, of_cards="Memory of each card"),
     "temperature": Look("Temperature of the card", "°C", "%{y:.0f}\u202f°C"),
     "power_watts": Look("Power of the card", "W", "%{y:.0f}\u202fW"),
 }
@@ -158,7 +158,7 @@ def metric(name: str, curve: Curve, over: Axis = STEPS, index: int = 0) -> dict[
     figure.update_yaxes(
         title={"text": look.unit},
         rangemode="tozero" if look.from_zero else "normal",
-        exponentformat="e",  # 4e-4, not 400µ
+        exponentformat="e" if name == "learning_rate" else None,  # 4e-4, not 400µ
         range=None if look.top is None else [0, look.top],
     )
     return charting.figure_dict(figure)
@@ -170,9 +170,11 @@ def of_cards(name: str, curves: Mapping[str, Curve], over: Axis = STEPS) -> dict
     figure = go.Figure()
     for index, (card, curve) in enumerate(curves.items()):
         y = [value * look.factor for value in curve[1]]
-        style = {"mode": "lines" if len(y) > 1 else "markers", "name": card, "hovertemplate": look.hover}
+        # The word once before all of them: else the legend of four takes two lines on a phone, and covers the curves.
+        called = {"name": card.removeprefix("Card "), "hovertemplate": f"{look.hover}<extra>{card}</extra>"}
+        style = called | {"mode": "lines" if len(y) > 1 else "markers"}
         figure.add_scatter(x=_scaled(curve[0], over), y=y, **style, **charting.series_style(index))
-    figure.update_layout(uirevision=over.name, showlegend=True)
+    figure.update_layout(uirevision=over.name, showlegend=True, legend={"title": {"text": "Card"}})
     figure.update_xaxes(title={"text": over.title})
     figure.update_yaxes(title={"text": look.unit}, rangemode="tozero", range=look.top and [0, look.top])
     return charting.figure_dict(figure)
