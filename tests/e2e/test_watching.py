@@ -59,12 +59,11 @@ def range_of(page, chart="run-loss"):
 
 
 def zoom(page):
-    area = page.locator("#run-loss .nsewdrag").first
-    area.scroll_into_view_if_needed()
-    box = area.bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 80)
+    page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+    box = page.locator("#run-loss").bounding_box()  # what lies in it is made anew whenever it is drawn
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 150)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 80, steps=5)
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 150, steps=5)
     page.mouse.up()
 
 
