@@ -155,7 +155,9 @@ def test_reading_with_the_reference_is_work_and_the_page_says_how_far_it_is(view
     shown = page(viewer, run).content.decode()
 
     assert "Pairs read with the reference" in shown
-    assert jobs.kind("training.run").working == {"reference", "training"}
+    leases.fenced_update(run, progress={"phase": "validating", "done": 3, "total": 12})
+    assert "Looking at the validation rows" in page(viewer, run).content.decode()
+    assert jobs.kind("training.run").working == {"reference", "training", "validating"}
 
 
 def part(answer, name):
