@@ -126,7 +126,7 @@ class Fake:
             return
         if step == 0:
             rows = self.spec.validation.rows
-            say("validation_data", rows=rows, of=rows, tokens=40, trained_tokens=20, left_out=0, cut=0)
+            say("validation_data", rows=rows, of=rows, tokens=40, run_tokens=400, trained_tokens=20, left_out=0, cut=0)
         loss = VALIDATION[self.behaviour if self.behaviour in VALIDATION else "ok"][step]
         values = {"validation_loss": loss, "validation_token_accuracy": 0.25}
         say("validation", step=step, values=values, seconds=2.5)

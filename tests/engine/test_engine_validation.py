@@ -11,6 +11,7 @@ import pytest
 from benchmarks.engine_runs import Runs, at_step
 from demo import tickets
 from tests.engine.rows import looked_at_with
+from training.domain import looks
 from training.domain.spec import DataRef
 
 pytestmark = [
@@ -227,6 +228,22 @@ def test_a_run_that_is_stopped_saves_at_once_and_looks_when_it_goes_on(runs):
     assert set(told(second)) == {0, saved, 12}
     assert first.metrics | second.metrics == whole.metrics and second.weights == whole.weights
     assert told(second)[12] == told(whole)[12]
+
+
+def test_looks_are_spread_over_a_run_without_checkpoints_and_one_that_goes_on_has_the_same(runs):
+    short = HELD_OUT["sft"][:1]
+    spec = run_of(runs, "spread", validation=short, batch_size=2)
+    broken = runs.elsewhere(replace(spec, recipe=replace(spec.recipe, checkpoint_steps=5)), "spread, killed")
+    whole = done(runs, spec)
+    runs.run(broken, at_step(7, signal.SIGKILL))
+    resumed = done(runs, broken)
+
+    about = whole.one("validation_data")
+    spaced = looks.spacing(12, about["run_tokens"], about["tokens"])
+    assert 1 < spaced < 6
+    assert sorted(told(whole)) == sorted({*range(0, 12, spaced), 12})
+    assert told(whole).items() <= told(resumed).items()
+    assert set(told(resumed)) - set(told(whole)) == {5, 10} - set(told(whole))
 
 
 # Several cards

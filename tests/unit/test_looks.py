@@ -77,15 +77,34 @@ def test_the_warning_names_the_best_checkpoint_and_what_to_do():
 
 
 @pytest.mark.parametrize(
-    ("step", "total", "every", "seconds", "left"),
+    ("step", "total", "every", "seconds", "spaced", "left"),
     [
-        (0, 100, 20, 0, 5),  # at 20, 40, 60, 80 and at the end: the last step has no checkpoint of its own
-        (20, 100, 20, 0, 4),
-        (99, 100, 20, 0, 1),
-        (50, 101, 20, 0, 4),
-        (10, 100, 0, 700, 3),  # by time: at 300 and 600 seconds, and at the end
-        (10, 100, 0, 20, 1),
+        (0, 100, 20, 0, 100, 5),  # at 20, 40, 60, 80 and at the end: the last step has no checkpoint of its own
+        (20, 100, 20, 0, 100, 4),
+        (99, 100, 20, 0, 100, 1),
+        (50, 101, 20, 0, 101, 4),
+        (10, 100, 0, 700, 100, 3),  # by time: at 300 and 600 seconds, and at the end
+        (10, 100, 0, 20, 100, 1),
+        (0, 100, 20, 0, 30, 7),  # at 30 and 90 as well; 60 is one of the others
+        (31, 100, 0, 20, 30, 3),
     ],
 )
-def test_looks_that_are_still_to_come_are_counted(step, total, every, seconds, left):
-    assert looks.left(step, total, every=every, seconds=seconds) == left
+def test_looks_that_are_still_to_come_are_counted(step, total, every, seconds, spaced, left):
+    assert looks.left(step, total, every=every, seconds=seconds, spaced=spaced) == left
+
+
+@pytest.mark.parametrize(
+    ("steps", "tokens", "look", "spaced"),
+    [
+        (342, 113_835, 2_500, 35),  # nine between the first and the last: a tenth of the time, at half a step's a token
+        (342, 113_835, 10, 17),  # twenty at most
+        (342, 113_835, 50_000, 342),  # no time for any
+        (5, 10**9, 10, 1),  # at each of the few steps
+        (0, 0, 0, 1),
+    ],
+)
+def test_looks_are_spread_over_a_run_as_far_as_its_time_allows(steps, tokens, look, spaced):
+    assert looks.spacing(steps, tokens, look) == spaced
+    between = [step for step in range(1, steps) if step % spaced == 0]
+    assert len(between) <= looks.MOST_LOOKS
+    assert len(between) * look * looks.FORWARD <= looks.SHARE_OF_RUN * tokens

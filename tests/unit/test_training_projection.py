@@ -268,16 +268,18 @@ def test_looks_at_validation_rows_are_paid_for_before_between_and_after():
     found, without = project(of, [measured(of)]), project(replace(of, look_tokens=0), [measured(of)])
     assert "validation" not in without.stages and found.seconds.p50 > without.seconds.p50
     more = project(looked_at(of, 5000), [measured(of)])
-    assert more.stages["validation"] == pytest.approx(2 * found.stages["validation"])
-    # A tenth of an epoch, forward only, before the first step, at each save and at the end.
+    each = found.stages["validation"] / found.looks
+    assert more.stages["validation"] == pytest.approx(2 * each * more.looks) and more.looks < found.looks
+    # A tenth of an epoch, forward only, before the first step, at each save, in between and at the end.
     epoch = found.stages["training"] / 4
-    assert found.stages["validation"] == pytest.approx((2 + found.saves) * 0.1 * epoch / 2)
+    assert found.looks > 2 + found.saves > 2 and without.looks == 0
+    assert found.stages["validation"] == pytest.approx(found.looks * 0.1 * epoch / 2)
 
 
 def test_of_pairs_the_reference_reads_the_validation_rows_once_more():
     of = looked_at(pairs("fast"))
     found = project(of, [measured(of)])
-    each = found.stages["validation"] / (3 + found.saves)
+    each = found.stages["validation"] / (1 + found.looks)
     row = measured(of, stages=measured(of).stages | {"look": 2 * each})
     assert project(of, [row]).stages["validation"] == pytest.approx(2 * found.stages["validation"], rel=1e-6)
 
@@ -286,7 +288,7 @@ def test_measured_looks_are_scaled_by_their_tokens():
     of = looked_at(plan())
     row = measured(of, stages=measured(of).stages | {"look": 0.5})
     found = project(looked_at(of, 5000), [row])
-    assert found.stages["validation"] == pytest.approx((2 + found.saves) * 1.0)
+    assert found.stages["validation"] == pytest.approx(found.looks * 1.0)
 
 
 def test_samples_of_a_known_family_on_a_card_are_played():

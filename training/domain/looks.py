@@ -14,6 +14,9 @@ MOST_ROWS = 1000
 SHARE = 0.1  # of the tokens of an epoch
 FEWEST_ROWS = 100  # of which less than that share would say little
 CHECKPOINT_SECONDS = 300  # between two, where no steps are said
+MOST_LOOKS = 20  # between the first and the last, besides those at checkpoints
+SHARE_OF_RUN = 0.1  # of its time that these may take
+FORWARD = 0.5  # of a step's time a token: with a frozen base the way back is as long as the way there
 RISE = 0.02  # of the best value: less is within what a curve jumps by
 AROUND = 20  # steps of which training losses are a mean, at most; of a short run a tenth
 
@@ -45,9 +48,30 @@ def sentence(rows: int, of: int) -> str:
     return f"{rows:,} of its {of:,} rows, always the same ones"
 
 
-def left(step: int, total: int, *, every: int, seconds: float) -> int:
-    """How many looks are still to come: one with each checkpoint, by steps or by time, and one at the end."""
-    between = (total - 1) // every - step // every if every else int(seconds // CHECKPOINT_SECONDS)
+def spacing(steps: int, tokens: int, look_tokens: int) -> int:
+    """Steps from one look to the next, so that a short run has a curve, too; at least `steps` where it has no time.
+
+    `tokens` are those of the whole run. Only what is known before the first step decides, so that whoever goes on with
+    a run looks at the same steps.
+    """
+    between = min(MOST_LOOKS, int(SHARE_OF_RUN * tokens / (FORWARD * max(look_tokens, 1))))
+    return math.ceil(steps / (between + 1)) if between > 0 else max(steps, 1)
+
+
+def left(step: int, total: int, *, every: int, seconds: float, spaced: int) -> int:
+    """How many looks are still to come: one every `spaced` steps, one with each checkpoint, by steps or by time, and
+
+    one at the end.
+    """
+
+    def until(width: int) -> int:
+        return (total - 1) // width - step // width
+
+    between = until(spaced)
+    if every:
+        between += until(every) - until(math.lcm(every, spaced))
+    else:
+        between += int(seconds // CHECKPOINT_SECONDS)
     return max(0, between) + 1
 
 

@@ -34,7 +34,7 @@ def prepare(spec: RunSpec, chat: ChatTokenizer, trained_on: Prepared) -> HeldOut
         )
     order = looks.drawn(spec.validation.content_hash, total)
     done = _tokens(spec, chat, path, order)
-    held = _within(done, order, trained_on.tokens, total)
+    held = _within(done, order, trained_on.tokens, total, spec.recipe.epochs)
     emit("validation_data", **held.report)
     if held.examples:
         return held
@@ -52,7 +52,7 @@ def _tokens(spec: RunSpec, chat: ChatTokenizer, path: Path, order: list[int]) ->
     return preparer.done
 
 
-def _within(done: Prepared, order: list[int], trained_on: int, total: int) -> HeldOut:
+def _within(done: Prepared, order: list[int], trained_on: int, total: int, epochs: float) -> HeldOut:
     """As many rows, in the order they were drawn, as a look may take."""
     place = {row: rank for rank, row in enumerate(order)}
     drawn = sorted(range(len(done.rows)), key=lambda at: place[done.rows[at]])
@@ -63,6 +63,7 @@ def _within(done: Prepared, order: list[int], trained_on: int, total: int) -> He
         "rows": count,
         "of": total,
         "tokens": sum(sizes[:count]),
+        "run_tokens": round(trained_on * epochs),
         "trained_tokens": sum(map(data.trained, kept)),
         "left_out": len(done.dropped) + len(done.unshowable) + len(done.untrained),
         "cut": len(done.cut),

@@ -142,7 +142,8 @@ class Progress(TrainerCallback):
         if stops:
             control.should_training_stop = True
         control.should_save = control.should_save or stops or saves
-        if (saves or last) and not stops:
+        looks = self.validation is not None and self.validation.is_due(state.global_step, state.max_steps)
+        if (saves or looks or last) and not stops:
             self._validate(state.global_step)
 
     def _validate(self, step: int) -> None:

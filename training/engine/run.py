@@ -137,7 +137,7 @@ class Course:
             seed((spec.recipe.seed + group.rank) % 2**32, device)
         trainer.meter = Meter().attach(trainer)
         if self.held_out is not None:
-            progress.validation = Validation(trainer, self.held_out.examples, self.stop, self.stages)
+            progress.validation = Validation(trainer, self.held_out, self.stop, self.stages)
         if begin:
             progress.load(begin.place, begin.step)
             log(f"going on from the checkpoint of step {begin.step}")

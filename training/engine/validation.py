@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from training.domain import looks
 from training.engine import randomness
 from training.engine.data import IGNORED, Example, length
 from training.engine.events import emit, log
@@ -19,6 +20,7 @@ from training.engine.fast.trainer import stretch
 from training.engine.naming import is_out_of_memory
 
 if TYPE_CHECKING:
+    from training.engine.held_out import HeldOut
     from training.engine.stages import Stages
     from training.engine.watch import StopFlag
 
@@ -33,7 +35,8 @@ Read = Callable[[Sequence[Example], int], Any]
 class Validation:
     """Looks of a trainer at held-out examples; `told` are those of this run, earlier attempts included."""
 
-    def __init__(self, trainer: Any, examples: Sequence[Example], stop: "StopFlag", stages: "Stages") -> None:
+    def __init__(self, trainer: Any, held_out: "HeldOut", stop: "StopFlag", stages: "Stages") -> None:
+        examples, self.report = held_out.examples, held_out.report
         self.trainer, self.stop, self.stages, self.group = trainer, stop, stages, trainer.group
         self.is_fast = trainer.decoder is not None
         self.of_pairs = "chosen_ids" in examples[0]
@@ -41,6 +44,10 @@ class Validation:
         self.told: list[dict[str, Any]] = []
         self.taken, self.seconds, self.given_up = 0, 0.0, False
         self.known: dict[int, Any] = {}  # by batch, what the reference says of its pairs
+
+    def is_due(self, step: int, total: int) -> bool:
+        """By the steps alone: all cards, and whoever goes on with the run, come to the same."""
+        return step % looks.spacing(total, self.report["run_tokens"], self.report["tokens"]) == 0
 
     def look(self, step: int, between: Callable[[], None] = lambda: None) -> None:
         """Tell the figures of this step, once. `between` is called before every pass."""

@@ -154,7 +154,7 @@ class RunForm(forms.Form):
         label="Validation data",
         required=False,
         empty_label="None",
-        help_text="Rows kept out of training: their loss, at every checkpoint, shows when a run only learns by heart.",
+        help_text="Rows kept out of training: their loss, taken on the way, shows when a run only learns by heart.",
     )
     parent: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
         queryset=None,

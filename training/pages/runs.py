@@ -115,7 +115,7 @@ def _held_out(
         "version": version,
         "reads": looks.sentence(look.rows, version.rows),
         "rows": look.rows,
-        "looks": 2 + projected["saves"],
+        "looks": projected["looks"],
         "shared": datasets.shared(profile.version, version),
         "sharing": datasets.last_sharing(profile.version, version),
     }

@@ -158,11 +158,12 @@ def _eta(run: Run, steps: list[int], seconds: list[float]) -> metrics.Eta | None
 
 def _looks(run: Run, seconds: float) -> float:
     """What the looks at validation rows will take that are still to come; no step's time knows of them."""
-    each = (run.report.get("validation") or {}).get("seconds")
-    if not each:
+    told = run.report.get("validation") or {}
+    if not told.get("seconds"):
         return 0.0
     every = int(run.recipe.get("checkpoint_steps") or 0)
-    return float(each) * looks.left(run.step, run.total_steps, every=every, seconds=seconds)
+    spaced = looks.spacing(run.total_steps, told["run_tokens"], told["tokens"])
+    return float(told["seconds"]) * looks.left(run.step, run.total_steps, every=every, seconds=seconds, spaced=spaced)
 
 
 def _median(values: list[float]) -> float | None:

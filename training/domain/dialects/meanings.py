@@ -17,12 +17,12 @@ SHARED = no_effect(
 )
 VALIDATION = named(
     "validation",
-    "Validation data is a version of a dataset here, looked at before the first step, at every checkpoint and at the "
-    "end. Choose it in the form.",
+    "Validation data is a version of a dataset here, looked at before the first step, at even distances, at every "
+    "checkpoint and at the end. Choose it in the form.",
 )
 LOOKS = no_effect(
-    "Looks at validation data, where some is chosen, come before the first step, with every checkpoint and at the end. "
-    "For more of them save more often."
+    "Looks at validation data, where some is chosen, come before the first step, at even distances as far as a tenth "
+    "of the time allows, with every checkpoint and at the end. For more of them save more often."
 )
 HOW_READ = no_effect(
     "Validation rows are read as a step reads its rows, up to a thousand at each look, and their loss is a mean over "

@@ -169,8 +169,8 @@ def looks(work: Work, key: str, value: Any) -> None:
     else:
         work.ignore(
             key, value,
-            "With validation data, looks come before the first step, with every checkpoint and at the end. Without, "
-            "there are none.",
+            "With validation data, looks come before the first step, at even distances, with every checkpoint and at "
+            "the end. Without, there are none.",
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from training.domain import looks
 from training.domain.pace import PLAYED
 from training.domain.projection import fitting, footprint
 from training.domain.projection.bands import Guess, total
@@ -23,8 +24,8 @@ START = {"cpu": 1.0, "cuda": 0.7}
 LOAD = {"cpu": (6.0, 1e9), "cuda": (12.0, 2e9)}
 WARM_UP = {"cpu": 0.2, "cuda": 2.0}
 ANSWER_TOKENS = 64  # of a sample, whose prompts are answered side by side
-LAYER_SECONDS = {"cpu": 0.0005, "cuda": 0.0016}  # of a token of an answer whose kernels are launched one by one
-LAUNCHED, PLAYED_SECONDS = 4, 0.0001  # tokens before an answer is played from a record, and then a layer's seconds
+LAYER_SECONDS = {"cpu": 0.0005, "cuda": 0.0027}  # of a token of an answer whose kernels are launched one by one
+LAUNCHED, PLAYED_SECONDS = 4, 0.0002  # tokens before an answer is played from a record, and then a layer's seconds
 WEIGHTS_A_SECOND = 2e12  # bytes that a card reads for each token
 SAMPLE_SECONDS = 10.0  # at most
 READY = 0.4  # of a rehearsal's warm-up is left for the run after it, where both were measured
@@ -79,6 +80,7 @@ STAGES: dict[str, Callable[[Plan], float]] = {
 class Time:
     step: StepTime
     saves: int
+    looks: int  # at validation rows
     stages: Mapping[str, Guess]  # “training” and the stages around it, all saves together
 
     @property
@@ -100,9 +102,19 @@ def time(plan: Plan, near: Nearest, measured: Sequence[Measured]) -> Time:
     stages |= {"training": training, "checkpoints": save.times(saves)}
     # The first before, the last after all steps.
     stages |= {"samples": sample.times(2 + saves)}
-    if plan.look_tokens:  # of pairs the reference reads them as well, once
-        stages["validation"] = look.times(2 + saves + (plan.recipe.method == Method.DPO))
-    return Time(step, saves, stages)
+    number = _looks(plan, training.middle)
+    if number:  # of pairs the reference reads them as well, once
+        stages["validation"] = look.times(number + (plan.recipe.method == Method.DPO))
+    return Time(step, saves, number, stages)
+
+
+def _looks(plan: Plan, seconds: float) -> int:
+    """The first, and all that are still to come then; 0 without validation data."""
+    if not plan.look_tokens:
+        return 0
+    work, every = plan.work, plan.recipe.checkpoint_steps
+    spaced = looks.spacing(work.steps, work.tokens, plan.look_tokens)
+    return 1 + looks.left(0, work.steps, every=every, seconds=seconds, spaced=spaced)
 
 
 def _step(plan: Plan, near: Nearest) -> tuple[StepTime, float]:

@@ -40,6 +40,7 @@ class Projection:
     why: str
     stages: dict[str, float]
     saves: int
+    looks: int
     step: dict[str, float]
     guesses: dict[str, list[float]]
     plan: dict[str, Any]
@@ -79,9 +80,7 @@ def project(
         trained_tokens=work.trained_tokens,
         padding=work.padding,
         seconds=bands["seconds"],
-        money={
-            name: str(cost(value * plan.recipe.devices, hour_price)) for name, value in asdict(bands["seconds"]).items()
-        },
+        money=_money(bands["seconds"], plan.recipe.devices, hour_price),
         currency=currency,
         token_band=bands["tokens"],
         memory_bytes=bands["memory_bytes"],
@@ -94,10 +93,15 @@ def project(
         why=near.why,
         stages={name: guess.middle for name, guess in took.stages.items()},
         saves=took.saves,
+        looks=took.looks,
         step=asdict(took.step),
         guesses={name: [guess.middle, guess.sigma] for name, guess in guesses.items()},
         plan=plan.as_dict(),
     )
+
+
+def _money(seconds: Band, cards: int, hour_price: Decimal) -> dict[str, str]:
+    return {name: str(cost(value * cards, hour_price)) for name, value in asdict(seconds).items()}
 
 
 def cost(seconds: float, hour_price: Decimal) -> Decimal:
