@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
@@ -17,7 +16,7 @@ from projects import jobs, probes
 from projects.domain.places import parts
 from projects.domain.states import JobState
 from projects.models import Host
-from projects.turns import Room, together
+from projects.turns import Room, that_hold, together
 
 BEATS_UNTIL_STALE = 6
 
@@ -70,7 +69,9 @@ def room(queue: str, free: list[str], now: datetime) -> Room:
 def _taken(queue: str) -> list[str]:
     owner = f"{host_name()}/{queue}/"
     at_work = {"state": JobState.RUNNING, "owner__startswith": owner}
-    kinds: list[Any] = [kind.model for kind in jobs.kinds(queue)]
+    kinds = that_hold((kind.model for kind in jobs.kinds(queue)), JobState.RUNNING)
+    if not kinds:
+        return []
     return [place for (place,) in together(model.objects.filter(**at_work).values_list("place") for model in kinds)]
 
 

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from projects import jobs, supervision
+from projects import jobs, supervision, turns
 from projects.domain.permissions import Role
 from projects.domain.states import JobState
 from projects.models import Membership, Project, User
@@ -31,9 +31,9 @@ def run_jobs(limit: int = 50) -> int:
     """Drive everything that is queued to its end, with the real child processes; returns how many jobs ran."""
     ran = 0
     while ran < limit:
-        waiting = [kind for kind in jobs.kinds() if kind.model.objects.filter(state=JobState.QUEUED).exists()]
+        waiting = turns.that_hold((kind.model for kind in jobs.kinds()), JobState.QUEUED)
         if not waiting:
             return ran
-        for queue in sorted({kind.queue for kind in waiting}):
+        for queue in sorted({kind.queue for kind in jobs.kinds() if kind.model in waiting}):
             ran += supervision.claim_and_start(queue)
     raise AssertionError(f"{limit} jobs ran and there are still more")

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from projects import leases, probes, reconciler, slots, supervision
-from projects.domain.states import Outcome
+from projects import jobs, leases, probes, reconciler, slots, supervision, turns
+from projects.domain.states import JobState, Outcome
 from projects.models import Attempt
 from tests.factories.hosts import driver_output, fake_driver, make_host
 from tests.factories.projects import make_project
@@ -101,6 +101,28 @@ def test_work_under_a_place_that_is_no_longer_given_out_still_counts(toys, tmp_p
 
     claim("", queue="cpu")
     assert slots.free_places("cpu") == []
+
+
+def test_which_kinds_hold_work_is_asked_in_one_statement(toys, tmp_path, django_assert_num_queries):
+    make_kind(tmp_path)
+    everything = [kind.model for kind in jobs.kinds()]
+    with django_assert_num_queries(1):
+        assert turns.that_hold(everything, JobState.QUEUED, JobState.RUNNING) == []
+
+    queued_toy(make_project())
+    assert turns.that_hold(everything, JobState.QUEUED) == [Toy]
+    assert turns.that_hold(everything, JobState.RUNNING) == []
+
+    claim("cpu:0", queue="cpu")
+    assert turns.that_hold(everything, JobState.QUEUED) == []
+    assert turns.that_hold(everything, JobState.RUNNING, JobState.QUEUED) == [Toy]
+    assert turns.that_hold([], JobState.RUNNING) == []
+
+
+def test_a_worker_that_finds_nothing_asks_little(toys, tmp_path, django_assert_max_num_queries):
+    make_kind(tmp_path)
+    with django_assert_max_num_queries(6):
+        assert supervision.claim_and_start("cpu") == 0
 
 
 def test_a_drained_host_takes_nothing_new(toys, tmp_path):
