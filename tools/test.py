@@ -185,8 +185,9 @@ ALL = ["lint", "types", "checks", "sqlite", "postgres", "broker", "engine", "e2e
 SETS = {"fast": ["lint", "fast"], "lint": ["lint", "types"], "all": ALL}
 
 
-# These wait more than they compute: one after the other they run beside the rest, most of which keeps both cores busy.
-BESIDE = ("broker", "e2e")
+# One process each, and some wait more than they compute: one after the other they run beside those that keep two cores
+# busy, so that no core is idle. The longest come first: the last lanes of the other row need both cores.
+BESIDE = ("e2e", "broker", "types", "checks", "lint")
 
 
 def run(name: str, kept: list[str] | None = None) -> Lane:
@@ -198,13 +199,12 @@ def run(name: str, kept: list[str] | None = None) -> Lane:
 
 
 def run_all(names: list[str]) -> list[Lane]:
-    """One lane after the other in this order, and those that may run beside them in a row of their own."""
-    beside = [name for name in names if name in BESIDE]
-    if not beside or beside == names:
-        return [run(name) for name in names]
+    """Two rows: one speaks while it works, what the other one says is kept until then."""
+    wide = [name for name in names if name not in BESIDE] or names[:1]
+    beside = [name for name in BESIDE if name in names and name not in wide]
     with ThreadPoolExecutor(1) as thread:
         waiting = {name: thread.submit(run, name, []) for name in beside}
-        done = {name: run(name) for name in names if name not in BESIDE}
+        done = {name: run(name) for name in wide}
         done |= {name: future.result() for name, future in waiting.items()}
     for name in beside:
         print("".join(done[name].kept or []), end="")

@@ -1,6 +1,7 @@
 """The report of `make test`: what it reads from pytest, and what it says at the end."""
 
 import re
+import time
 
 import pytest
 
@@ -69,6 +70,23 @@ def test_the_lane_that_waits_runs_beside_the_others_and_speaks_after_them(monkey
     ]
     assert re.findall(r"== (\w+)", capsys.readouterr().out) == ["first", "last", "broker"]
     assert done[1].seconds >= 0.3 > done[1].cpu_seconds
+
+
+def test_where_no_lane_needs_two_cores_the_first_one_speaks_at_once_and_the_rest_runs_beside_it(monkeypatch, capsys):
+    def waits(lane):
+        report.call(lane, python("import time; time.sleep(0.4)"))
+
+    monkeypatch.setattr(report, "LANES", dict.fromkeys(("lint", "types"), waits))
+    started = time.monotonic()
+    done = report.run_all(["lint", "types"])
+
+    assert [(lane.name, lane.ok, lane.kept is None) for lane in done] == [("lint", True, True), ("types", True, False)]
+    assert re.findall(r"== (\w+)", capsys.readouterr().out) == ["lint", "types"]
+    assert max(lane.seconds for lane in done) <= time.monotonic() - started < sum(lane.seconds for lane in done)
+
+
+def test_what_runs_beside_others_is_no_lane_that_is_unknown():
+    assert set(report.BESIDE) < set(report.LANES)
 
 
 def test_every_lane_but_the_fast_one_is_part_of_make_test():
