@@ -17,7 +17,7 @@ from tests.factories.evaluation import make_golden, use_engine
 from tests.factories.projects import make_member, make_project, run_jobs
 from tests.factories.sweeps import RANKS, plan_sweep, run_sweep, start_sweep
 from tests.factories.training import fake_engine, make_base, make_owner
-from training import selectors, services, sweeping
+from training import pages, selectors, services, sweeping
 from training.domain.series import Series
 from training.models import MetricChunk, Run, Sweep, TokenProfile, Trial
 
@@ -53,6 +53,8 @@ def test_a_grid_runs_every_combination_and_proposes_one(django_capture_on_commit
     assert sweep.result["headline"].startswith("No clear winner")
     cheapest = min(rows, key=lambda row: (row.run.cost, row.number)).run
     assert sweep.result["winner"] == cheapest.pk
+    titles = [figure["title"] for figure in pages.sweep_page(sweep, timezone.now())["figures"]]
+    assert titles[-1] == "Loss of 3 runs, smoothed"  # and not a second figure for “at the end”
     assert not invariants.check()
 
 

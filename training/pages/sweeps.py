@@ -100,7 +100,9 @@ def sweep_figures(sweep: Sweep, rows: Sequence[Trial], result: dict[str, Any]) -
         styles = {run.pk: charts.style(at) for at, run in enumerate(runs)}
         drawn = curves_figure(runs, Comparison(runs=tuple(run.pk for run in runs), smooth=0.6), styles)
         if drawn:
-            found.append(drawn | {"id": "sweep-losses"})
+            # Without the figure that a comparison says: runs are judged by a mean of steps, not by where a line ends.
+            title = f"Loss of {len(runs)} runs, smoothed" if len(runs) > 1 else "Loss, smoothed"
+            found.append(drawn | {"id": "sweep-losses", "title": title})
     return found
 
 
