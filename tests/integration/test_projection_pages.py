@@ -5,14 +5,16 @@ import sys
 import pytest
 from django.urls import reverse
 
+from projects.domain.errors import Refused
 from projects.domain.permissions import Role
 from projects.domain.states import JobState
+from projects.models import AuditEvent
 from tests.factories import datasets
 from tests.factories import training as factory
 from tests.factories.projects import make_member, make_project, run_jobs
 from training import services
 from training.domain.recipe import KNOBS
-from training.models import ProjectionRecord, Rehearsal
+from training.models import ProjectionRecord, Rehearsal, Run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_children")]
 JSON = {"content_type": "application/json"}
@@ -98,6 +100,85 @@ def test_a_draft_is_rehearsed_and_its_page_shows_the_row_that_is_too_long(client
     row = Rehearsal.objects.get().result["misfit"]["row"]
     assert "This run would not fit" in page and f"Row {row} has 60 tokens" in page and "Rehearse again" in page
     assert url("row-detail", draft, draft.dataset_version_id, row) in page
+
+
+# Rows that are too long, and nobody has decided
+
+
+@pytest.fixture
+def undecided(client):
+    """A draft with a row that is longer than its limit."""
+    project = make_project()
+    by = make_member(project)
+    rows = [*datasets.tickets(20), datasets.chat("billing " * 100, "low priority")]
+    draft = factory.make_draft(project, by, version=datasets.make_version(project=project, by=by, rows=rows))
+    client.force_login(by)
+    return draft
+
+
+TOO_LONG = "1 row is longer than 64 tokens"
+
+
+def test_what_to_decide_first_is_said_in_place_of_the_button(client, undecided):
+    beside = client.post(url("run-projection", undecided), form_data(undecided)).content.decode()
+    assert TOO_LONG in beside and "decide to leave them out or to cut them" in beside
+    assert "Rehearse run" not in beside and "and rehearse" not in beside, "the form has a place to decide"
+    decided = client.post(url("run-projection", undecided), form_data(undecided) | {"cut": "drop"}).content.decode()
+    assert "Rehearse run" in decided and TOO_LONG not in decided
+
+    page = client.get(undecided.get_absolute_url()).content.decode()
+    assert TOO_LONG in page and "Rehearse run" not in page
+    assert "Leave them out and rehearse" in page and "Cut them and rehearse" in page
+    assert "Start run" in page, "the start asks for the same decision in its own form"
+
+
+@pytest.mark.parametrize("cut", ["drop", "cut"])
+def test_a_draft_keeps_the_decision_that_it_is_rehearsed_with(client, undecided, cut):
+    assert client.post(url("run-rehearse", undecided, undecided.pk), {"cut": cut}).status_code == 302
+
+    undecided.refresh_from_db()
+    assert (undecided.state, undecided.recipe["cut"]) == (JobState.DRAFT, cut)
+    assert Rehearsal.objects.get().recipe == undecided.recipe
+    line = AuditEvent.objects.get(action="run.rows_decided")
+    assert (line.actor, line.detail["cut"]) == (undecided.created_by.email, cut)
+    page = client.get(undecided.get_absolute_url()).content.decode()
+    assert "waits for a worker" in page and "and rehearse" not in page
+
+
+def test_a_refused_rehearsal_decides_nothing(client, undecided):
+    assert client.post(url("run-rehearse", undecided, undecided.pk)).status_code == 400
+    assert client.post(url("run-rehearse", undecided, undecided.pk), {"cut": "halve"}).status_code == 400
+    undecided.refresh_from_db()
+    assert undecided.recipe["cut"] == "refuse" and not Rehearsal.objects.exists()
+
+    started = services.start_run(undecided, by=undecided.created_by, cut="drop")
+    with pytest.raises(Refused, match="already"):
+        services.rehearse_run(started, by=undecided.created_by, cut="cut")
+
+
+def test_a_viewer_is_told_and_decides_nothing(client, undecided):
+    client.force_login(make_member(undecided.project, Role.VIEWER))
+    page = client.get(undecided.get_absolute_url()).content.decode()
+    assert TOO_LONG in page and "and rehearse" not in page
+    assert client.post(url("run-rehearse", undecided, undecided.pk), {"cut": "drop"}).status_code == 403
+
+
+def test_a_draft_that_would_learn_nothing_has_no_start(client, draft):
+    Run.objects.filter(pk=draft.pk).update(recipe=draft.recipe | {"max_length": 16, "cut": "drop"})
+    rows = [datasets.chat("billing " * 100, "low")]
+    empty = datasets.make_version(project=draft.project, by=draft.created_by, rows=rows)
+    Run.objects.filter(pk=draft.pk).update(dataset_version=empty)
+    services.measure_tokens(empty, by=draft.created_by, base=draft.base)
+    run_jobs()
+
+    page = client.get(draft.get_absolute_url()).content.decode()
+
+    why = "Not one row is left to train on within 16 tokens."
+    for cut in ("drop", "cut"):
+        refused = client.post(url("run-start", draft, draft.pk), {"cut": cut})
+        assert refused.status_code == 409 and why in refused.content.decode()
+    assert "This run cannot start as it is" in page and why in page
+    assert "Start run" not in page and "Rehearse run" not in page
 
 
 def test_a_rehearsal_is_cancelled_from_the_page(client, draft):

@@ -193,6 +193,25 @@ def test_beyond_the_budget_the_draft_asks_why_and_the_owner_answers_on_its_page(
     assert "Waits for your yes" in page
 
 
+def test_a_plan_whose_long_rows_are_undecided_has_no_start(parts):
+    rows = [*datasets.tickets(20), datasets.chat("billing " * 100, "low priority")]
+    version = datasets.make_version(project=parts.project, by=parts.by, rows=rows)
+
+    def planned(cut):
+        parts.post(at(parts, "sweep-create"), form(parts, dataset_version=version.pk, cut=cut))
+        run_jobs()
+        sweep = Sweep.objects.latest("pk")
+        start = parts.post(at(parts, "sweep-start", sweep.pk))
+        return parts.get(sweep.get_absolute_url()).content.decode(), start
+
+    page, start = planned("refuse")
+    assert start.status_code == 400
+    assert "1 row is longer than 64 tokens" in page and "cannot start as it is planned" in page
+    assert "Start sweep" not in page and at(parts, "sweep-create") in page
+    page, start = planned("drop")
+    assert start.status_code == 302 and "longer than 64 tokens" not in page
+
+
 def test_a_project_without_data_says_what_comes_first(client):
     client.project = make_project()
     client.force_login(make_member(client.project))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from projects.domain import formatting
+from projects.domain.errors import Invalid
 
 VALIDATION = "validation_loss"
 MOST_ROWS = 1000
@@ -39,6 +40,17 @@ def rows_read(sizes: Sequence[int], epoch_tokens: int) -> int:
         if count >= FEWEST_ROWS and tokens > SHARE * epoch_tokens:
             return count
     return min(len(sizes), MOST_ROWS)
+
+
+def check_rows(rows: int, version: str, max_length: int) -> None:
+    """A look that reads nothing would say nothing."""
+    if rows == 0:
+        raise Invalid(
+            f"No row of {version} can be read within {max_length} tokens. Raise the longest row, or choose other "
+            "validation data.",
+            code="no_trained_tokens",
+            field="validation_version",
+        )
 
 
 def sentence(rows: int, of: int) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from projects.domain.errors import Invalid, Refused
+from training.domain.recipe import Cut, Recipe
+
 SEEN_FILE = "seen.json"  # beside the counts: telling rows as the model will see them
 
 
@@ -17,6 +20,37 @@ def rows_lost(stats: Mapping[str, Any], cut: str) -> int:
 def rows_are(count: int) -> str:
     """1 row is, 2 rows are."""
     return "1 row is" if count == 1 else f"{count} rows are"
+
+
+def check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
+    """Rows that do not fit need a decision; rows that teach nothing end it here."""
+    if stats["rows"] + stats["unshowable"] == 0 or stats["trained_tokens"] == 0:
+        raise Refused("Not one token of this data would be trained on.", code="no_trained_tokens")
+    if recipe.cut != Cut.REFUSE:
+        _check_left(stats, recipe)
+    elif stats["cut"]:
+        raise Invalid(
+            f"{rows_are(stats['cut'])} longer than {recipe.max_length} tokens, and in {stats['answers_cut']} of "
+            "them the answer would be cut. Raise the longest row, or decide to leave them out or to cut them.",
+            code="cut_undecided",
+            field="cut",
+        )
+    elif stats["unshowable"]:
+        first = stats["unshowable_rows"][0]
+        raise Invalid(
+            f"{stats['unshowable']} of the rows cannot be shown by the base's chat template (row {first['index']}: "
+            f"{first['message']}). Clean the data, or decide to leave them out.",
+            code="template",
+            field="cut",
+        )
+
+
+def _check_left(stats: Mapping[str, Any], recipe: Recipe) -> None:
+    if rows_lost(stats, recipe.cut) >= stats["rows"] + stats["unshowable"]:
+        raise Refused(
+            f"Not one row is left to train on within {recipe.max_length} tokens. Raise the longest row.",
+            code="no_trained_tokens",
+        )
 
 
 @dataclass(frozen=True)

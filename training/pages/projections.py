@@ -1,15 +1,19 @@
 """Pages about what runs are expected to take: a rehearsal's findings, and how good projections have been."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from projects.domain import formatting
+from projects.domain.errors import Refused
 from projects.models import Project
 from training import charts, selectors
 from training.domain import projection as projecting
 from training.domain import rehearsal as domain
+from training.domain import tokens
 from training.domain.projection.calibration import QUANTITIES, SOURCES, Coverage, Past
 from training.domain.projection.points import Point
+from training.domain.recipe import Recipe
 from training.models import ProjectionRecord, Rehearsal
 
 SHOWN_RECORDS = 15
@@ -21,13 +25,24 @@ SOURCE_WORDS = {
 }
 
 
-def rehearsing(project: Project, projection: dict[str, Any]) -> dict[str, Any]:
+def rehearsing(project: Project, projection: dict[str, Any], stats: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """What a rehearsal of a run with this projection would take itself; or why there can be none, before one asks."""
     if projection["plan"]["pace"]["sharded"]:
         return {"rehearsing": None, "not_rehearsed": domain.NEEDS_ONE_CARD}
+    if refused := refusal(tokens.check_rows, stats, recipe):
+        return {"rehearsing": None, "not_rehearsed": refused.message, "undecided": refused.field == "cut"}
     found = domain.expected(projection)
     money = projecting.cost(found.seconds.p50, project.hour_price(projection["device"]))
     return {"rehearsing": {"seconds": found.seconds, "steps": found.steps, "money": money}, "not_rehearsed": ""}
+
+
+def refusal(check: Callable[..., None], *args: Any) -> Refused | None:
+    """What a check would say to whoever asked, for a page that says it first."""
+    try:
+        check(*args)
+    except Refused as refused:
+        return refused
+    return None
 
 
 def rehearsal_page(rehearsal: Rehearsal, now: datetime) -> dict[str, Any]:

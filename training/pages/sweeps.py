@@ -18,6 +18,7 @@ from training.domain.recipe import KNOBS
 from training.domain.sweeps.space import DATA
 from training.models import Sweep, Trial
 from training.pages.comparing import curves_figure
+from training.pages.projections import refusal
 from training.pages.runs import shown
 
 LOG = {"learning_rate"}
@@ -146,6 +147,7 @@ def sweep_draft(sweep: Sweep, now: datetime) -> dict[str, Any]:
         "projection": projection,
         "plan": plan,
         "overlaps": overlaps,
+        "not_started": unread.message if (unread := refusal(selectors.check_lengths, sweep)) else "",
         "points": [selectors.named(sweep, one) for one in points[:12]],
         "more_points": max(0, len(points) - 12),
         "p90": Decimal(projection["money"]["p90"]) if projection["money"]["p90"] else None,

@@ -103,6 +103,7 @@ from training.selectors.specs import Understood, understood, written
 from training.selectors.sweeps import (
     Money,
     begun,
+    check_lengths,
     contest,
     courses,
     money_of,
@@ -163,6 +164,7 @@ __all__ = [
     "card_datasets",
     "card_of",
     "cards",
+    "check_lengths",
     "checkpoints",
     "choices",
     "compared",

@@ -17,6 +17,7 @@ from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from projects.models import Attempt, Hold, Project
 from training.domain import money as figures
+from training.domain import tokens as rows
 from training.domain.recipe import Recipe
 from training.domain.sweeps import losses, space
 from training.domain.sweeps.losses import Ending
@@ -118,6 +119,19 @@ def projected(sweep: Sweep) -> dict[str, Any]:
         "currency": sweep.project.currency,
         "exact": bool(points),
     }
+
+
+def check_lengths(sweep: Sweep) -> None:
+    """Rows that are too long need the decision that a run needs, for each data and length of the sweep."""
+    seen = set()
+    for point in planned(sweep) or sweep.read_space.extremes():
+        version, recipe = version_of(sweep, point), sweep.recipe_of(point)
+        if (version.pk, recipe.max_length) in seen:
+            continue
+        seen.add((version.pk, recipe.max_length))
+        profile = tokens.profile_for(version, sweep.base)
+        assert profile is not None  # it has just been projected from
+        rows.check_rows(tokens.token_stats(profile, recipe.max_length), recipe)
 
 
 def money_of(sweep: Sweep, rows: Sequence[Trial], now: datetime) -> Money:

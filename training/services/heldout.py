@@ -8,6 +8,7 @@ from projects.domain.permissions import Permission
 from projects.domain.states import JobState
 from projects.models import Project, User
 from training import selectors
+from training.domain import looks
 from training.domain.recipe import Recipe
 from training.models import BaseModelVersion, Run, TokenProfile
 from training.services.tokens import ensure_profile
@@ -79,11 +80,5 @@ def counted(run: Run, recipe: Recipe) -> TokenProfile | None:
             "The validation data is still being counted in tokens of this base. Start the run when that is done.",
             code="tokens_not_counted",
         )
-    if selectors.look(profile, recipe).rows == 0:
-        raise Invalid(
-            f"No row of {run.validation_version} can be read within {recipe.max_length} tokens. Raise the longest row, "
-            "or choose other validation data.",
-            code="no_trained_tokens",
-            field=FIELD,
-        )
+    looks.check_rows(selectors.look(profile, recipe).rows, str(run.validation_version), recipe.max_length)
     return profile

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from datasets_app.models import DatasetVersion
-from projects import leases
+from projects import leases, transitions
 from projects.access import requires
 from projects.domain.errors import Refused
 from projects.domain.permissions import Permission
@@ -16,6 +16,7 @@ from projects.models import Project, User
 from training import selectors
 from training.domain import projection as projecting
 from training.domain import rehearsal as rehearsing
+from training.domain import tokens
 from training.domain.recipe import Recipe
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run
 from training.services import runs
@@ -51,7 +52,7 @@ def rehearse(
         digest=selectors.rehearsal_digest(base, version, read, parent, where),
     )
     profile = runs.counted(rehearsal)
-    runs.check_rows(selectors.token_stats(profile, read.max_length), read)
+    tokens.check_rows(selectors.token_stats(profile, read.max_length), read)
     if selectors.plan(base, profile, read, where).pace.sharded:
         raise Refused(rehearsing.NEEDS_ONE_CARD, code="rehearsal_needs_one_card")
     rehearsal.recipe, rehearsal.asked_by = read.as_dict(), by
@@ -65,8 +66,16 @@ def rehearse(
 
 
 @requires(Permission.RUN_START)
-def rehearse_run(run: Run, *, by: User) -> Rehearsal:
-    """Rehearse a draft as it stands."""
+@transaction.atomic
+def rehearse_run(run: Run, *, by: User, cut: str | None = None) -> Rehearsal:
+    """Rehearse a draft as it stands. `cut` is the decision about rows that are too long; the draft keeps it."""
+    if cut:
+        run = Run.objects.select_for_update(of=("self",)).get(pk=run.pk)
+        if run.state != JobState.DRAFT:
+            raise Refused("This run has been started already; its rows are decided on.", code="already_started")
+        run.recipe = Recipe.read(run.recipe | {"cut": cut}).as_dict()
+        run.save(update_fields=["recipe"])
+        transitions.record(run, "run.rows_decided", actor=by.email, cut=cut)
     parts = {"base": run.base, "version": run.dataset_version, "recipe": run.recipe, "parent": run.parent_adapter}
     return rehearse(run.project, by=by, **parts)
 

@@ -18,7 +18,7 @@ from projects.domain.turns import Priority
 from projects.models import Project, User
 from training import selectors
 from training.domain import money, tokens
-from training.domain.recipe import Cut, Method, Recipe
+from training.domain.recipe import Method, Recipe
 from training.freezing import freeze, known_at_start
 from training.models import Adapter, BaseModelVersion, Rehearsal, Run, TokenProfile
 from training.services import decisions, heldout
@@ -99,7 +99,7 @@ def start_run(
         decisions.settle(run.parent_adapter, run.base, by=by, reason=base_decision_reason)
     profile = counted(run)
     stats = selectors.token_stats(profile, recipe.max_length)
-    check_rows(stats, recipe)
+    tokens.check_rows(stats, recipe)
     held_out = heldout.counted(run, recipe)
     datasets.refuse_unfit(run.dataset_version, leak_reason=leak_reason)
     projection = selectors.projection(run.project, run.base, profile, recipe, run.parent_adapter, held_out=held_out)
@@ -265,26 +265,3 @@ def counted(run: Run | Rehearsal) -> TokenProfile:
         "The data is still being counted in tokens of this base. Start the run when that is done.",
         code="tokens_not_counted",
     )
-
-
-def check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
-    """Rows that do not fit need a decision; rows that teach nothing end it here."""
-    if stats["rows"] + stats["unshowable"] == 0 or stats["trained_tokens"] == 0:
-        raise Refused("Not one token of this data would be trained on.", code="no_trained_tokens")
-    if recipe.cut != Cut.REFUSE:
-        return
-    if stats["cut"]:
-        raise Invalid(
-            f"{tokens.rows_are(stats['cut'])} longer than {recipe.max_length} tokens, and in {stats['answers_cut']} of "
-            "them the answer would be cut. Raise the longest row, or decide to leave them out or to cut them.",
-            code="cut_undecided",
-            field="cut",
-        )
-    if stats["unshowable"]:
-        first = stats["unshowable_rows"][0]
-        raise Invalid(
-            f"{stats['unshowable']} of the rows cannot be shown by the base's chat template (row {first['index']}: "
-            f"{first['message']}). Clean the data, or decide to leave them out.",
-            code="template",
-            field="cut",
-        )

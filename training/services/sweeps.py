@@ -20,7 +20,7 @@ from training.domain.sweeps import space as spaces
 from training.domain.sweeps.space import DATA, MOST_RUNS, Space
 from training.domain.sweeps.stopping import INCOMPARABLE
 from training.models import STOPPING, STRATEGIES, BaseModelVersion, Run, Sweep
-from training.services.runs import check_parts, check_rows, create_run
+from training.services.runs import check_parts, create_run
 from training.services.tokens import ensure_profile
 
 MOST_AT_ONCE = 16
@@ -88,7 +88,7 @@ def start_sweep(sweep: Sweep, *, by: User, leak_reason: str = "", budget_reason:
     projection = selectors.projected(sweep)
     for version in selectors.versions_of(sweep):
         datasets.refuse_unfit(version, leak_reason=leak_reason)
-    _check_lengths(sweep)
+    selectors.check_lengths(sweep)
     budgeting.queue_or_ask(
         sweep,
         by=by,
@@ -215,16 +215,3 @@ def _check_points(sweep: Sweep) -> None:
     for point in [*(selectors.planned(sweep) or shape.extremes())]:
         version = there[point[DATA]] if DATA in point else sweep.dataset_version
         check_parts(sweep.project, sweep.base, version, None, sweep.recipe_of(point))
-
-
-def _check_lengths(sweep: Sweep) -> None:
-    """Rows that are too long need the decision that a run needs, for each data and length of the sweep."""
-    seen = set()
-    for point in selectors.planned(sweep) or sweep.read_space.extremes():
-        version, recipe = selectors.version_of(sweep, point), sweep.recipe_of(point)
-        if (version.pk, recipe.max_length) in seen:
-            continue
-        seen.add((version.pk, recipe.max_length))
-        profile = selectors.profile_for(version, sweep.base)
-        assert profile is not None  # it has just been projected from
-        check_rows(selectors.token_stats(profile, recipe.max_length), recipe)

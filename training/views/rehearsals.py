@@ -74,7 +74,7 @@ class RehearsalCancel(RehearsalPage):
 
 
 class RunRehearse(ProjectPage):
-    """Rehearse a draft."""
+    """Rehearse a draft, with the decision about its rows if it still needs one."""
 
     room = "training"
     service = services.rehearse_run
@@ -82,7 +82,9 @@ class RunRehearse(ProjectPage):
 
     def post(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
         run = get_object_or_404(selectors.runs(self.project), pk=pk)
-        self.service(run, by=request.user)
+        form = forms.CutForm(request.POST)
+        cut = form.cleaned_data["cut"] if form.is_valid() else None
+        self.service(run, by=request.user, cut=cut or None)
         return redirect(run)
 
 
