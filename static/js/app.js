@@ -44,6 +44,12 @@
     (element.form || element.closest("form")).requestSubmit();
   });
 
+  /* A page that has stopped asking may have been left open for days, and things go on without it: parts of it that want
+     to look once when their reader comes back wait for this. */
+  const back = () => { if (!document.hidden) document.body.dispatchEvent(new CustomEvent("reader-back")); };
+  document.addEventListener("visibilitychange", back);
+  window.addEventListener("focus", back);
+
   /* Native dialogs: focus stays inside, Esc closes, focus returns to the button. */
   on("click", "[data-dialog]", (button) => {
     const dialog = document.getElementById(button.dataset.dialog);

@@ -110,3 +110,38 @@ def test_the_buttons_follow_the_run_to_its_end(watching, run):
     expect(page.locator("dialog[open]")).to_have_count(0)
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#delete-run")).to_contain_text("This cannot be undone")
+
+
+def test_a_tab_that_shows_an_ended_run_notices_when_its_reader_comes_back_that_it_was_retried(watching, run):
+    page = watching.page
+    leases.finish(run, Outcome.FAILED, cause="test", code="out_of_memory", message="The card is full.")
+    expect(page.locator("#run-actions")).to_contain_text("Retry run")
+    page.evaluate("window.same = true")
+    asked = []
+    page.on("response", lambda answer: asked.append(answer.status) if "/status/" in answer.url else None)
+
+    with page.expect_response("**/status/**") as unchanged:
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+    assert unchanged.value.status == 204
+    page.wait_for_timeout(3000)
+    assert asked == [204], "it asks once, and then no more"
+    expect(page.locator("#run-actions")).to_contain_text("Retry run")
+
+    run.refresh_from_db()
+    elsewhere = watching.context.new_page()
+    elsewhere.goto(run.get_absolute_url())
+    elsewhere.get_by_role("button", name="Retry run").first.click()
+    expect(elsewhere.locator("#run-actions")).to_contain_text("Cancel run")
+    elsewhere.close()
+    expect(page.locator("#run-actions")).to_contain_text("Retry run")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(page.locator("#run-actions")).to_contain_text("Cancel run")
+    expect(page.locator("#run-status")).to_contain_text("Waiting")
+    again = leases.claim([Run], owner="host/cpu/1")
+    (again.workdir / "engine.log").parent.mkdir(parents=True, exist_ok=True)
+    (again.workdir / "engine.log").write_text("the second attempt speaks")
+    expect(page.locator("#run-log-lines")).to_contain_text("the second attempt speaks")
+    page.get_by_role("button", name="Pause run").first.click()
+    expect(page.locator("#pause-run")).to_be_visible()
+    assert page.evaluate("window.same"), "the page was never loaded anew"

@@ -225,3 +225,36 @@ def test_the_pace_is_told_as_a_share_of_what_the_card_could_do(viewer, run):
     share = viewer.get(api).json()["limit_share"]
     assert share == pytest.approx(1000 * 4 * 7e9 / 989e12, rel=0.02)
     assert "of the limit" in page(viewer, run).content.decode()
+
+
+def test_the_page_of_a_run_that_is_over_hears_at_little_cost_that_it_still_is(
+    viewer, run, django_assert_max_num_queries
+):
+    leases.finish(run, Outcome.FAILED, cause="test", code="out_of_memory", message="The card is full.")
+    run.refresh_from_db()
+    over = page(viewer, run).content.decode()
+    assert 'hx-trigger="reader-back from:body' in over and "every 2s" not in over and "stand=failed-1" in over
+
+    with django_assert_max_num_queries(6):  # who asks, in which project, which run
+        same = page(viewer, run, stand="failed-1")
+
+    assert (same.status_code, same.content) == (204, b"")
+    assert page(viewer, run, over="tokens").status_code == 200, "another axis is drawn whatever the state"
+
+
+def test_the_page_of_a_run_that_was_retried_elsewhere_comes_back_to_life(viewer, run):
+    leases.finish(run, Outcome.FAILED, cause="test", code="out_of_memory", message="The card is full.")
+    run.refresh_from_db()
+    services.retry_run(run, by=run.created_by)
+
+    moved = page(viewer, run, stand="failed-1")
+
+    assert moved.status_code == 200 and moved["HX-Trigger"] == "run-moved"
+    assert "every 2s" in moved.content.decode() and "stand=queued" in moved.content.decode()
+    assert "Cancel run" in part(moved, "run-actions") and "Cancel this run?" in part(moved, "run-dialogs")
+    assert "HX-Trigger" not in page(viewer, run, stand="queued")
+
+    again = leases.claim([Run], owner="host/cpu/1")
+    leases.finish(again, Outcome.FAILED, cause="test", code="out_of_memory", message="The card is full again.")
+    told = page(viewer, run, stand="failed-1")
+    assert "The card is full again." in told.content.decode() and "stand=failed-2" in told.content.decode()

@@ -13,6 +13,7 @@ from training.pages.runs import (
     projection,
     run_facts,
     run_status,
+    stand,
     tell_reasons,
 )
 from training.pages.seen import row_page, seen_page, tabs
@@ -44,6 +45,7 @@ __all__ = [
     "run_status",
     "seen_page",
     "shared_facts",
+    "stand",
     "sweep_draft",
     "sweep_facts",
     "sweep_list",

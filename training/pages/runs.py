@@ -31,7 +31,7 @@ def run_status(run: Run, now: datetime, over: str = "step") -> dict[str, Any]:
         "run": run,
         "live": selectors.live(run, now),
         "figures": run_figures(run, Window(over)),
-        "stand": _stand(run),
+        "stand": stand(run),
         "over": over,
         "overs": OVER,
         "samples": samples(run),
@@ -45,8 +45,10 @@ def run_status(run: Run, now: datetime, over: str = "step") -> dict[str, Any]:
     }
 
 
-def _stand(run: Run) -> str:
-    """What the buttons and questions around the status depend on."""
+def stand(run: Run) -> str:
+    """What the buttons and questions around the status depend on; of a run that is over also its attempt."""
+    if run.is_over:
+        return f"{run.state}-{run.fence}"
     asked = ("-cancelling" if run.cancel_requested_at else "") + ("-pausing" if run.pause_requested_at else "")
     return f"{run.state}{asked}"
 

@@ -167,13 +167,20 @@ class RunStatus(RunPage):
     """All that changes while a run is running; polled by every viewer, computed from rows.
 
     The poll says which state the page was made for; what stands around the status follows when it is another now.
+    The page of a run that is over asks when its reader comes back, and mostly hears that nothing has changed.
     """
 
     def get(self, request: HttpRequest, project: str, pk: int) -> HttpResponse:
-        context = pages.run_status(self.run(pk), timezone.now(), over(request))
-        known = request.GET.get("stand", context["stand"])
-        answer = self.render("training/_run_polled.html", context | {"moved": known != context["stand"]})
-        if known == JobState.HELD != context["stand"]:
+        run = self.run(pk)
+        stand = pages.stand(run)
+        known = request.GET.get("stand", stand)
+        if run.is_over and known == stand and "stand" in request.GET:
+            return HttpResponse(status=204)
+        context = pages.run_status(run, timezone.now(), over(request))
+        answer = self.render("training/_run_polled.html", context | {"moved": known != stand})
+        if known != stand:
+            answer["HX-Trigger"] = "run-moved"
+        if known == JobState.HELD != stand:
             answer["HX-Refresh"] = "true"  # its page has no place for a log yet
         return answer
 
