@@ -130,13 +130,15 @@ def _start(sweep: Sweep, trial: Trial) -> None:
     profile = selectors.profile_for(version, sweep.base)
     if not sweep.base.is_ready or profile is None or not profile.is_ready:
         raise Refused(f"{sweep.base} is not ready, or {version} is not counted in its tokens.", code="not_ready")
-    projection = selectors.projection(sweep.project, sweep.base, profile, recipe)
+    held_out = selectors.held_out_of(sweep)
+    projection = selectors.projection(sweep.project, sweep.base, profile, recipe, held_out=held_out)
     run = Run.objects.create(
         project=sweep.project,
         name=f"{sweep.name[:100]} #{trial.number}",
         method=recipe.method,
         base=sweep.base,
         dataset_version=version,
+        validation_version=sweep.validation_version,
         recipe=recipe.as_dict(),
         devices=recipe.devices,
         created_by=sweep.started_by or sweep.created_by,

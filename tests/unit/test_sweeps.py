@@ -167,6 +167,31 @@ def test_the_same_batches_take_their_noise_out():
     assert not losses.contest([Ending(1, one, "a"), Ending(2, two, "b")]).is_clear
 
 
+def looks(rng, level, noise, n=21):
+    """The loss of held-out rows from look to look: it falls ever slower, and jumps a little."""
+    return [level + 1 / (1 + at) + rng.gauss(0, noise) for at in range(n)]
+
+
+def ended(rng, levels, noise):
+    endings = [losses.ending(looks(rng, level, noise), losses.FEWEST_LOOKS) for level in levels]
+    return [Ending(number, values, "the same rows and steps") for number, values in enumerate(endings)]
+
+
+def test_equal_runs_are_rarely_told_apart_by_a_handful_of_looks():
+    rng = random.Random(8)
+    wrong = sum(len(losses.contest(ended(rng, [1.0] * 6, 0.01)).tied) < 6 for _ in range(200))
+
+    assert wrong <= 20, "5 % of 200 and what chance adds"
+
+
+def test_a_gap_far_beyond_the_jumps_between_looks_is_seen():
+    rng = random.Random(9)
+    found = losses.contest(ended(rng, [1.0, 1.3, 1.4], 0.002), losses.VALIDATION_MEASURE, losses.VALIDATION_NOTE)
+
+    assert found.is_clear and found.order == (0, 1, 2) and found.n == 5
+    assert (found.measure, found.note) == (losses.VALIDATION_MEASURE, losses.VALIDATION_NOTE)
+
+
 def test_too_few_steps_say_nothing():
     found = losses.contest([Ending(1, [1.0, 1.1]), Ending(2, [5.0, 5.1])])
 

@@ -89,7 +89,7 @@ class SweepProposalSerializer(serializers.Serializer):
     percent = serializers.BooleanField(
         help_text="The measure is a share that should rise; else a loss that should fall."
     )
-    n = serializers.IntegerField(help_text="Golden rows or steps that it rests on.")
+    n = serializers.IntegerField(help_text="Golden rows, steps or looks that it rests on.")
     order = RankedSerializer(many=True)
 
 
@@ -125,9 +125,9 @@ class SweepSerializer(serializers.ModelSerializer):
     class Meta:
         model = Sweep
         fields = [
-            "id", "name", "method", "base", "dataset_version", "golden", "recipe", "space", "strategy", "runs_wanted",
-            "at_once", "seed", "stopping", "grace", "state", "note", "projection", "result", "error_code",
-            "error_message", "created_by", "started_by", "created_at", "started_at", "finished_at",
+            "id", "name", "method", "base", "dataset_version", "golden", "validation_version", "recipe", "space",
+            "strategy", "runs_wanted", "at_once", "seed", "stopping", "grace", "state", "note", "projection", "result",
+            "error_code", "error_message", "created_by", "started_by", "created_at", "started_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -164,6 +164,13 @@ class NewSweepSerializer(StrictSerializer):
     stopping = serializers.ChoiceField(STOPPING, default="none")
     grace = serializers.FloatField(min_value=0.05, max_value=0.9, default=0.3)
     golden = serializers.IntegerField(**NUMBER, required=False, allow_null=True, default=None)
+    validation_version = serializers.IntegerField(
+        **NUMBER,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Rows that every run is looked at with; without a golden set their loss judges.",
+    )
 
 
 class StartSweepSerializer(StrictSerializer):
@@ -214,9 +221,10 @@ class SweepViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectViewSe
                 "base": one_of(self.project.bases, fields["base"], "base"),
                 "version": one_of(versions, fields["dataset_version"], "dataset_version"),
                 "golden": one_of(versions, fields["golden"], "golden"),
+                "validation": one_of(versions, fields["validation_version"], "validation_version"),
                 "recipe": fields.get("recipe", {}),
             }
-            del given["dataset_version"]
+            del given["dataset_version"], given["validation_version"]
             return self.shown(self.services["create"](self.project, by=request.user, **given), 201)
 
         return self.create_once(request, make)

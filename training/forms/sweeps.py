@@ -50,13 +50,17 @@ class SweepForm(RunForm):
         queryset=None,
         label="Judge by a golden set",
         required=False,
-        empty_label="No, by the loss at the end",
+        empty_label="No, by the loss",
         help_text="Every adapter is evaluated on it, and the proposal rests on its rows.",
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, project=project, **kwargs)
         del self.fields["parent"], self.fields["leak_reason"], self.fields["budget_reason"]
+        self.fields["validation_version"].help_text = (
+            "Rows kept out of training, which every run is looked at with. Without a golden set, their loss at the end "
+            "says which run is best; without both, the training loss does."
+        )
         self.fields["name"].help_text = "For people: “rank and rate for the router”."
         golden = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose="golden", rows__gt=0)
         self.fields["golden"].queryset = golden.select_related("dataset").order_by("-pk")  # type: ignore[attr-defined]
@@ -101,6 +105,7 @@ class SweepForm(RunForm):
         told = {name: data[name] for name in ("name", "base", "strategy", "at_once", "stopping", "grace", "golden")}
         return told | {
             "version": data["dataset_version"],
+            "validation": data["validation_version"],
             "recipe": self.recipe,
             "space": self.space,
             "runs": data["runs"] or 0,

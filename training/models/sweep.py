@@ -42,6 +42,14 @@ class Sweep(LeasedJob):
     stopping = models.CharField(max_length=10, choices=STOPPING, default="none")
     grace = models.FloatField(default=0.3, help_text="Share of its steps that every run gets before it may be stopped.")
     golden = models.ForeignKey(DatasetVersion, models.PROTECT, null=True, blank=True, related_name="+")
+    validation_version = models.ForeignKey(
+        DatasetVersion,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="What its runs are looked at with.",
+    )
     projection = models.JSONField(default=dict, help_text="Frozen at the start: P50 and P90 of all of it.")
     result = models.JSONField(default=dict, help_text="Which run is proposed, and why.")
     note = models.TextField(blank=True, help_text="Why it went another way than planned.")

@@ -14,9 +14,10 @@ from training import selectors
 from training.charts import comparing as charts
 from training.domain import money
 from training.domain.comparing import Comparison
+from training.domain.looks import VALIDATION
 from training.domain.recipe import KNOBS
 from training.domain.sweeps.space import DATA
-from training.models import Sweep, Trial
+from training.models import Run, Sweep, Trial
 from training.pages.comparing import curves_figure
 from training.pages.projections import refusal
 from training.pages.runs import shown
@@ -98,13 +99,18 @@ def sweep_figures(sweep: Sweep, rows: Sequence[Trial], result: dict[str, Any]) -
     if len(values) >= 2:
         found.append(_parallel(sweep, [row for row in rows if row.run_id in values], values, result))
     if len(runs) >= 1:
-        styles = {run.pk: charts.style(at) for at, run in enumerate(runs)}
-        drawn = curves_figure(runs, Comparison(runs=tuple(run.pk for run in runs), smooth=0.6), styles)
-        if drawn:
-            # Without the figure that a comparison says: runs are judged by a mean of steps, not by where a line ends.
-            title = f"Loss of {len(runs)} runs, smoothed" if len(runs) > 1 else "Loss, smoothed"
-            found.append(drawn | {"id": "sweep-losses", "title": title})
+        # Titled without the figure that a comparison says: runs are judged by a mean, not by where a line ends.
+        of = f" of {len(runs)} runs" if len(runs) > 1 else ""
+        if sweep.validation_version_id and (drawn := _overlaid(runs, metric=VALIDATION)):
+            found.append(drawn | {"id": "sweep-validation", "title": f"Validation loss{of}"})
+        if drawn := _overlaid(runs, smooth=0.6):
+            found.append(drawn | {"id": "sweep-losses", "title": f"Loss{of}, smoothed"})
     return found
+
+
+def _overlaid(runs: Sequence[Run], **look: Any) -> dict[str, Any] | None:
+    styles = {run.pk: charts.style(at) for at, run in enumerate(runs)}
+    return curves_figure(runs, Comparison(runs=tuple(run.pk for run in runs), **look), styles)
 
 
 def _parallel(sweep: Sweep, rows: Sequence[Trial], values: dict[int, float], result: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def _parallel(sweep: Sweep, rows: Sequence[Trial], values: dict[int, float], res
         )
         for one in sweep.read_space.dimensions
     ]
-    measure = "Score" if result.get("percent") else "Loss at the end"
+    measure = "Score" if result.get("percent") else result["measure"]
     axes.append(charts.Axis(measure, {pk: round(values[pk], 4) for pk in names}))
     rising = bool(result.get("percent"))
     return {
@@ -172,13 +178,23 @@ def sweep_facts(sweep: Sweep) -> list[tuple[str, Any]]:
         *rows,
         ("Runs at once", sweep.at_once),
         ("Stopped early", stops),
-        ("Judged by", sweep.golden or "the loss at the end"),
+        ("Judged by", _judge(sweep)),
     ]
+
+
+def _judge(sweep: Sweep) -> str:
+    if sweep.golden:
+        return str(sweep.golden)
+    if sweep.validation_version:
+        return f"the loss at the end on {sweep.validation_version}, which no run learns from"
+    return "the training loss at the end"
 
 
 def shared_facts(sweep: Sweep) -> list[tuple[str, Any]]:
     swept = set(sweep.read_space.names)
     rows: list[tuple[str, Any]] = [("Base", sweep.base)] + ([] if DATA in swept else [("Data", sweep.dataset_version)])
+    if sweep.validation_version:
+        rows.append(("Validation data", sweep.validation_version))
     for knob in KNOBS:
         if sweep.method in knob.methods and knob.name not in swept and not knob.expert:
             rows.append((knob.label, shown(knob, sweep.recipe.get(knob.name))))

@@ -41,6 +41,7 @@ from training.selectors.derived import (
 )
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
+from training.selectors.judging import contest, standing
 from training.selectors.listing import Choices, Listed, choices, listed, matching, sorted_by
 from training.selectors.live import (
     CardState,
@@ -104,14 +105,13 @@ from training.selectors.sweeps import (
     Money,
     begun,
     check_lengths,
-    contest,
     courses,
+    held_out_of,
     money_of,
     named,
     planned,
     projected,
     projected_point,
-    standing,
     sweeps,
     trials,
     version_of,
@@ -191,6 +191,7 @@ __all__ = [
     "file_name",
     "fits_method",
     "fitted",
+    "held_out_of",
     "held_out_profile",
     "imports",
     "is_undecided",

@@ -1,33 +1,29 @@
-"""Reads of sweeps: what they would take, where they stand, and which run came out best."""
+"""Reads of sweeps: what they would take, what they have cost, and how far their runs are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from statistics import fmean
 from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
 from datasets_app.models import DatasetVersion
-from projects import contributions
 from projects.domain import money
-from projects.domain.contests import Contest
 from projects.domain.errors import Refused
 from projects.domain.states import JobState
 from projects.models import Attempt, Hold, Project
+from training.domain import looks
 from training.domain import money as figures
 from training.domain import tokens as rows
-from training.domain.recipe import Recipe
-from training.domain.sweeps import losses, space
-from training.domain.sweeps.losses import Ending
+from training.domain.sweeps import space
 from training.domain.sweeps.space import DATA, Params
 from training.domain.sweeps.stopping import Course
-from training.models import Run, Sweep, Trial
+from training.models import Run, Sweep, TokenProfile, Trial
 from training.selectors import metrics, projections, tokens
 
 ZERO = Decimal(0)
-DRAWN = 200  # points of a loss curve that are looked at to stop a run, and of its end at most ten times as many
+DRAWN = 200  # points of a loss curve that are looked at to stop a run
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class Money:
 
 def sweeps(project: Project) -> QuerySet[Sweep]:
     """All sweeps of a project, the newest first."""
-    joined = ("project", "base", "dataset_version__dataset", "golden__dataset", "created_by", "started_by")
-    return project.sweeps.select_related(*joined).order_by("-pk")
+    data = ("dataset_version__dataset", "golden__dataset", "validation_version__dataset__project")
+    return project.sweeps.select_related("project", "base", *data, "created_by", "started_by").order_by("-pk")
 
 
 def trials(sweep: Sweep) -> list[Trial]:
@@ -94,7 +90,24 @@ def projected_point(sweep: Sweep, params: Params) -> dict[str, Any]:
             f"{version} is still being counted in tokens of {sweep.base}. Start the sweep when that is done.",
             code="tokens_not_counted",
         )
-    return projections.projection(sweep.project, sweep.base, profile, recipe).as_dict()
+    held_out = held_out_of(sweep)
+    return projections.projection(sweep.project, sweep.base, profile, recipe, held_out=held_out).as_dict()
+
+
+def held_out_of(sweep: Sweep) -> TokenProfile | None:
+    """The counts of what its runs are looked at with, or a refusal that says to wait; None without such data."""
+    version = sweep.validation_version
+    if version is None:
+        return None
+    profile = tokens.profile_for(version, sweep.base)
+    if profile is not None and profile.state == JobState.FAILED:
+        raise Refused(f"{version} could not be counted in tokens: {profile.error_message}", code=profile.error_code)
+    if profile is None or not profile.is_ready:
+        raise Refused(
+            f"{version} is still being counted in tokens of {sweep.base}. Start the sweep when that is done.",
+            code="tokens_not_counted",
+        )
+    return profile
 
 
 def projected(sweep: Sweep) -> dict[str, Any]:
@@ -123,7 +136,7 @@ def projected(sweep: Sweep) -> dict[str, Any]:
 
 def check_lengths(sweep: Sweep) -> None:
     """Rows that are too long need the decision that a run needs, for each data and length of the sweep."""
-    seen = set()
+    seen, held_out = set(), held_out_of(sweep)
     for point in planned(sweep) or sweep.read_space.extremes():
         version, recipe = version_of(sweep, point), sweep.recipe_of(point)
         if (version.pk, recipe.max_length) in seen:
@@ -132,6 +145,8 @@ def check_lengths(sweep: Sweep) -> None:
         profile = tokens.profile_for(version, sweep.base)
         assert profile is not None  # it has just been projected from
         rows.check_rows(tokens.token_stats(profile, recipe.max_length), recipe)
+        if held_out is not None:
+            looks.check_rows(projections.look(held_out, recipe).rows, str(held_out.version), recipe.max_length)
 
 
 def money_of(sweep: Sweep, rows: Sequence[Trial], now: datetime) -> Money:
@@ -166,77 +181,6 @@ def course(run: Run, curve: tuple[list[float], list[float]] | None) -> Course:
 def courses(runs: Sequence[Run]) -> dict[int, Course]:
     curves = metrics.thinned(runs, "loss", points=DRAWN)
     return {run.pk: course(run, curves.get(run.pk)) for run in runs}
-
-
-def contest(sweep: Sweep, rows: Sequence[Trial]) -> Contest | None:
-    """Which run came out best: on the golden set where one was chosen, else by the loss at the end."""
-    done = [row.run for row in rows if row.run and row.run.state == JobState.SUCCEEDED]
-    if not done:
-        return None
-    if sweep.golden is None:
-        return losses.contest([_ending(run) for run in done])
-    adapters = {run.adapter.pk: run.pk for run in done if hasattr(run, "adapter")}
-    for examiner in contributions.examiners:
-        found = examiner.contest(list(adapters), sweep.golden)
-        if found is not None:
-            return _of_runs(found, adapters)
-    return None
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where the runs that have ended stand for the moment; who wins is worked out once, when all have."""
-
-    measure: str
-    percent: bool
-    values: dict[int, float]
-
-    @property
-    def order(self) -> list[dict[str, Any]]:
-        best_first = sorted(self.values.items(), key=lambda one: (one[1], one[0]), reverse=self.percent)
-        return [{"run": run, "value": value} for run, value in best_first]
-
-
-def standing(sweep: Sweep, rows: Sequence[Trial]) -> Standing:
-    """By mean score, or by the mean loss at the end of the thinned curve: two queries, whatever the number of runs."""
-    done = [row.run for row in rows if row.run and row.run.state == JobState.SUCCEEDED]
-    if sweep.golden is None:
-        curves = metrics.thinned(done, "loss", points=DRAWN)
-        ends = {pk: losses.ending(values) for pk, (_, values) in curves.items()}
-        return Standing("Loss at the end", False, {pk: fmean(values) for pk, values in ends.items() if values})
-    adapters = {run.adapter.pk: run.pk for run in done if hasattr(run, "adapter")}
-    found: dict[int, float] = {}
-    measure = f"Score on {sweep.golden}"
-    for examiner in contributions.examiners:
-        for adapter, scores in examiner.scores(list(adapters)).items():
-            for score in scores:
-                if score.measure.endswith(f" on {sweep.golden}"):
-                    found[adapters[adapter]], measure = score.value, score.measure
-    return Standing(measure, True, found)
-
-
-def _of_runs(found: Contest, runs: dict[int, int]) -> Contest:
-    """The same contest with numbers of runs instead of adapters."""
-    return Contest(
-        found.measure,
-        found.percent,
-        tuple(runs[key] for key in found.order),
-        {runs[key]: value for key, value in found.values.items()},
-        tuple(runs[key] for key in found.tied),
-        found.difference,
-        found.low,
-        found.high,
-        found.n,
-        found.note,
-    )
-
-
-def _ending(run: Run) -> Ending:
-    values = metrics.newest(run, "loss", 10 * DRAWN).values.tolist()
-    kept = max(losses.FEWEST, round((run.step or len(values)) * losses.LAST))
-    recipe = Recipe.read(run.recipe)
-    seen = (run.dataset_version_id, run.step, recipe.seed, recipe.batch_size, recipe.accumulation, recipe.max_length)
-    return Ending(run.pk, losses.ending(values)[-kept:] if values else [], f"{seen} {recipe.packing} {recipe.cut}")
 
 
 def begun(sweeps: Sequence[Sweep]) -> dict[int, tuple[int, Decimal]]:

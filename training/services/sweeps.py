@@ -20,7 +20,8 @@ from training.domain.sweeps import space as spaces
 from training.domain.sweeps.space import DATA, MOST_RUNS, Space
 from training.domain.sweeps.stopping import INCOMPARABLE
 from training.models import STOPPING, STRATEGIES, BaseModelVersion, Run, Sweep
-from training.services.runs import check_parts, create_run
+from training.services import heldout
+from training.services.runs import check_parts, create_run, refuse_stale
 from training.services.tokens import ensure_profile
 
 MOST_AT_ONCE = 16
@@ -44,8 +45,12 @@ def create_sweep(
     stopping: str = "none",
     grace: float = 0.3,
     golden: DatasetVersion | None = None,
+    validation: DatasetVersion | None = None,
 ) -> Sweep:
-    """A draft: every point is checked as a run of its own would be, nothing is spent, and its data is counted."""
+    """A draft: every point is checked as a run of its own would be, nothing is spent, and its data is counted.
+
+    `validation` are rows that every run is looked at with; without a golden set, runs are judged by their loss.
+    """
     selectors.refuse_unusable(base)
     read, shape = Recipe.read(recipe), spaces.read(space)
     _check_choices(strategy, stopping, at_once, grace)
@@ -64,6 +69,7 @@ def create_sweep(
         stopping=stopping,
         grace=grace,
         golden=golden,
+        validation_version=validation,
         created_by=by,
     )
     _check_golden(sweep)
@@ -74,6 +80,8 @@ def create_sweep(
     for one in selectors.versions_of(sweep):
         ensure_profile(one, base, by=by)
         datasets.compare_soon(one, actor=by.email)
+        if validation is not None:
+            heldout.prepare(one, validation, base, by=by, again=True)
     return sweep
 
 
@@ -87,6 +95,7 @@ def start_sweep(sweep: Sweep, *, by: User, leak_reason: str = "", budget_reason:
     selectors.refuse_unusable(sweep.base)
     projection = selectors.projected(sweep)
     for version in selectors.versions_of(sweep):
+        refuse_stale(sweep.project, sweep.base, version, None, sweep.validation_version)
         datasets.refuse_unfit(version, leak_reason=leak_reason)
     selectors.check_lengths(sweep)
     budgeting.queue_or_ask(
@@ -140,7 +149,8 @@ def repeat_winner(sweep: Sweep, *, by: User) -> Run:
     again = sweep.project.runs.filter(name__startswith=name).values_list("recipe", flat=True)
     seeds |= {Recipe.read(one).seed for one in again}
     recipe = run.recipe | {"seed": max(seeds, default=0) + 1}
-    return create_run(sweep.project, by=by, name=name, base=run.base, version=run.dataset_version, recipe=recipe)
+    parts = {"base": run.base, "version": run.dataset_version, "validation": run.validation_version}
+    return create_run(sweep.project, by=by, name=name, recipe=recipe, **parts)
 
 
 # What a plan must be
@@ -215,3 +225,6 @@ def _check_points(sweep: Sweep) -> None:
     for point in [*(selectors.planned(sweep) or shape.extremes())]:
         version = there[point[DATA]] if DATA in point else sweep.dataset_version
         check_parts(sweep.project, sweep.base, version, None, sweep.recipe_of(point))
+    for version in there.values():
+        heldout.check(sweep.project, sweep.validation_version, version, Recipe.read(sweep.recipe))
+        refuse_stale(sweep.project, sweep.base, version, None, sweep.validation_version)

@@ -15,16 +15,26 @@ from statistics import NormalDist, fmean
 from projects.domain.contests import Contest
 
 LAST, FEWEST = 0.2, 8  # share of the steps at the end, and steps at least
+FEWEST_LOOKS = 5  # at held-out rows: there are hardly more than twenty, each over all of the rows
 CONFIDENCE = 0.95
 NOTE = (
     "The interval covers the noise between steps, not that of another seed, and a lower training loss may be learned "
     "by heart: a golden set would say more."
 )
 
+MEASURE, VALIDATION_MEASURE = "Loss at the end", "Validation loss at the end"
+VALIDATION_NOTE = (
+    "Every run was looked at with the same rows. The interval covers what the loss jumps by from look to look, not the "
+    "noise of another seed or of other rows: a golden set would say more."
+)
+
 
 @dataclass(frozen=True)
 class Ending:
-    """The last losses of one run. Runs with the same `order` saw the same rows at the same steps."""
+    """The last losses of one run, of steps or of looks. Those with the same `order` are of the same rows at the same
+
+    steps.
+    """
 
     key: int
     losses: Sequence[float]
@@ -38,10 +48,10 @@ class Mean:
     freedom: float
 
 
-def ending(losses: Sequence[float]) -> list[float]:
+def ending(losses: Sequence[float], fewest: int = FEWEST) -> list[float]:
     """The last fifth, at least eight steps."""
     finite = [loss for loss in losses if math.isfinite(loss)]
-    return finite[-max(FEWEST, math.ceil(len(finite) * LAST)) :]
+    return finite[-max(fewest, math.ceil(len(finite) * LAST)) :]
 
 
 def mean(values: Sequence[float]) -> Mean:
@@ -67,7 +77,7 @@ def _without_trend(values: Sequence[float]) -> list[float]:
     return [value - middle - slope * (at - centre) for at, value in enumerate(values)]
 
 
-def contest(endings: Sequence[Ending]) -> Contest | None:
+def contest(endings: Sequence[Ending], measure: str = MEASURE, note: str = NOTE) -> Contest | None:
     """All runs by their last loss, the lowest first; None where none has any."""
     known = {one.key: one for one in endings if one.losses}
     if not known:
@@ -82,7 +92,7 @@ def contest(endings: Sequence[Ending]) -> Contest | None:
         middle, low, high = versus[order[1]]
         told = {"difference": middle} | ({"low": low, "high": high} if math.isfinite(low) else {})
     steps = min(len(one.losses) for one in known.values())
-    return Contest("Loss at the end", False, order, values, tied, n=steps, note=NOTE, **told)
+    return Contest(measure, False, order, values, tied, n=steps, note=note, **told)
 
 
 def _interval(first: Ending, other: Ending, pairs: int) -> tuple[float, float, float]:
