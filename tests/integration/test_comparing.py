@@ -240,3 +240,30 @@ def test_parallel_coordinates_place_numbers_words_and_what_is_missing():
     assert lines[1]["line"]["width"] > lines[2]["line"]["width"]
     table = charts.parallel_table(axes, {1: "#1", 3: "#3"})
     assert table["rows"] == [["#1", "1e-5", "b", "0.5"], ["#3", "1e-4", "a", "–"]] or table["rows"][1][3] == "–"
+
+
+def test_values_that_would_be_written_over_each_other_are_left_to_the_table():
+    values = {1: 0.5, 2: 0.498, 3: 0.52, 4: 0.31, 5: 0.64}
+    axes = [charts.Axis("rank", dict.fromkeys(values, 8)), charts.Axis("loss", values)]
+
+    def written(marked):
+        figure = charts.parallel(axes, {pk: f"#{pk}" for pk in values}, rising=False, marked=marked)
+        notes = [one for one in figure["layout"]["annotations"] if one["x"] == 1 and one["y"] <= 1]
+        return [one["text"] for one in notes]
+
+    assert written(4) == ["0.31", "0.498", "0.64"]
+    assert written(1) == ["0.31", "0.5", "0.64"], "what is marked goes before its neighbours"
+    assert [row[2] for row in charts.parallel_table(axes, {2: "#2"})["rows"]] == ["0.498"]
+
+
+def test_a_marked_curve_lies_above_the_others_with_its_name_at_its_end():
+    curves = {1: ([1.0, 2.0], [3.0, 1.0]), 2: ([1.0, 2.0], [3.0, 2.0])}
+    styles = {pk: charts.style(pk) for pk in curves}
+
+    figure = charts.overlay(curves, {1: "#1", 2: "#2"}, styles, marked=1)
+
+    assert [trace["meta"] for trace in figure["data"]] == [2, 1]
+    assert figure["data"][1]["line"]["width"] > figure["data"][0]["line"]["width"]
+    (name,) = figure["layout"]["annotations"]
+    assert (name["text"], name["x"], name["y"]) == ("#1", 2.0, 1.0)
+    assert "annotations" not in charts.overlay(curves, {1: "#1", 2: "#2"}, styles)["layout"]

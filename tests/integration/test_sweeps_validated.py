@@ -107,7 +107,7 @@ def test_the_validation_loss_wins_over_the_training_loss(world):
 
     assert (found["winner"], found["clear"], found["tied"]) == (best.pk, True, [best.pk])
     assert found["headline"] == "#2 is the best"
-    assert "#2 against #3: +0.3" in found["reason"] and "95 % interval" in found["reason"]
+    assert "#2 against #3: \N{MINUS SIGN}0.3" in found["reason"] and "95 % interval" in found["reason"]
     assert [one["run"] for one in found["order"]] == [best.pk, middling.pk, by_heart.pk]
     assert [one["run"] for one in standing.order] == [best.pk, middling.pk, by_heart.pk]
     assert (standing.measure, standing.percent, found["n"]) == ("Validation loss at the end", False, 5)

@@ -282,6 +282,18 @@ def test_the_clear_winner_is_proposed_whatever_it_costs():
     assert (found.winner, found.clear, found.headline) == (1, True, "#1 is the best")
 
 
+def test_a_better_loss_is_said_to_be_lower_and_a_better_score_higher():
+    loss = Contest("Loss", False, (1, 2), {1: 0.5, 2: 0.75}, (1,), 0.25, 0.125, 0.375)
+    assert (
+        "#1 against #2: \N{MINUS SIGN}0.250, 95 % interval \N{MINUS SIGN}0.375 to \N{MINUS SIGN}0.125"
+        in winner.propose(loss, COSTS, NAMES, "EUR").reason
+    )
+    assert (
+        "#1 against #2: +1.0\N{NARROW NO-BREAK SPACE}pp"
+        in winner.propose(made((1,), low=0.005), COSTS, NAMES, "EUR").reason
+    )
+
+
 def test_one_result_wins_against_nobody():
     found = winner.propose(Contest("Loss", False, (3,), {3: 1.25}, (3,)), COSTS, NAMES, "EUR")
 

@@ -18,6 +18,7 @@ SVG_DASHES = {
 }  # fmt: skip
 MANY = 12  # lines from here on are thin, or nothing would be seen behind the last ones
 FEW_POINTS = 20  # are shown as points, too
+APART = 0.11  # of an upright's height between two values that are written beside it
 BEST, WORST = charting.PALETTE[0], charting.PALETTE[5]
 
 
@@ -47,10 +48,14 @@ def overlay(
     log: bool = False,
     across: str = "Step",
     label: str = "Loss",
+    marked: int = 0,
 ) -> dict[str, Any]:
-    """One line a run. `meta` of a trace is the number of its run, by which the legend beside the figure finds it."""
+    """One line a run, the marked one above the others and with its name at its end.
+
+    `meta` of a trace is the number of its run, by which the legend beside the figure finds it.
+    """
     figure, many = go.Figure(), len(curves) > MANY
-    for pk, (xs, ys) in curves.items():
+    for pk, (xs, ys) in sorted(curves.items(), key=lambda one: one[0] == marked):
         figure.add_scatter(
             x=list(xs),
             y=list(ys),
@@ -58,7 +63,11 @@ def overlay(
             name=names[pk],
             meta=pk,
             visible=pk not in hidden,
-            line={"color": styles[pk].colour, "dash": styles[pk].dash, "width": 1 if many else 2},
+            line={
+                "color": styles[pk].colour,
+                "dash": styles[pk].dash,
+                "width": 4 if pk == marked else 1 if many else 2,
+            },
             hovertemplate="%{fullData.name}<br>%{y:.4~g}<extra></extra>",
         )
     figure.update_layout(hovermode="closest", showlegend=False, uirevision=f"{across} {label} {log}")
@@ -66,7 +75,18 @@ def overlay(
     figure.update_yaxes(title={"text": label + (" (log scale)" if log else "")}, type="log" if log else "linear")
     if not log:
         figure.update_yaxes(rangemode="normal")
+    if len(curves) > 1 and len(curves.get(marked, ((), ()))[0]):
+        _name_at_end(figure, *curves[marked], names[marked], log=log)
     return charting.figure_dict(figure)
+
+
+def _name_at_end(figure: go.Figure, xs: Sequence[float], ys: Sequence[float], name: str, *, log: bool) -> None:
+    """Beside the last point, in a margin made for it, so that it covers no other line."""
+    ends = [x for trace in figure.data for x in (trace.x[0], trace.x[-1])]
+    first, last, y = min(ends), max(ends), ys[-1]
+    figure.update_xaxes(range=[first, last + 0.05 * (last - first)])
+    height = math.log10(y) if log and y > 0 else y
+    figure.add_annotation(x=xs[-1], y=height, text=name, showarrow=False, xanchor="left", xshift=4)
 
 
 def overlay_title(curves: Mapping[int, Curve], names: Mapping[int, str], label: str, *, rising: bool) -> str:
@@ -148,7 +168,7 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
     for at, (_, ticks) in enumerate(stood):
         ends = {"xref": "x", "x0": at, "x1": at, "yref": "y", "y0": 0, "y1": 1}  # its label stands above it
         figure.add_shape(type="line", line={"color": charting.BASE, "width": 1}, **ends)
-        for place, text in ticks:
+        for place, text in _apart(ticks, stood[at][0].get(marked)):
             anchor, shift = ("right", -8) if at == len(axes) - 1 else ("left", 8)
             figure.add_annotation(
                 x=at, y=place, text=text, showarrow=False, xanchor=anchor, xshift=shift, name="solid",
@@ -160,6 +180,15 @@ def parallel(axes: Sequence[Axis], names: Mapping[int, str], *, rising: bool, ma
     figure.update_xaxes(visible=False, range=[-0.04, len(axes) - 0.96])
     figure.update_yaxes(visible=False, range=[-0.06, 1.32], rangemode="normal")
     return charting.figure_dict(figure)
+
+
+def _apart(ticks: list[tuple[float, str]], marked: float | None) -> list[tuple[float, str]]:
+    """Without those that would be written over each other: the marked one and both ends come first."""
+    kept: list[tuple[float, str]] = []
+    for tick in sorted(ticks, key=lambda one: (one[0] != marked, one[0] not in (0.0, 1.0))):
+        if all(abs(tick[0] - other[0]) >= APART for other in kept):
+            kept.append(tick)
+    return sorted(kept)
 
 
 def _shade(place: float | None, rising: bool) -> str:

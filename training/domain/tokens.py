@@ -1,7 +1,7 @@
 """What counted data says about a run: rows it would lose, in numbers and words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from projects.domain.errors import Invalid, Refused
@@ -43,6 +43,19 @@ def check_rows(stats: Mapping[str, Any], recipe: Recipe) -> None:
             code="template",
             field="cut",
         )
+
+
+def decisions(stats: Mapping[str, Any], recipe: Recipe) -> tuple[list[str], Refused | None]:
+    """Decisions about rows that are too long under which some are left to train on; where there is none, why."""
+    found: list[str] = []
+    why: Refused | None = None
+    for cut in (Cut.CUT, Cut.DROP):
+        try:
+            check_rows(stats, replace(recipe, cut=cut))
+            found.append(cut.value)
+        except Refused as refused:
+            why = refused
+    return found, None if found else why
 
 
 def _check_left(stats: Mapping[str, Any], recipe: Recipe) -> None:

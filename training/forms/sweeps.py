@@ -57,10 +57,9 @@ class SweepForm(RunForm):
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, project=project, **kwargs)
         del self.fields["parent"], self.fields["leak_reason"], self.fields["budget_reason"]
-        self.fields["validation_version"].help_text = (
-            "Rows kept out of training, which every run is looked at with. Without a golden set, their loss at the end "
-            "says which run is best; without both, the training loss does."
-        )
+        self.fields[
+            "validation_version"
+        ].help_text = "Rows kept out of training. Without a golden set, their loss at the end says which run is best."
         self.fields["name"].help_text = "For people: “rank and rate for the router”."
         golden = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose="golden", rows__gt=0)
         self.fields["golden"].queryset = golden.select_related("dataset").order_by("-pk")  # type: ignore[attr-defined]

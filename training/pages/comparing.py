@@ -92,17 +92,23 @@ def curves(runs: Sequence[Run], comparison: Comparison) -> dict[int, tuple[list[
 
 
 def curves_figure(
-    runs: Sequence[Run], comparison: Comparison, styles: dict[int, charts.Style]
+    runs: Sequence[Run],
+    comparison: Comparison,
+    styles: dict[int, charts.Style],
+    *,
+    names: dict[int, str] | None = None,
+    marked: int = 0,
 ) -> dict[str, Any] | None:
     drawn = curves(runs, comparison)
     if not drawn:
         return None
-    names, label = {run.pk: run.name for run in runs}, label_of(comparison.metric)
+    names, label = names or {run.pk: run.name for run in runs}, label_of(comparison.metric)
     look: dict[str, Any] = {
         "hidden": comparison.hidden,
         "log": comparison.log,
         "across": OVER[comparison.over],
         "label": label,
+        "marked": marked,
     }
     shown = {pk: curve for pk, curve in drawn.items() if pk not in comparison.hidden}
     return {

@@ -30,7 +30,8 @@ def rehearsing(project: Project, projection: dict[str, Any], stats: dict[str, An
     if projection["plan"]["pace"]["sharded"]:
         return {"rehearsing": None, "not_rehearsed": domain.NEEDS_ONE_CARD}
     if refused := refusal(tokens.check_rows, stats, recipe):
-        return {"rehearsing": None, "not_rehearsed": refused.message, "undecided": refused.field == "cut"}
+        decisions, why = tokens.decisions(stats, recipe)
+        return {"rehearsing": None, "not_rehearsed": (why or refused).message, "decisions": decisions}
     found = domain.expected(projection)
     money = projecting.cost(found.seconds.p50, project.hour_price(projection["device"]))
     return {"rehearsing": {"seconds": found.seconds, "steps": found.steps, "money": money}, "not_rehearsed": ""}

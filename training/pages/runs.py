@@ -1,7 +1,6 @@
 """What the pages of training show: rows and figures put together."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +13,7 @@ from projects.models import Project
 from projects.selectors import budget, queue
 from training import charts, selectors
 from training.domain import looks, money, tokens
-from training.domain.recipe import KNOBS, Cut, Knob, Recipe
+from training.domain.recipe import KNOBS, Knob, Recipe
 from training.models import Adapter, BaseModelVersion, Run, TokenProfile
 from training.pages import projections
 from training.pages.durability import durability
@@ -111,8 +110,7 @@ def projection(
 
 def _not_started(stats: dict[str, Any], recipe: Recipe, held_out: TokenProfile | None) -> str:
     """Why a start would be refused whatever is decided with it; empty when it would not."""
-    answers = [projections.refusal(tokens.check_rows, stats, replace(recipe, cut=cut)) for cut in (Cut.DROP, Cut.CUT)]
-    refused = answers[0] if all(answers) else None
+    _, refused = tokens.decisions(stats, recipe)
     if refused is None and held_out is not None:
         read = selectors.look(held_out, recipe).rows
         refused = projections.refusal(looks.check_rows, read, str(held_out.version), recipe.max_length)

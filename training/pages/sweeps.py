@@ -17,7 +17,7 @@ from training.domain.comparing import Comparison
 from training.domain.looks import VALIDATION
 from training.domain.recipe import KNOBS
 from training.domain.sweeps.space import DATA
-from training.models import Run, Sweep, Trial
+from training.models import Sweep, Trial
 from training.pages.comparing import curves_figure
 from training.pages.projections import refusal
 from training.pages.runs import shown
@@ -101,16 +101,20 @@ def sweep_figures(sweep: Sweep, rows: Sequence[Trial], result: dict[str, Any]) -
     if len(runs) >= 1:
         # Titled without the figure that a comparison says: runs are judged by a mean, not by where a line ends.
         of = f" of {len(runs)} runs" if len(runs) > 1 else ""
-        if sweep.validation_version_id and (drawn := _overlaid(runs, metric=VALIDATION)):
+        if sweep.validation_version_id and (drawn := _overlaid(rows, result, metric=VALIDATION)):
             found.append(drawn | {"id": "sweep-validation", "title": f"Validation loss{of}"})
-        if drawn := _overlaid(runs, smooth=0.6):
+        if drawn := _overlaid(rows, result, smooth=0.6):
             found.append(drawn | {"id": "sweep-losses", "title": f"Loss{of}, smoothed"})
     return found
 
 
-def _overlaid(runs: Sequence[Run], **look: Any) -> dict[str, Any] | None:
+def _overlaid(rows: Sequence[Trial], result: dict[str, Any], **look: Any) -> dict[str, Any] | None:
+    """The curves of all runs, that of the proposed one marked."""
+    runs = [row.run for row in rows if row.run]
     styles = {run.pk: charts.style(at) for at, run in enumerate(runs)}
-    return curves_figure(runs, Comparison(runs=tuple(run.pk for run in runs), **look), styles)
+    names = {row.run_id: f"#{row.number}" for row in rows if row.run_id}
+    comparison = Comparison(runs=tuple(run.pk for run in runs), **look)
+    return curves_figure(runs, comparison, styles, names=names, marked=result.get("winner", 0))
 
 
 def _parallel(sweep: Sweep, rows: Sequence[Trial], values: dict[int, float], result: dict[str, Any]) -> dict[str, Any]:

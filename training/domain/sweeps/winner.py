@@ -70,10 +70,13 @@ def _gap(contest: Contest, names: Mapping[int, str]) -> str:
     if contest.difference is None or contest.low is None or contest.high is None:
         return "too few steps were reported to say how sure that is."
     one, two = names[contest.order[0]], names[contest.order[1]]
+    middle, low, high = contest.difference, contest.low, contest.high
+    if not contest.percent:  # a better loss is a lower one
+        middle, low, high = -middle, -high, -low
     write = formatting.points if contest.percent else _signed
     return (
-        f"{one} against {two}: {write(contest.difference)}, 95 % interval {write(contest.low)} to "
-        f"{write(contest.high)} for all {len(contest.order)} runs together."
+        f"{one} against {two}: {write(middle)}, 95 % interval {write(low)} to {write(high)} for all "
+        f"{len(contest.order)} runs together."
     )
 
 
