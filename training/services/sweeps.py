@@ -77,11 +77,7 @@ def create_sweep(
     _check_points(sweep)
     sweep.save()
     transitions.record(sweep, "sweep.created", actor=by.email)
-    for one in selectors.versions_of(sweep):
-        ensure_profile(one, base, by=by)
-        datasets.compare_soon(one, actor=by.email)
-        if validation is not None:
-            heldout.prepare(one, validation, base, by=by, again=True)
+    _prepare_data(sweep, by)
     return sweep
 
 
@@ -151,6 +147,15 @@ def repeat_winner(sweep: Sweep, *, by: User) -> Run:
     recipe = run.recipe | {"seed": max(seeds, default=0) + 1}
     parts = {"base": run.base, "version": run.dataset_version, "validation": run.validation_version}
     return create_run(sweep.project, by=by, name=name, recipe=recipe, **parts)
+
+
+def _prepare_data(sweep: Sweep, by: User) -> None:
+    """Count what is learnt from and looked at, and what of it stands elsewhere, while people read the plan."""
+    for one in selectors.versions_of(sweep):
+        ensure_profile(one, sweep.base, by=by)
+        datasets.compare_soon(one, actor=by.email)
+        if sweep.validation_version is not None:
+            heldout.prepare(one, sweep.validation_version, sweep.base, by=by, again=True)
 
 
 # What a plan must be
