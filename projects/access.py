@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import Http404
 
 from projects.domain.permissions import GRANTS, Permission, Role
@@ -22,12 +22,25 @@ def project_for(user: Any, slug: str) -> Project:
 
 def entered(user: Any, slug: str) -> tuple[Project, Role]:
     """A project by whoever enters it, and their role there, in one question."""
-    visible = Project.objects.visible_to(user).filter(slug=slug) if user.is_authenticated else Project.objects.none()
-    project = visible.annotate(entered_as=F("memberships__role")).first()
+    return _entered(user, _as_member(user).filter(slug=slug).first())
+
+
+def entered_among(user: Any, slug: str) -> tuple[Project, Role, list[Project]]:
+    """The same together with all projects of the person by name, for a page that shows both, still in one question."""
+    mine = list(_as_member(user).order_by("name"))
+    return *_entered(user, next((one for one in mine if one.slug == slug), None)), mine
+
+
+def _as_member(user: Any) -> QuerySet[Project]:
+    visible = Project.objects.visible_to(user) if user.is_authenticated else Project.objects.none()
+    return visible.annotate(entered_as=F("memberships__role"))
+
+
+def _entered(user: Any, project: Project | None) -> tuple[Project, Role]:
     if project is None:
         raise Http404
     project.entered_by = user.pk  # type: ignore[attr-defined]
-    return project, Role(project.entered_as)
+    return project, Role(project.entered_as)  # type: ignore[attr-defined]
 
 
 def role_of(user: Any, project: Project) -> Role | None:

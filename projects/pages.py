@@ -1,6 +1,6 @@
 """Base classes of pages: those of a project, and those of the whole installation."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -68,11 +68,18 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
     service: ClassVar[Service[Any] | None] = None
     project: Project
     role: Role
+    my_projects: Iterable[Project]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        if request.user.is_authenticated:
+        if not request.user.is_authenticated:
+            return
+        if request.method == "GET" and not self.wants_fragment:
+            entered = access.entered_among(request.user, kwargs["project"])
+            self.project, self.role, self.my_projects = entered
+        else:
             self.project, self.role = access.entered(request.user, kwargs["project"])
+            self.my_projects = Project.objects.visible_to(request.user).order_by("name")  # asked only where shown
 
     def needed(self, request: HttpRequest) -> Permission:
         writes = request.method not in {"GET", "HEAD", "OPTIONS"}
@@ -110,6 +117,6 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
             "role": self.role,
             "permissions": {permission.value for permission in GRANTS[self.role]},
             "room": self.room,
-            "my_projects": Project.objects.visible_to(self.request.user).order_by("name"),
+            "my_projects": self.my_projects,
         }
         return render(self.request, template, common | (context or {}), status=status)

@@ -12,7 +12,8 @@ Number = int | float | Decimal
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 RECENT = timedelta(days=30)
-
+MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+CENT, HUNDREDTH_CENT = Decimal("0.01"), Decimal("0.0001")
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 TIMES = ("never", "once", "twice", "three times")
@@ -46,8 +47,8 @@ def money(value: Number, currency: str = "EUR") -> str:
     amount = Decimal(value)
     size = abs(amount)
     shown = number(size, 2)
-    if 0 < size < Decimal("0.01"):
-        shown = f"{size:.2g}" if size >= Decimal("0.0001") else f"{size:.1e}".replace("e-0", "e-")
+    if 0 < size < CENT:
+        shown = f"{size:.2g}" if size >= HUNDREDTH_CENT else f"{size:.1e}".replace("e-0", "e-")
     symbol = SYMBOLS.get(currency, currency + NARROW)
     return f"{MINUS if amount < 0 else ''}{symbol}{shown}"
 
@@ -74,7 +75,7 @@ def relative(moment: datetime, now: datetime) -> str:
     """3 min ago, in 2 h; beyond a month the date itself."""
     gap = now - moment
     if abs(gap) > RECENT:
-        return f"{moment.day} {moment:%b %Y}"
+        return f"{moment.day} {MONTHS[moment.month]} {moment.year}"
     seconds = abs(gap.total_seconds())
     if seconds < 45:
         return "just now"
@@ -88,7 +89,8 @@ def relative(moment: datetime, now: datetime) -> str:
 
 def exact(moment: datetime) -> str:
     """22 Nov 2026, 14:05:09 UTC"""
-    return f"{moment.day} {moment:%b %Y, %H:%M:%S %Z}".strip()
+    day, zone = f"{moment.day} {MONTHS[moment.month]} {moment.year}", moment.tzname() or ""
+    return f"{day}, {moment.hour:02}:{moment.minute:02}:{moment.second:02} {zone}".rstrip()
 
 
 def sig3(value: Number) -> str:

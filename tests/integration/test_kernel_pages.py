@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.http import Http404
@@ -128,6 +129,7 @@ def test_an_absent_database_is_told_to_people_and_programs(project, monkeypatch)
         raise OperationalError("server closed the connection")
 
     monkeypatch.setattr(access, "entered", away)
+    monkeypatch.setattr(access, "entered_among", away)
 
     assert client.get("/projects/routing/").status_code == 503
     answer = client.get("/api/v1/projects/routing/")
@@ -141,8 +143,15 @@ def test_whoever_enters_has_their_own_role_and_not_that_of_another_member(projec
 
     assert {role: access.entered(user, "routing")[1] for role, user in people.items()} == {role: role for role in Role}
     assert access.entered(people[Role.VIEWER], "other") == (other, Role.OWNER)
-    with pytest.raises(Http404):
-        access.entered(people[Role.OWNER], "other")
+    project, role, mine = access.entered_among(people[Role.VIEWER], "routing")
+    assert (project.slug, role, [one.slug for one in mine]) == ("routing", Role.VIEWER, ["other", "routing"])
+    assert access.may(people[Role.VIEWER], Permission.PROJECT_VIEW, project)
+    assert not access.may(people[Role.VIEWER], Permission.DATASET_EDIT, project), "owner of another, viewer of this"
+    assert access.entered_among(people[Role.OWNER], "routing")[2] == [project]
+    for enter in (access.entered, access.entered_among):
+        for nobody, slug in ((people[Role.OWNER], "other"), (AnonymousUser(), "routing"), (people[Role.OWNER], "none")):
+            with pytest.raises(Http404):
+                enter(nobody, slug)
 
 
 # Headers and health

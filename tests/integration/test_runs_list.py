@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from datasets_app.models import Dataset, DatasetVersion
 from projects.services import budget as corrections
 from tests.factories.deployments import make_base, make_version
 from tests.factories.listed import make_listed
@@ -16,6 +17,7 @@ from tests.factories.projects import make_member, make_project, make_user
 from tests.factories.training import make_owner, make_run
 from training.domain.listing import ORDERS
 from training.models import Run
+from training.selectors.choices import MOST_CHOICES
 
 pytestmark = pytest.mark.django_db
 
@@ -198,23 +200,73 @@ def test_names_are_text_and_no_markup(many):
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; &#x27;more&#x27;" in body
 
 
-def test_a_hundred_runs_a_page_in_as_many_queries_as_one(many):
-    template = many.runs[0]
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
-        page(many)
-    fields = {"project": many.project, "method": "sft", "base": template.base, "recipe": template.recipe}
+def more_runs(client, count):
+    template = client.runs[0]
+    fields = {"project": client.project, "method": "sft", "base": template.base, "recipe": template.recipe}
     Run.objects.bulk_create(
-        Run(dataset_version=template.dataset_version, created_by=many.bob, name=f"more {n}", **fields)
-        for n in range(150)
+        Run(dataset_version=template.dataset_version, created_by=client.bob, name=f"more {n}", **fields)
+        for n in range(count)
     )
-    with CaptureQueriesContext(connection) as more:
-        body = page(many)
 
-    assert len(body.context["rows"]) == 100
+
+def asked(ask):
+    """The statements, without those about who asks."""
+    with CaptureQueriesContext(connection) as told:
+        ask()
+    return [one["sql"] for one in told if "session" not in one["sql"] and 'FROM "projects_user"' not in one["sql"]]
+
+
+def test_a_hundred_runs_a_page_in_as_many_queries_as_one(many):
+    few = asked(lambda: page(many))
+    more_runs(many, 150)
+    hundred = asked(lambda: page(many))
+
+    assert len(page(many).context["rows"]) == 100
     assert "101–158 of 158" in page(many, "page=2").content.decode()
-    assert len(more) <= len(few)
+    # My projects, what is offered, and the rows; a page that is full has to be counted as well.
+    assert (len(few), len(hundred), len(asked(lambda: page(many, "page=2")))) == (3, 4, 3)
+    assert "COUNT(*)" in hundred[-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("2", 2), ("3", 2), ("999999999", 2), ("0", 2), ("-1", 1), ("", 1), ("two", 1), ("١", 1), ("9" * 40, 2)],
+)
+def test_a_page_beyond_the_last_is_the_last_and_nonsense_the_first(many, number, shown):
+    more_runs(many, 150)
+
+    got = page(many, f"page={number}").context["page"]
+
+    assert (got.number, got.paginator.num_pages, got.paginator.count) == (shown, 2, 158)
+    assert len(got.object_list) == {1: 100, 2: 58}[shown]
+
+
+def test_runs_keep_the_names_of_who_left_and_of_data_that_is_not_offered(many):
+    many.project.memberships.filter(user=many.bob).delete()
+    old = many.runs[0].dataset_version
+    Dataset.objects.filter(pk=old.dataset_id).update(purpose="golden")
+
+    for headers in ({}, {"hx_request": "true"}):
+        rows = {row["name"]: row for row in page(many, **headers).context["rows"]}
+        assert rows["Router a"]["sub"].endswith("by Bob")
+        assert rows["Router a"]["data"] == str(old)
+        assert rows["Router a"]["base"] == many.runs[0].base.name
+    offered = page(many).context["choices"]
+    assert list(offered.people.values()) == ["Ann"]
+    assert list(offered.versions) == [many.runs[1].dataset_version_id]
+    assert list(offered.bases.values()) == sorted(base.name for base in {run.base for run in many.runs})
+
+
+def test_what_is_offered_comes_newest_first_and_ends_where_it_would_get_too_long(many):
+    dataset = many.runs[0].dataset_version.dataset
+    told = {"rows": 1, "size_bytes": 1, "kind": "sft", "source_format": "openai-chat", "created_by": many.ann}
+    DatasetVersion.objects.bulk_create(
+        DatasetVersion(dataset=dataset, number=n, content_hash=f"{n:064x}", key=f"v/{n}", **told)
+        for n in range(2, 2 + MOST_CHOICES)
+    )
+    offered = list(page(many).context["choices"].versions.values())
+
+    assert offered == [f"{dataset.name} v{n}" for n in range(1 + MOST_CHOICES, 1, -1)]
 
 
 def test_the_row_knows_what_the_run_came_to():

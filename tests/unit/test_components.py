@@ -171,14 +171,15 @@ def test_odd_cells_are_written_as_single_ones_are(odd):
     assert luthier.all_written(values) == [str(conditional_escape(value)) for value in values]
 
 
-def test_braces_in_a_row_are_no_places():
+def test_braces_and_percents_in_a_row_are_no_places():
     from django.template import Context, Template
 
-    row = {"url": "{}", "pk": "{0}", "name": "{name}"}
+    row = {"url": "{}%s", "pk": "{0}%(pk)s", "name": "{name}"}
     rows = [row | dict.fromkeys(("sub", "tone", "icon", "word", "more", "data", "base", "loss", "rate"), "}{")]
     rows[0] |= dict.fromkeys(("duration", "cost", "started"), "{{")
     shown = Template('{% load luthier %}{% many "training/_run_row.html" rows %}').render(Context({"rows": rows}))
-    assert 'href="{}"' in shown
+    assert 'href="{}%s"' in shown
+    assert 'data-pick="{0}%(pk)s"' in shown
     assert ">{name}</a>" in shown
     assert shown.count("{{") == 3
 

@@ -69,6 +69,14 @@ def test_times_are_relative_until_they_are_old(gap, written):
 
 def test_the_exact_time_names_its_zone():
     assert formatting.exact(NOW) == "22 Nov 2026, 14:05:09 UTC"
+    assert formatting.exact(NOW.replace(tzinfo=None)) == "22 Nov 2026, 14:05:09"
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_months_are_called_as_the_calendar_calls_them(month):
+    day = NOW.replace(month=month, day=3)
+    assert formatting.exact(day).startswith(f"3 {day:%b} 2026, ")
+    assert formatting.relative(day, NOW + timedelta(days=365)) == f"3 {day:%b} 2026"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The list of runs as its page shows it: rows, headings that sort, and what is filtered by."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from projects.domain import formatting, looks
+from projects.domain.formatting import NOTHING
 from projects.domain.states import JobState
 from projects.models import Project
 from projects.templatetags.luthier import moment_ago
@@ -17,7 +19,7 @@ from training import selectors
 from training.domain.listing import ORDERS, Listing
 from training.selectors.listing import METHOD_NAMES, Listed
 
-PAGE = 100
+PAGE, MOST_DIGITS = 100, 10
 # Headings from left to right: what they sort by, and whether the figures stand to the right.
 HEADINGS = (
     ("name", False), ("state", False), ("data", False), ("base", False), ("loss", True), ("rate", True),
@@ -40,28 +42,41 @@ class Heading:
 class Counted(Paginator):
     """Pages of a listing, read by number of page; its order is that of `selectors.listed`."""
 
-    def __init__(self, project: Project, listing: Listing) -> None:
+    def __init__(self, project: Project, listing: Listing, known: selectors.Choices | None = None) -> None:
         super().__init__([], PAGE)
-        self.project, self.listing = project, listing
+        self.project, self.listing, self.known = project, listing, known
 
     @cached_property
     def count(self) -> int:
         return selectors.matching(self.project, self.listing).count()
 
+    def get_page(self, number: Any) -> Page:
+        """Its rows come first: a page that they do not fill tells how many there are, and nothing has to be counted."""
+        told = str(number)
+        wanted = int(told) if told.isascii() and told.isdecimal() and len(told) < MOST_DIGITS else 1
+        if wanted < 1 or len(told) >= MOST_DIGITS:
+            return super().get_page(number)
+        rows = self._read(wanted)
+        if not rows and wanted > 1:
+            return super().get_page(number)
+        if len(rows) < PAGE:
+            self.count = (wanted - 1) * PAGE + len(rows)
+        return Page(rows, wanted, self)
+
     def page(self, number: Any) -> Page:
         number = self.validate_number(number)
-        start = (number - 1) * PAGE
-        rows = selectors.listed(self.project, self.listing, start, start + PAGE) if self.count else []
-        return Page(rows, number, self)
+        return Page(self._read(number), number, self)
+
+    def _read(self, number: int) -> list[Listed]:
+        return selectors.listed(self.project, self.listing, (number - 1) * PAGE, number * PAGE, self.known)
 
 
-def run_list(project: Project, listing: Listing, number: Any) -> dict[str, Any]:
-    """What every change of a filter brings anew."""
-    now = timezone.localtime()
-    page, url = Counted(project, listing).get_page(number), reverse("run-list", args=[project.slug])
+def run_list(project: Project, listing: Listing, number: Any, known: selectors.Choices | None = None) -> dict[str, Any]:
+    """What every change of a filter brings anew; `known` are names that have been read already."""
+    page, url = Counted(project, listing, known).get_page(number), reverse("run-list", args=[project.slug])
     return {
         "page": page,
-        "rows": [row(one, project, url, now) for one in page.object_list],
+        "rows": list(written(page.object_list, project, url, timezone.localtime())),
         "listing": listing,
         "headings": headings(listing),
         "orders": orders(),
@@ -69,36 +84,34 @@ def run_list(project: Project, listing: Listing, number: Any) -> dict[str, Any]:
     }
 
 
-def row(run: Listed, project: Project, url: str, now: datetime) -> dict[str, Any]:
+def written(runs: Iterable[Listed], project: Project, url: str, now: datetime) -> Iterator[dict[str, Any]]:
     """Words and figures as they are shown; made here, since a hundred rows are a thousand cells."""
-    look = looks.look_of(run.state)
-    return {
-        "pk": run.pk,
-        "url": f"{url}{run.pk}/",
-        "name": run.name,
-        "sub": f"{METHOD_NAMES[run.method]} by {run.by}",
-        "tone": look.tone,
-        "icon": look.icon,
-        "word": look.word,
-        "more": run.waiting.in_brief if run.waiting else _progress(run),
-        "data": run.data,
-        "base": run.base,
-        "loss": _or_dash(formatting.sig3, run.last_loss),
-        "rate": _or_dash(lambda value: formatting.number(round(value)), run.tokens_per_second),
-        "duration": _or_dash(formatting.duration, run.seconds),
-        "cost": _or_dash(lambda value: formatting.money(value, project.currency), run.cost),
-        "started": moment_ago(run.started_at.astimezone(now.tzinfo), now) if run.started_at else formatting.NOTHING,
-    }
+    seen = {state.value: looks.look_of(state.value) for state in JobState}
+    for run in runs:
+        look = seen[run.state]
+        yield {
+            "pk": run.pk,
+            "url": f"{url}{run.pk}/",
+            "name": run.name,
+            "sub": f"{METHOD_NAMES[run.method]} by {run.by}",
+            "tone": look.tone,
+            "icon": look.icon,
+            "word": look.word,
+            "more": run.waiting.in_brief if run.waiting else _progress(run),
+            "data": run.data,
+            "base": run.base,
+            "loss": NOTHING if run.last_loss is None else formatting.sig3(run.last_loss),
+            "rate": NOTHING if run.tokens_per_second is None else formatting.number(round(run.tokens_per_second)),
+            "duration": NOTHING if run.seconds is None else formatting.duration(run.seconds),
+            "cost": NOTHING if run.cost is None else formatting.money(run.cost, project.currency),
+            "started": moment_ago(run.started_at.astimezone(now.tzinfo), now) if run.started_at else NOTHING,
+        }
 
 
 def _progress(run: Listed) -> str:
     if run.state == JobState.SUCCEEDED or not run.total_steps:
         return ""
     return f"step {formatting.number(run.step)} of {formatting.number(run.total_steps)}"
-
-
-def _or_dash(write: Any, value: Any) -> str:
-    return formatting.NOTHING if value is None else write(value)
 
 
 def headings(listing: Listing) -> list[Heading]:
@@ -121,10 +134,10 @@ def orders() -> list[tuple[str, str]]:
     return found
 
 
-def run_filters(project: Project, listing: Listing) -> dict[str, Any]:
+def run_filters(choices: selectors.Choices) -> dict[str, Any]:
     """What the form of filters offers."""
     return {
-        "choices": selectors.choices(project),
+        "choices": choices,
         "states": [(one.value, looks.look_of(one.value).word) for one in JobState],
         "methods": list(METHOD_NAMES.items()),
     }

@@ -13,6 +13,7 @@ from training.selectors.bases import (
 )
 from training.selectors.bills import adapter_scores, bill_of, card_of, derived_scores
 from training.selectors.checkpoints import Checkpoint, checkpoints, whole_steps
+from training.selectors.choices import Choices, choices
 from training.selectors.comparing import compared, metric_names, run_scores
 from training.selectors.compatibility import (
     DECISION_FIELD,
@@ -42,7 +43,7 @@ from training.selectors.derived import (
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
 from training.selectors.judging import contest, standing
-from training.selectors.listing import Choices, Listed, choices, listed, matching, sorted_by
+from training.selectors.listing import Listed, listed, matching, sorted_by
 from training.selectors.live import (
     CardState,
     Found,

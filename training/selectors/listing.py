@@ -1,6 +1,6 @@
 """Lists of runs, of ten thousand as of ten: filtered, sorted and shown from one index that holds all of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -8,11 +8,11 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Lower
 
-from datasets_app.models import DatasetVersion
-from projects.models import Project, User
+from projects.models import Project
 from projects.selectors import queue
 from training.domain.listing import Listing
-from training.models import METHODS, BaseModelVersion, Run
+from training.models import METHODS, Run
+from training.selectors.choices import Choices, names
 
 # By the name in the address, what of the row it means.
 COLUMNS: dict[str, Any] = {
@@ -31,11 +31,9 @@ COLUMNS: dict[str, Any] = {
     "step": F("step"),
 }
 SHOWN = (
-    "pk", "name", "state", "method", "base__name", "dataset_version__dataset__name", "dataset_version__number",
-    "created_by__name", "created_by__email", "last_loss", "tokens_per_second", "seconds", "cost", "step",
-    "total_steps", "started_at",
+    "pk", "name", "state", "method", "base_id", "dataset_version_id", "created_by_id", "last_loss",
+    "tokens_per_second", "seconds", "cost", "step", "total_steps", "started_at",
 )  # fmt: skip
-MOST_CHOICES = 200  # versions and sweeps, the newest; others are reached from their own pages
 WAITS = {"queued", "held", "paused"}
 METHOD_NAMES = dict(METHODS)
 
@@ -49,10 +47,8 @@ class Listed:
     state: str
     method: str
     base: str
-    dataset: str
-    version: int
-    by_name: str
-    by_email: str
+    data: str
+    by: str
     last_loss: float | None
     tokens_per_second: float | None
     seconds: float | None
@@ -61,24 +57,6 @@ class Listed:
     total_steps: int
     started_at: datetime | None
     waiting: Any = None
-
-    @property
-    def data(self) -> str:
-        return f"{self.dataset} v{self.version}"
-
-    @property
-    def by(self) -> str:
-        return self.by_name or self.by_email
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a list of the project's runs can be filtered by."""
-
-    bases: list[tuple[int, str]] = field(default_factory=list)
-    versions: list[tuple[int, str]] = field(default_factory=list)
-    people: list[tuple[int, str]] = field(default_factory=list)
-    sweeps: list[tuple[int, str]] = field(default_factory=list)
 
 
 def matching(project: Project, listing: Listing) -> QuerySet[Run]:
@@ -110,22 +88,24 @@ def sorted_by(runs: QuerySet[Run], listing: Listing) -> QuerySet[Run]:
     return runs.order_by(getattr(column, turn)(nulls_last=True), getattr(F("pk"), turn)())
 
 
-def listed(project: Project, listing: Listing, start: int, stop: int) -> list[Listed]:
-    """Rows of one page. Their numbers come from the index alone, so that only these rows are read."""
-    pks = list(sorted_by(matching(project, listing), listing).values_list("pk", flat=True)[start:stop])
-    found = {row[0]: Listed(*row) for row in Run.objects.filter(pk__in=pks).values_list(*SHOWN)}
-    rows = [found[pk] for pk in pks if pk in found]
+def listed(project: Project, listing: Listing, start: int, stop: int, known: Choices | None = None) -> list[Listed]:
+    """Rows `start` to `stop` of a listing, under the names that `known` has or that are read for them.
+
+    Which rows these are comes from the index alone, inside of the same statement, so that only these are read whole.
+    """
+    page = sorted_by(matching(project, listing), listing).values("pk")[start:stop]
+    found = list(sorted_by(Run.objects.filter(pk__in=page), listing).values_list(*SHOWN))
+    named = names(
+        known or Choices(),
+        bases={row[4] for row in found},
+        versions={row[5] for row in found},
+        people={row[6] for row in found},
+    )
+    rows = [
+        Listed(*row[:4], named.bases[row[4]], named.versions[row[5]], named.people[row[6]], *row[7:]) for row in found
+    ]
     _tell_reasons(rows)
     return rows
-
-
-def _people(rows: QuerySet[User]) -> dict[int, str]:
-    return {pk: name or email for pk, name, email in rows.values_list("pk", "name", "email")}
-
-
-def _versions(rows: QuerySet[DatasetVersion]) -> dict[int, str]:
-    named = rows.values_list("pk", "dataset__name", "number")
-    return {pk: f"{name} v{number}" for pk, name, number in named}
 
 
 def _tell_reasons(rows: list[Listed]) -> None:
@@ -136,20 +116,3 @@ def _tell_reasons(rows: list[Listed]) -> None:
     reasons = queue.reasons(runs)
     for row in rows:
         row.waiting = reasons.get(("training.run", row.pk))
-
-
-def choices(project: Project) -> Choices:
-    """Bases, training data, members and sweeps of the project; whether any run has them is not looked for, since that
-
-    would read all of them.
-    """
-    bases = BaseModelVersion.objects.filter(project=project).order_by("name", "pk")
-    people = User.objects.filter(memberships__project=project).order_by("email")
-    versions = DatasetVersion.objects.filter(dataset__project=project, dataset__purpose="training").order_by("-pk")
-    sweeps = project.sweeps.exclude(state="draft").order_by("-pk").values_list("pk", "name")
-    return Choices(
-        list(bases.values_list("pk", "name")),
-        list(_versions(versions[:MOST_CHOICES]).items()),
-        list(_people(people).items()),
-        list(sweeps[:MOST_CHOICES]),
-    )

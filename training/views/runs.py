@@ -24,10 +24,12 @@ class RunList(ProjectPage):
 
     def get(self, request: HttpRequest, project: str) -> HttpResponse:
         listing = listings.read(request.GET.dict())
-        context = pages.run_list(self.project, listing, request.GET.get("page"))
+        number = request.GET.get("page")
         if self.wants_fragment:
+            context = pages.run_list(self.project, listing, number)
             return self.piece("training/_run_list.html", context, forms=FILTERS, query=listing.query)
-        context |= pages.run_filters(self.project, listing)
+        choices = selectors.choices(self.project)
+        context = pages.run_list(self.project, listing, number, choices) | pages.run_filters(choices)
         if not context["rows"]:
             context |= {
                 "has_bases": selectors.ready_bases(self.project).exists(),
