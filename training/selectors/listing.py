@@ -95,14 +95,11 @@ def listed(project: Project, listing: Listing, start: int, stop: int, known: Cho
     """
     page = sorted_by(matching(project, listing), listing).values("pk")[start:stop]
     found = list(sorted_by(Run.objects.filter(pk__in=page), listing).values_list(*SHOWN))
-    named = names(
-        known or Choices(),
-        bases={row[4] for row in found},
-        versions={row[5] for row in found},
-        people={row[6] for row in found},
-    )
+    bases, versions, people = ({row[place] for row in found} for place in (4, 5, 6))
+    named = names(known or Choices(), bases=bases, versions=versions, people=people)
     rows = [
-        Listed(*row[:4], named.bases[row[4]], named.versions[row[5]], named.people[row[6]], *row[7:]) for row in found
+        Listed(pk, name, state, method, named.bases[base], named.versions[version], named.people[person], *figures)
+        for pk, name, state, method, base, version, person, *figures in found
     ]
     _tell_reasons(rows)
     return rows
