@@ -8,6 +8,7 @@ from django import forms
 from django.core.paginator import Paginator
 from django.template import engines
 from django.test import RequestFactory
+from django.urls import clear_script_prefix, set_script_prefix
 from django.utils import timezone
 from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
@@ -194,3 +195,21 @@ def test_an_icon_keeps_its_classes_and_is_escaped():
     assert 'class="icon big"' in luthier.icon("x", "big")
     assert "&quot;&gt;" in luthier.icon('">')
     assert luthier.icon("x") != luthier.icon("x", "big") != luthier.icon("y", "big")
+
+
+def test_rooms_are_those_of_the_project_and_place_whatever_was_shown_before():
+    from projects.templatetags.rooms import rooms
+
+    first, other = rooms("one", "training"), rooms("two", "costs")
+
+    assert rooms("one", "training") == first
+    assert 'href="/projects/one/runs/" aria-current="page"' in first
+    assert first.count("aria-current") == other.count("aria-current") == 1
+    assert "/projects/one/" not in other
+    assert 'href="/projects/two/costs/" aria-current="page"' in other
+    set_script_prefix("/luthier/")
+    try:
+        assert 'href="/luthier/projects/one/runs/"' in rooms("one", "training")
+    finally:
+        clear_script_prefix()
+    assert rooms("one", "training") == first
