@@ -130,11 +130,14 @@ def _become(request: dict[str, Any], handles: list[int], parent: int) -> None:
 
 def warm(kind: str) -> None:
     """Import what engines need. No thread may be started here: threads do not survive a fork."""
+    from tools import forkrender
+
     if kind == "rows":
         _warm_rows()
     programs = PROGRAMS[kind]
     for name in _modules(programs):
         importlib.import_module(name)
+    forkrender.install()
     for name in (*programs, *(f"{name}.__main__" for name in programs)):
         if not hasattr(sys.modules.get(name), "__path__"):
             sys.modules.pop(name, None)  # a fork runs it, and runpy warns of programs that are imported

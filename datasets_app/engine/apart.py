@@ -66,7 +66,7 @@ def _answer(body: Callable[[], Any], write: int, cpu_seconds: int, memory_bytes:
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-        bound = _address_space() + memory_bytes  # what the fork has of its parent is not the body's doing
+        bound = address_space() + memory_bytes  # what the fork has of its parent is not the body's doing
         resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
         try:
             said = {"value": body()}
@@ -77,7 +77,7 @@ def _answer(body: Callable[[], Any], write: int, cpu_seconds: int, memory_bytes:
         os._exit(0)
 
 
-def _address_space() -> int:
+def address_space() -> int:
     """Bytes that this process has mapped already."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * resource.getpagesize()

@@ -80,13 +80,7 @@ class Renderer:
         self._process = None
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "datasets_app.engine.renderer", str(self.folder)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        self._process = spawn(self.folder)
         self._finalizer = weakref.finalize(self, _end, self._process)
         self._said = b""
         self._line(START_SECONDS)
@@ -125,6 +119,17 @@ class Renderer:
         return dict(orjson.loads(line))
 
 
+def spawn(folder: Path) -> subprocess.Popen[bytes]:
+    """The far side itself. Tests put a fork of a warm process in this place: tools/forkrender.py."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "datasets_app.engine.renderer", str(folder)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
@@ -139,9 +144,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 # The far side
 
 
-def main(folder: str) -> int:
+def main(folder: str, mapped: int = 0) -> int:
+    """Answer until nobody asks any more. `mapped` are bytes that the process had before it became a renderer."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _bound(resource.RLIMIT_AS, MEMORY)
+    _bound(resource.RLIMIT_AS, mapped + MEMORY)
     _say({"value": "hello"})
     template = None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from datasets_app.engine.renderer import MEMORY
 from projects import child, faults
 from projects.bounds import UNBOUND, Limits
 from tools import forking, forkserver
@@ -28,6 +29,32 @@ print(json.dumps({
 }))
 print("to the log", file=sys.stderr)
 sys.exit(3)
+"""
+RENDER = """
+import json, psutil, signal, sys, time
+from pathlib import Path
+from datasets_app.engine import renderer
+from projects.domain.errors import Refused
+
+signal.signal(signal.SIGTERM, lambda *_: None)  # as an engine does that saves before it stops
+render, said = renderer.Renderer(Path("{folder}")), []
+for text in ("2", "1000000", "900000000000", "3"):
+    try:
+        said.append(render([{{"content": text}}]))
+    except Refused as refused:
+        said.append(refused.code)
+print(json.dumps({{"said": said, "lost": render.lost, "about": [render.text, render.specials]}}), flush=True)
+far = psutil.Process(render._process.pid)
+print(json.dumps({{
+    "renderer": far.pid, "kind": type(render._process).__name__, "input": [far.cwd(), far.num_fds(), far.num_threads()],
+    "group": psutil.os.getpgid(far.pid) == psutil.os.getpgid(0), "core": far.rlimit(psutil.RLIMIT_CORE),
+    "memory": far.rlimit(psutil.RLIMIT_AS)[0], "mapped": psutil.Process().memory_info().vms,
+}}), flush=True)
+far.terminate()
+print(render._process.wait(), flush=True)
+render._start()
+print(render._process.pid, flush=True)
+time.sleep(60)
 """
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 
@@ -105,6 +132,28 @@ def test_a_fork_is_waited_for_signalled_and_gone_with_its_group(program, start):
     other.terminate()
 
     assert (slow.wait(10), other.wait(10)) == (-signal.SIGKILL, -signal.SIGTERM)
+
+
+def test_a_renderer_of_a_fork_is_what_one_from_nothing_is(program, start, fork_server, tmp_path):
+    (tmp_path / "chat_template.jinja").write_text("{{ 'ab' * (messages[0].content|int) }}")
+    command, found, looks = program(RENDER.format(folder=tmp_path)), {}, {}
+    for name, by in (("forked", child.spawn), ("started", fork_server.usual)):
+        process = start(command, by=by, environment={"PYTHONPATH": str(ROOT)})  # else the folder of a script
+        found[name], looks[name] = json.loads(process.stdout.readline()), json.loads(process.stdout.readline())
+        assert int(process.stdout.readline()) == -signal.SIGTERM
+        renderer = psutil.Process(int(process.stdout.readline()))
+        process.kill()  # it alone, not its group: a renderer sees that nobody asks it any more
+        psutil.wait_procs([renderer], timeout=10)
+        assert not renderer.is_running() or renderer.status() == psutil.STATUS_ZOMBIE
+
+    assert found["forked"] == found["started"]
+    assert found["forked"]["said"] == ["abab", "template_limit", "template_limit", "ababab"]
+    forked, started = looks["forked"], looks["started"]
+    assert (forked.pop("kind"), started.pop("kind")) == ("Forked", "Popen")
+    more = forked.pop("memory") - MEMORY
+    assert 0 < more <= forked.pop("mapped") * 1.1 and started.pop("memory") == MEMORY < started.pop("mapped") * 50
+    assert forked.pop("renderer") != started.pop("renderer")
+    assert forked == started
 
 
 def test_forks_end_with_their_server(program):
