@@ -3,6 +3,7 @@
 import gc
 import os
 
+gc.disable()  # until all is imported and collected: nearly nothing of it is garbage, and a walk through it is long
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the test's thread
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -96,3 +97,4 @@ def pytest_collection_finish(session):
     """What was imported and collected stays to the end: the collector of garbage need not walk through it again."""
     gc.collect()
     gc.freeze()
+    gc.enable()

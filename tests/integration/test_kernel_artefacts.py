@@ -4,10 +4,8 @@ import json
 import shutil
 import threading
 
-import boto3
 import pytest
 from django.core.files.storage import default_storage
-from moto import mock_aws
 
 from projects import artefacts
 from projects.artefacts import MANIFEST, ArtefactDamaged
@@ -32,6 +30,9 @@ def store(request, settings, own_folders, monkeypatch):
     if request.param == "disk":
         yield "disk"
         return
+    import boto3
+    from moto import mock_aws
+
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
@@ -116,6 +117,8 @@ def test_damage_is_found_before_use_and_the_file_is_named(source, damage):
 def test_a_file_swapped_in_the_bucket_is_found(source, settings, store):
     artefacts.commit_directory(source, KEY)
     forget_local_copies(settings)
+    import boto3
+
     client = boto3.client("s3", region_name="us-east-1")
     client.put_object(Bucket="luthier", Key=f"base/{KEY}/deeper/card.md", Body=b"# Evil\n")
 

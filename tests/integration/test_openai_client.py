@@ -1,8 +1,6 @@
 """The official client with nothing changed but its address and key, against a live server and real background work."""
 
-import openai
 import pytest
-from openai import OpenAI
 
 from projects import contributions, reconciler
 from projects.domain.permissions import Role
@@ -19,6 +17,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _library():
+    """Its thousand modules are imported by a worker that has one of these tests, not by every collection."""
+    global openai  # noqa: PLW0603
+    import openai
+
+
 class World:
     """A project with a base, its engineer's client, and the background work driven by hand."""
 
@@ -30,10 +35,10 @@ class World:
         self.server = server
         self.client = self.client_of(self.by)
 
-    def client_of(self, user, project=None, scope="write", project_header=None) -> OpenAI:
+    def client_of(self, user, project=None, scope="write", project_header=None):
         _, key = tokens.create_token(project or self.project, by=user, name="script", scope=scope)
         address = f"{self.server.url}/openai/v1"
-        return OpenAI(api_key=key, base_url=address, max_retries=0, project=project_header)
+        return openai.OpenAI(api_key=key, base_url=address, max_retries=0, project=project_header)
 
     def file(self, rows=None, name="tickets.jsonl"):
         content = rows if isinstance(rows, bytes) else jsonl(tickets(20) if rows is None else rows)
@@ -376,7 +381,7 @@ def test_another_project_is_another_world(world):
 
 
 def test_keys_open_what_they_may(world):
-    with OpenAI(api_key="sk-wrong", base_url=world.client.base_url, max_retries=0) as nobody:
+    with openai.OpenAI(api_key="sk-wrong", base_url=world.client.base_url, max_retries=0) as nobody:
         with pytest.raises(openai.AuthenticationError) as refused:
             nobody.files.list()
         assert refused.value.code == "invalid_api_key"

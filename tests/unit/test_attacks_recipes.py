@@ -19,7 +19,6 @@ from tests.unit.test_training_recipe import make_spec
 from training.domain import bounds
 from training.domain.recipe import KNOB, KNOBS, Recipe, check, shown
 from training.domain.spec import RunSpec
-from training.engine import run as engine
 
 quickly = settings(max_examples=200, deadline=None, derandomize=True)
 NUMBERS = sorted(knob.name for knob in KNOBS if knob.kind in {"int", "float"})
@@ -256,6 +255,7 @@ def test_a17_the_engine_refuses_what_the_web_would(settings, tmp_path, recipe, r
 
     from tests.factories.training import make_model_folder
     from training.engine import fingerprint
+    from training.engine import run as engine  # torch with it
 
     settings.MODELS_DIR = tmp_path
     folder = tmp_path / make_model_folder()

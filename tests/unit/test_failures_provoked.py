@@ -17,7 +17,7 @@ from tests.engine.rows import write_rows
 from training.domain.failures import FAILURES
 from training.domain.recipe import Recipe
 from training.domain.spec import BaseRef, DataRef, RunSpec
-from training.engine import blame, data, hub, model, run
+from training.engine import blame, data, hub, model
 from training.engine.checkpoints import Checkpoints
 from training.engine.data import Prepared, Preparer
 from training.engine.naming import named
@@ -65,6 +65,8 @@ def changed_base(folder):
 
 
 def changed_data(folder):
+    from training.engine import run  # torch with it
+
     frozen = spec(folder)
     run.prepare(
         RunSpec("x", frozen.base, DataRef("v1", "0" * 64, 4, "sft", path=frozen.data.path), frozen.recipe), StopFlag()
