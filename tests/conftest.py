@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # How long examples take to draw says how busy the machine is, and nothing about the code.
 hypothesis.settings.register_profile("luthier", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
 hypothesis.settings.load_profile("luthier")
+FOLDERS = {"WORK_DIR": "work", "CACHE_DIR": "cache", "MODELS_DIR": "models", "DEPLOY_DIR": "deployments"}
 DATABASE = {"db", "transactional_db", "live_server"}
 
 
@@ -30,15 +31,43 @@ def _own_folders(request):
         request.getfixturevalue("own_folders")
 
 
+@pytest.fixture(scope="session")
+def untouched_folders():
+    """Folders of data that a test had and wrote nothing to: most tests write nothing."""
+    return []
+
+
 @pytest.fixture
-def own_folders(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "data"
-    settings.WORK_DIR = settings.DATA_DIR / "work"
-    settings.CACHE_DIR = settings.DATA_DIR / "cache"
-    settings.MODELS_DIR = settings.DATA_DIR / "models"
-    settings.DEPLOY_DIR = settings.DATA_DIR / "deployments"
-    for folder in (settings.WORK_DIR, settings.CACHE_DIR, settings.MODELS_DIR, settings.DEPLOY_DIR):
-        folder.mkdir(parents=True, exist_ok=True)
+def data_dir(request, tmp_path_factory, untouched_folders):
+    """Below tmp_path where the test has one: what is written beside its data is seen there."""
+    if "tmp_path" in request.fixturenames:
+        yield made(request.getfixturevalue("tmp_path") / "data")
+        return
+    folder = untouched_folders.pop() if untouched_folders else made(tmp_path_factory.mktemp("own") / "data")
+    failed = request.session.testsfailed
+    yield folder
+    if is_untouched(folder):
+        untouched_folders.append(folder)
+    elif request.session.testsfailed == failed:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def made(data):
+    for name in FOLDERS.values():
+        (data / name).mkdir(parents=True, exist_ok=True)
+    return data
+
+
+def is_untouched(data):
+    there = sorted(os.listdir(data)) if data.is_dir() else []
+    return there == sorted(FOLDERS.values()) and not any(os.listdir(data / name) for name in there)
+
+
+@pytest.fixture
+def own_folders(settings, data_dir):
+    settings.DATA_DIR = data_dir
+    for setting, name in FOLDERS.items():
+        setattr(settings, setting, data_dir / name)
     settings.ENGINES = dict(settings.ENGINES)  # factories put fakes in it
     storages = {name: dict(config) for name, config in settings.STORAGES.items()}
     storages["default"] = {
