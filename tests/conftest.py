@@ -14,7 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tools import forking, migrated
+from tools import emptying, forking, migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 # How long examples take to draw says how busy the machine is, and nothing about the code.
@@ -95,6 +95,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings, django_db_use_mig
     """Where migrations count they have run once, and each worker's database begins as a copy of what they made."""
     from django.conf import settings
 
+    emptying.install()
     database = settings.DATABASES["default"]
     if not django_db_use_migrations:
         return
