@@ -1,5 +1,7 @@
 """Near duplicates, conflicting answers and planted triggers against what was planted."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,10 @@ def text_of(row: Row) -> str:
 
 
 def likeness(one: Row, other: Row) -> float:
-    return reference.jaccard(text_of(one), text_of(other))
+    return jaccard(text_of(one), text_of(other))
+
+
+jaccard = cache(reference.jaccard)  # of the same pairs it is asked by three tests
 
 
 @pytest.fixture(scope="module", params=[*SCRIPTS, "short english"])
@@ -39,12 +44,11 @@ def planted(request):
         copy = chat(asked, writer.edited(answer, edits) + " ?!") if edits else chat(asked.upper(), answer + " …")
         pairs.append((n % BASES, len(rows), likeness(base, copy)))
         rows.append(copy)
-    _, facts = looked_at(rows)
-    return rows, pairs, facts
+    return rows, pairs, *looked_at(rows)
 
 
 def test_nearly_all_rows_above_the_threshold_are_found(planted):
-    _, pairs, facts = planted
+    _, pairs, _, facts = planted
     found = set(facts.rows_of(Found.NEAR_DUPLICATES)) | set(facts.rows_of(Found.EXACT_DUPLICATES))
     alike = [(a, b) for a, b, index in pairs if index >= near.NEAR]
 
@@ -53,7 +57,7 @@ def test_nearly_all_rows_above_the_threshold_are_found(planted):
 
 
 def test_every_row_found_is_as_near_to_its_leader_as_is_said(planted):
-    rows, _, facts = planted
+    rows, _, _, facts = planted
     shown = [
         (example["leader"], member["row"], member["jaccard"])
         for example in facts.details[Found.NEAR_DUPLICATES]["examples"]
@@ -68,8 +72,7 @@ def test_every_row_found_is_as_near_to_its_leader_as_is_said(planted):
 
 
 def test_clusters_lead_every_row_found_to_one_that_stays(planted, tmp_path):
-    rows, _, _ = planted
-    kept, facts = looked_at(rows)
+    rows, _, kept, facts = planted
     kept.save(tmp_path)
 
     leader = np.load(tmp_path / CLUSTERS_FILE)
