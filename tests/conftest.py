@@ -14,13 +14,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import standing
 from tools import emptying, forking, migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 # How long examples take to draw says how busy the machine is, and nothing about the code.
 hypothesis.settings.register_profile("luthier", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
 hypothesis.settings.load_profile("luthier")
-FOLDERS = {"WORK_DIR": "work", "CACHE_DIR": "cache", "MODELS_DIR": "models", "DEPLOY_DIR": "deployments"}
 DATABASE = {"db", "transactional_db", "live_server"}
 
 
@@ -40,10 +40,13 @@ def untouched_folders():
 @pytest.fixture
 def data_dir(request, tmp_path_factory, untouched_folders):
     """Below tmp_path where the test has one: what is written beside its data is seen there."""
-    if "tmp_path" in request.fixturenames:
-        yield made(request.getfixturevalue("tmp_path") / "data")
+    if standing.files or "tmp_path" in request.fixturenames:
+        folder = standing.made(request.getfixturevalue("tmp_path") / "data")
+        for files in standing.files:
+            shutil.copytree(files, folder, dirs_exist_ok=True)
+        yield folder
         return
-    folder = untouched_folders.pop() if untouched_folders else made(tmp_path_factory.mktemp("own") / "data")
+    folder = untouched_folders.pop() if untouched_folders else standing.made(tmp_path_factory.mktemp("own") / "data")
     failed = request.session.testsfailed
     yield folder
     if is_untouched(folder):
@@ -52,29 +55,15 @@ def data_dir(request, tmp_path_factory, untouched_folders):
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def made(data):
-    for name in FOLDERS.values():
-        (data / name).mkdir(parents=True, exist_ok=True)
-    return data
-
-
 def is_untouched(data):
     there = sorted(os.listdir(data)) if data.is_dir() else []
-    return there == sorted(FOLDERS.values()) and not any(os.listdir(data / name) for name in there)
+    return there == sorted(standing.FOLDERS.values()) and not any(os.listdir(data / name) for name in there)
 
 
 @pytest.fixture
 def own_folders(settings, data_dir):
-    settings.DATA_DIR = data_dir
-    for setting, name in FOLDERS.items():
-        setattr(settings, setting, data_dir / name)
-    settings.ENGINES = dict(settings.ENGINES)  # factories put fakes in it
-    storages = {name: dict(config) for name, config in settings.STORAGES.items()}
-    storages["default"] = {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(settings.DATA_DIR / "files")},
-    }
-    settings.STORAGES = storages
+    for name, value in standing.places(data_dir).items():
+        setattr(settings, name, value)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from projects import jobs
+from tests import standing as kept
 from tests.factories.toys import Toy
 
 
@@ -16,6 +17,13 @@ def toy_table(django_db_setup, django_db_blocker):
         yield
         with connection.schema_editor() as editor:
             editor.delete_model(Toy)
+
+
+@pytest.fixture(scope="module")
+def standing(django_db_setup, django_db_blocker, tmp_path_factory):
+    """Make once what all tests of a module begin with: `standing(function)`."""
+    with kept.made_once(tmp_path_factory.mktemp("standing"), django_db_blocker) as make:
+        yield make
 
 
 @pytest.fixture

@@ -16,9 +16,14 @@ from training.models import MetricChunk, Run
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def drafted(standing):
+    return standing(factory.make_draft)
+
+
 @pytest.fixture
-def run():
-    return factory.make_draft()
+def run(drafted, db):
+    return Run.objects.get(pk=drafted.pk)
 
 
 @pytest.fixture

@@ -15,10 +15,15 @@ from training.models import MetricChunk, Run
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def drafted(standing):
+    return standing(factory.make_draft)
+
+
 @pytest.fixture
-def run():
+def run(drafted, db):
     """A run that a worker holds, with ten thousand steps behind it: two a second, 64 tokens each."""
-    draft = factory.make_draft()
+    draft = Run.objects.get(pk=drafted.pk)
     services.start_run(draft, by=draft.created_by)
     run = leases.claim([Run], owner="host/cpu/1")
     steps = np.arange(1, 10_001)

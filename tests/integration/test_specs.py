@@ -23,10 +23,16 @@ def api(project, path: str) -> str:
     return f"/api/v1/projects/{project.slug}/{path}"
 
 
+@pytest.fixture(scope="module")
+def drafted(standing):
+    recipe = {"batch_size": 4, "accumulation": 3}
+    return standing(lambda: factory.make_draft(recipe=recipe, name="First try"))
+
+
 @pytest.fixture
-def draft(client):
+def draft(drafted, db, client):
     """A draft of an engineer who is signed in."""
-    run = factory.make_draft(recipe={"batch_size": 4, "accumulation": 3}, name="First try")
+    run = Run.objects.get(pk=drafted.pk)
     client.force_login(run.created_by)
     return run
 
