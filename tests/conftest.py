@@ -43,7 +43,7 @@ def data_dir(request, tmp_path_factory, untouched_folders):
     if standing.files or "tmp_path" in request.fixturenames:
         folder = standing.made(request.getfixturevalue("tmp_path") / "data")
         for files in standing.files:
-            shutil.copytree(files, folder, dirs_exist_ok=True)
+            shutil.copytree(files, folder, symlinks=True, dirs_exist_ok=True)
         yield folder
         return
     folder = untouched_folders.pop() if untouched_folders else standing.made(tmp_path_factory.mktemp("own") / "data")

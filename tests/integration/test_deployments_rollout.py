@@ -27,12 +27,21 @@ def current(slot):
     return (slot.folder / "current").readlink().name
 
 
+@pytest.fixture(scope="module")
+def stood(standing):
+    def made():
+        project = make_project()
+        slot = make.make_slot(project)
+        return [slot, *(make.make_live(make.make_adapter(project), slot) for _ in range(3))]
+
+    return standing(made)
+
+
 @pytest.fixture
-def three():
+def three(stood, db):
     """A slot in which three adapters were live one after the other."""
-    project = make_project()
-    slot = make.make_slot(project)
-    return slot, [make.make_live(make.make_adapter(project), slot) for _ in range(3)]
+    slot, *deployments = [type(row).objects.get(pk=row.pk) for row in stood]
+    return slot, deployments
 
 
 def test_a_deployment_puts_verified_bytes_into_the_slots_folder():

@@ -29,9 +29,14 @@ def unsigned(html):
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html).strip()
 
 
+@pytest.fixture(scope="module")
+def lived(standing):
+    return standing(make.make_live)
+
+
 @pytest.fixture
-def live():
-    return make.make_live()
+def live(lived, db):
+    return type(lived).objects.get(pk=lived.pk)
 
 
 class Source:

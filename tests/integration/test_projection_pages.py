@@ -34,9 +34,14 @@ def fail_to_fit(settings):
     settings.ENGINES["training.rehearsal"] = [sys.executable, "-m", "tests.fake_rehearsal", "misfit"]
 
 
+@pytest.fixture(scope="module")
+def drafted(standing):
+    return standing(factory.make_draft)
+
+
 @pytest.fixture
-def draft(client):
-    draft = factory.make_draft()
+def draft(drafted, db, client):
+    draft = Run.objects.get(pk=drafted.pk)
     client.force_login(draft.created_by)
     return draft
 

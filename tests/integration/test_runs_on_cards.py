@@ -34,19 +34,28 @@ def host(settings, monkeypatch, tmp_path):
     probes.forget()
 
 
-@pytest.fixture
-def project():
-    return make_project(name="Routing")
+@pytest.fixture(scope="module")
+def drafted(standing):
+    def make():
+        project = make_project(name="Routing")
+        return training.make_draft(project, make_member(project, Role.OWNER), name="router")
+
+    return standing(make)
 
 
 @pytest.fixture
-def owner(project):
-    return make_member(project, Role.OWNER)
+def draft(drafted, db):
+    return Run.objects.get(pk=drafted.pk)
 
 
 @pytest.fixture
-def draft(project, owner):
-    return training.make_draft(project, owner, name="router")
+def project(draft):
+    return draft.project
+
+
+@pytest.fixture
+def owner(draft):
+    return draft.created_by
 
 
 def start(draft, by, name, devices=1):
