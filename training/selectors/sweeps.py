@@ -81,24 +81,17 @@ def named(sweep: Sweep, params: Params) -> str:
 
 
 def projected_point(sweep: Sweep, params: Params) -> dict[str, Any]:
-    version, recipe = version_of(sweep, params), sweep.recipe_of(params)
-    profile = tokens.profile_for(version, sweep.base)
-    if profile is not None and profile.state == JobState.FAILED:
-        raise Refused(f"{version} could not be counted in tokens: {profile.error_message}", code=profile.error_code)
-    if profile is None or not profile.is_ready:
-        raise Refused(
-            f"{version} is still being counted in tokens of {sweep.base}. Start the sweep when that is done.",
-            code="tokens_not_counted",
-        )
+    recipe, profile = sweep.recipe_of(params), _counted(sweep, version_of(sweep, params))
     held_out = held_out_of(sweep)
     return projections.projection(sweep.project, sweep.base, profile, recipe, held_out=held_out).as_dict()
 
 
 def held_out_of(sweep: Sweep) -> TokenProfile | None:
     """The counts of what its runs are looked at with, or a refusal that says to wait; None without such data."""
-    version = sweep.validation_version
-    if version is None:
-        return None
+    return _counted(sweep, sweep.validation_version) if sweep.validation_version else None
+
+
+def _counted(sweep: Sweep, version: DatasetVersion) -> TokenProfile:
     profile = tokens.profile_for(version, sweep.base)
     if profile is not None and profile.state == JobState.FAILED:
         raise Refused(f"{version} could not be counted in tokens: {profile.error_message}", code=profile.error_code)
