@@ -52,10 +52,10 @@ class Counted(Paginator):
 
     def get_page(self, number: Any) -> Page:
         """Its rows come first: a page that they do not fill tells how many there are, and nothing has to be counted."""
-        told = str(number)
-        wanted = int(told) if told.isascii() and told.isdecimal() and len(told) < MOST_DIGITS else 1
-        if wanted < 1 or len(told) >= MOST_DIGITS:
+        told = str(number or 1)
+        if not (told.isascii() and told.isdecimal() and len(told) < MOST_DIGITS and int(told)):
             return super().get_page(number)
+        wanted = int(told)
         rows = self._read(wanted)
         if not rows and wanted > 1:
             return super().get_page(number)
