@@ -19,6 +19,8 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PATIENCE = 30_000  # milliseconds that a page may take on a busy machine
+# How htmx says that a request was given up for a newer one or for the next page; one that failed has a word more.
+GIVEN_UP = re.compile(r"htmx:(afterRequest|sendAbort)\b")
 STATUS = re.compile(r"responded with a status of (\d+)")
 
 FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
@@ -47,6 +49,8 @@ class Visitor:
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type != "error" and "Content Security Policy" not in message.text:
+            return
+        if GIVEN_UP.match(message.text):
             return
         status = STATUS.search(message.text)
         if status and self.awaited[status[1]]:
