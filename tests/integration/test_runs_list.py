@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -15,7 +16,8 @@ from tests.factories.deployments import make_base, make_version
 from tests.factories.listed import make_listed
 from tests.factories.projects import make_member, make_project, make_user
 from tests.factories.training import make_owner, make_run
-from training.domain.listing import ORDERS
+from training import selectors
+from training.domain.listing import ORDERS, Listing
 from training.models import Run
 from training.selectors.choices import MOST_CHOICES
 
@@ -184,11 +186,42 @@ def test_no_match_has_a_way_out(many):
     assert "Clear filters" in body
 
 
-def test_headings_turn_what_they_sort_and_keep_the_filters(many):
-    headings = {one.name: one for one in page(many, "state=succeeded&order=loss").context["headings"]}
+def test_signs_that_mean_something_to_the_database_are_signs(many):
+    told = ["50% of it", "a_b", "a\\b", "it's"]
+    for run, name in zip(many.runs, told, strict=False):
+        Run.objects.filter(pk=run.pk).update(name=name)
 
-    assert (headings["loss"].sorted, headings["loss"].query) == ("ascending", "state=succeeded&order=-loss")
-    assert (headings["cost"].sorted, headings["cost"].query) == ("", "state=succeeded&order=-cost")
+    for name in told:
+        assert named(many, urlencode({"name": name})) == listed(many, urlencode({"name": name})) == [name]
+    assert named(many, "name=_") == ["a_b"]
+
+
+def test_figures_of_a_row_are_what_the_orm_reads(many):
+    Run.objects.filter(pk=many.runs[0].pk).update(cost=Decimal("0.1234"), last_loss=0.1, seconds=1.5)
+    row = selectors.listed(many.project, Listing(order="created"), 0, 1)[0]
+    run = Run.objects.get(pk=many.runs[0].pk)
+
+    for name in ("cost", "last_loss", "seconds", "started_at", "tokens_per_second", "step"):
+        assert getattr(row, name) == getattr(run, name), name
+    assert isinstance(row.cost, Decimal)
+    assert row.started_at.tzinfo is not None
+
+
+def test_a_run_whose_base_went_after_it_was_read_is_shown_once_more(many, monkeypatch):
+    monkeypatch.setattr("training.selectors.listing.names", lambda known, **_: known)
+
+    rows = selectors.listed(many.project, Listing(), 0, 100)
+
+    assert {(row.base, row.data, row.by) for row in rows} == {("deleted", "deleted", "deleted")}
+
+
+def test_headings_turn_what_they_sort_and_keep_the_filters(many):
+    headings = {one["name"]: one for one in page(many, "state=succeeded&order=loss").context["headings"]}
+    loss, cost = headings["loss"], headings["cost"]
+
+    assert (loss["sorted"], loss["url"].rpartition("?")[2]) == ("ascending", "state=succeeded&order=-loss")
+    assert (cost["sorted"], cost["url"].rpartition("?")[2]) == ("none", "state=succeeded&order=-cost")
+    assert "arrow-up" in loss["arrow"] and cost["arrow"] == ""
 
 
 def test_names_are_text_and_no_markup(many):

@@ -14,7 +14,7 @@ from projects.domain import formatting, looks
 from projects.domain.formatting import NOTHING
 from projects.domain.states import JobState
 from projects.models import Project
-from projects.templatetags.luthier import moment_ago
+from projects.templatetags.luthier import icon, moment_ago
 from training import selectors
 from training.domain.listing import ORDERS, Listing
 from training.selectors.listing import METHOD_NAMES, Listed
@@ -25,18 +25,20 @@ HEADINGS = (
     ("name", False), ("state", False), ("data", False), ("base", False), ("loss", True), ("rate", True),
     ("duration", True), ("cost", True), ("started", False),
 )  # fmt: skip
+SORTED, UNSORTED = {False: ("ascending", "arrow-up"), True: ("descending", "arrow-down")}, ("none", "")
 FALLING_FIRST = {"rate", "duration", "cost", "started", "created", "step"}
 
 
 @dataclass(frozen=True)
 class Heading:
-    """One column: where a click leads, and how the list is sorted by it now (“”, “ascending”, “descending”)."""
+    """One column: where a click leads, and how the list is sorted by it now (as `aria-sort` says it)."""
 
     name: str
     label: str
-    number: bool
+    kind: str
     sorted: str
-    query: str
+    arrow: str
+    url: str
 
 
 class Counted(Paginator):
@@ -48,7 +50,7 @@ class Counted(Paginator):
 
     @cached_property
     def count(self) -> int:
-        return selectors.matching(self.project, self.listing).count()
+        return selectors.count_listed(self.project, self.listing)
 
     def get_page(self, number: Any) -> Page:
         """Its rows come first: a page that they do not fill tells how many there are, and nothing has to be counted."""
@@ -78,7 +80,7 @@ def run_list(project: Project, listing: Listing, number: Any, known: selectors.C
         "page": page,
         "rows": list(written(page.object_list, project, url, timezone.localtime())),
         "listing": listing,
-        "headings": headings(listing),
+        "headings": [vars(one) for one in headings(listing, url)],
         "orders": orders(),
         "runs_url": url,
     }
@@ -114,13 +116,14 @@ def _progress(run: Listed) -> str:
     return f"step {formatting.number(run.step)} of {formatting.number(run.total_steps)}"
 
 
-def headings(listing: Listing) -> list[Heading]:
+def headings(listing: Listing, url: str) -> list[Heading]:
     found = []
     for name, number in HEADINGS:
         mine = listing.column == name
         turned = name if (listing.descending if mine else name not in FALLING_FIRST) else f"-{name}"
-        told = ("descending" if listing.descending else "ascending") if mine else ""
-        found.append(Heading(name, ORDERS[name], number, told, listing.ordered(turned).query))
+        told, arrow = SORTED[listing.descending] if mine else UNSORTED
+        address = f"{url}?{listing.ordered(turned).query}"
+        found.append(Heading(name, ORDERS[name], "num" if number else "", told, arrow and icon(arrow), address))
     return found
 
 

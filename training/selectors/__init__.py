@@ -43,7 +43,7 @@ from training.selectors.derived import (
 from training.selectors.failing import Spent, Trouble, spent, trouble
 from training.selectors.imports import imports
 from training.selectors.judging import contest, standing
-from training.selectors.listing import Listed, listed, matching, sorted_by
+from training.selectors.listing import Listed, count_listed, listed, matching
 from training.selectors.live import (
     CardState,
     Found,
@@ -174,6 +174,7 @@ __all__ = [
     "copies",
     "cost_of",
     "cost_so_far",
+    "count_listed",
     "courses",
     "coverages",
     "curve",
