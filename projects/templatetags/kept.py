@@ -1,6 +1,10 @@
-"""The rooms of a project in its sidebar, the same on every page of it."""
+"""Pieces of pages that hold nothing but addresses and icons: rendered once, and kept while the process lives.
+
+They are on every page, and a tenth of what a full one takes.
+"""
 
 from functools import lru_cache
+from typing import Any
 
 from django import template
 from django.conf import settings
@@ -12,15 +16,22 @@ register = template.Library()
 
 
 @register.simple_tag
-def rooms(slug: str, room: str) -> SafeString:
-    """Links to all rooms of a project, the current one marked.
+def kept(name: str) -> SafeString:
+    """A template that takes nothing, not even who asks."""
+    return _piece(name)
 
-    Nothing else is in them, so they are kept: ten addresses and icons are a twentieth of what a full page takes.
-    """
-    make = _rooms.__wrapped__ if settings.DEBUG else _rooms
-    return make(slug, room, get_script_prefix())
+
+@register.simple_tag
+def rooms(slug: str, room: str) -> SafeString:
+    """Links to all rooms of a project in its sidebar, the current one marked."""
+    return _piece("projects/_nav_rooms.html", slug=slug, room=room)
+
+
+def _piece(name: str, **takes: str) -> SafeString:
+    make = _render.__wrapped__ if settings.DEBUG else _render
+    return make(name, get_script_prefix(), **takes)
 
 
 @lru_cache(1024)
-def _rooms(slug: str, room: str, prefix: str) -> SafeString:
-    return mark_safe(get_template("projects/_nav_rooms.html").render({"slug": slug, "room": room}))
+def _render(name: str, prefix: str, **takes: Any) -> SafeString:
+    return mark_safe(get_template(name).render(takes))

@@ -198,7 +198,7 @@ def test_an_icon_keeps_its_classes_and_is_escaped():
 
 
 def test_rooms_are_those_of_the_project_and_place_whatever_was_shown_before():
-    from projects.templatetags.rooms import rooms
+    from projects.templatetags.kept import rooms
 
     first, other = rooms("one", "training"), rooms("two", "costs")
 
