@@ -11,6 +11,7 @@ SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF" + NA
 Number = int | float | Decimal
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+SPANS = ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s"))  # a unit and the next smaller
 RECENT = timedelta(days=30)
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 CENT, HUNDREDTH_CENT = Decimal("0.01"), Decimal("0.0001")
@@ -61,14 +62,11 @@ def duration(seconds: Number | timedelta) -> str:
     if total < 9.95:
         return f"{total:.1f}{NARROW}s"
     whole = round(total)
-    parts = [
-        (whole // DAY, "d"),
-        (whole % DAY // HOUR, "h"),
-        (whole % HOUR // MINUTE, "min"),
-        (whole % MINUTE, "s"),
-    ]
-    first = next(index for index, (count, _) in enumerate(parts) if count)
-    return " ".join(f"{count}{NARROW}{unit}" for count, unit in parts[first : first + 2] if count)
+    for size, unit, smaller, below in SPANS:
+        if whole >= size:
+            count, rest = whole // size, whole % size // smaller
+            return f"{count}{NARROW}{unit} {rest}{NARROW}{below}" if rest else f"{count}{NARROW}{unit}"
+    return f"{whole}{NARROW}s"
 
 
 def relative(moment: datetime, now: datetime) -> str:

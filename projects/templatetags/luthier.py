@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from html import escape
+from operator import itemgetter
 from typing import Any
 
 from django import template
@@ -106,7 +107,7 @@ def moment_ago(local: datetime, now: datetime) -> SafeString:
         formatting.exact(local),
         formatting.relative(local, now),
     )
-    return mark_safe(f'<time datetime="{machine}" title="{exactly}" data-ago>{ago}</time>')
+    return SafeString(f'<time datetime="{machine}" title="{exactly}" data-ago>{ago}</time>')
 
 
 @register.filter
@@ -204,13 +205,14 @@ def many(name: str, rows: Sequence[Mapping[str, Any]]) -> SafeString:
     parts = PLACE.split(get_template(name).render({key: f"\0{key}\0" for key in rows[0]}))
     texts, keys = parts[0::2], parts[1::2]
     frame, used = "%s".join(text.replace("%", "%%") for text in texts), list(dict.fromkeys(keys))
-    safe, wide = all_written([row[key] for row in rows for key in used]), len(used)
-    places = [used.index(key) for key in keys]
-    found = []
-    for start in range(0, len(safe), wide):
-        cells = safe[start : start + wide]
-        found.append(frame % tuple([cells[place] for place in places]))
-    return mark_safe("".join(found))
+    cells, filled = _taking(used), _taking([used.index(key) for key in keys])
+    safe, wide = all_written([cell for row in rows for cell in cells(row)]), len(used)
+    return SafeString("".join([frame % filled(safe[start : start + wide]) for start in range(0, len(safe), wide)]))
+
+
+def _taking(places: Sequence[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """What stands at these places, as a tuple however many they are."""
+    return itemgetter(*places) if len(places) > 1 else lambda row: tuple(row[place] for place in places)
 
 
 def all_written(values: list[Any]) -> list[str]:

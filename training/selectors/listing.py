@@ -65,7 +65,7 @@ METHOD_NAMES = dict(METHODS)
 GONE = "deleted"  # between the moment in which a run was read and that in which its names were
 
 
-@dataclass
+@dataclass(slots=True)
 class Listed:
     """One run as a list shows it."""
 
