@@ -1,5 +1,6 @@
 """How worker processes announce themselves, what canaries tell, and when a process starts afresh."""
 
+import threading
 import time
 from datetime import timedelta
 
@@ -23,6 +24,10 @@ def host(settings, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     probes.forget()
     yield
+    # Looks that are still under way would close the connection that another test puts in place of theirs.
+    for thread in threading.enumerate():
+        if thread.name == "looking":
+            thread.join(20)
     probes.forget()
 
 
