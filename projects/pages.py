@@ -28,7 +28,13 @@ class Refusing:
     def refuse(self, refused: Refused) -> HttpResponse:
         template = "_refusal.html" if getattr(self.request, "htmx", False) else self.refusal_template
         context = {"message": refused.message, "code": refused.code, "back_url": self.came_from()}
-        return self.render(template, context, status=refused.status)
+        return self.render(template, context | self.read_refused(), status=refused.status)
+
+    def read_refused(self) -> dict[str, Any]:
+        """For a page that only shows: nothing could have changed, and without its query it can be shown."""
+        if self.request.method not in {"GET", "HEAD"}:
+            return {}
+        return {"reads": True, "plain_url": self.request.path if self.request.GET else ""}
 
     def came_from(self) -> str:
         """The page with the button that was refused, when it is one of ours."""

@@ -65,6 +65,19 @@ def test_htmx_gets_a_refusal_as_a_fragment(client, project):
     assert "<html" not in page
 
 
+def test_a_page_that_cannot_be_shown_so_leads_to_itself_as_it_is(client, project):
+    client.force_login(make_member(project, Role.VIEWER))
+
+    answer = client.get("/projects/routing/runs/?state=zzz")
+
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    assert "This cannot be shown" in page
+    assert 'href="/projects/routing/runs/"' in page.split('role="alert"')[1].split("</main>")[0]
+    assert "Nothing has been changed" not in page
+    assert client.get("/projects/routing/runs/").status_code == 200
+
+
 # Errors
 
 

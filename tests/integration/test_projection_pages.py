@@ -184,6 +184,11 @@ def test_a_draft_that_would_learn_nothing_has_no_start(client, draft):
         assert refused.status_code == 409 and why in refused.content.decode()
     assert "This run cannot start as it is" in page and why in page
     assert "Start run" not in page and "Rehearse run" not in page
+    assert "What it will take" not in page and "of 1 row not one is left to learn from" in page
+
+    draft.refresh_from_db()
+    form = client.post(url("run-projection", draft), form_data(draft)).content.decode()
+    assert "This run could not start as it is" in form and why in form and "What it will take" not in form
 
 
 def test_a_rehearsal_is_cancelled_from_the_page(client, draft):

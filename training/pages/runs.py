@@ -103,6 +103,7 @@ def projection(
         "largest_host": queue.largest("gpu") if recipe.devices > 1 else None,
         "held_out": _held_out(profile, held_out, recipe, projected) if held_out else None,
         "not_started": _not_started(stats, recipe, held_out),
+        "nothing_left": tokens.decisions(stats, recipe)[1] is not None,
         **length_figure(stats),
         "overlaps": selectors.overlaps(profile.version),
     }
