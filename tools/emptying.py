@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from django.core.management.color import no_style
-from django.db import connections
+from django.db import connections, transaction
 from django.test import TransactionTestCase
 
 KEPT = {"django_content_type", "auth_permission"}  # what the end of a migration writes, the same each time
@@ -25,8 +25,33 @@ def empty(alias: str) -> None:
     connection = connections[alias]
     if not (tables := that_hold_rows(alias)):
         return
+    if may_leave_out_checks(alias):
+        _delete(alias, tables)
+        return
     cascade = connection.vendor == "postgresql"  # it truncates no table that another, empty or not, refers to
     connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables, allow_cascade=cascade))
+
+
+@cache
+def may_leave_out_checks(alias: str) -> bool:
+    """Whether PostgreSQL lets this user delete without looking at keys and triggers: superusers only."""
+    if connections[alias].vendor != "postgresql":
+        return False
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SHOW is_superuser")
+        return bool(cursor.fetchone()[0] == "on")
+
+
+def _delete(alias: str, tables: list[str]) -> None:
+    """TRUNCATE gives every table that hangs on one of these new files, with those of its indexes: half a second.
+
+    The few rows of a test are deleted in milliseconds, with nothing looked up that goes as well.
+    """
+    connection = connections[alias]
+    with transaction.atomic(using=alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table in tables:
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 def that_hold_rows(alias: str) -> list[str]:
