@@ -62,8 +62,17 @@
     copy.annotations = copy.annotations?.map((note) => ({ ...note, ...(note.name === "solid" && { bgcolor: colour.surface }), font: { size: 12, ...note.font, color: readable(note.font?.color, colour) } }));
     return copy;
   };
+  /* What is out of focus is see-through; over a dark ground the same share of a colour is hardly seen, so it gets more. */
+  const SEE_THROUGH = /^rgba\((\d+),\s*(\d+),\s*(\d+),\s*([\d.]+)\)$/;
+  const lifted = (value) => {
+    const parts = SEE_THROUGH.exec(value || "");
+    return parts ? `rgba(${parts[1]},${parts[2]},${parts[3]},${Math.min(1, 0.3 + Number(parts[4])).toFixed(2)})` : value;
+  };
+  const onDark = () => document.documentElement.getAttribute("data-bs-theme") === "dark";
+
   /* Outlines between bars and slices take the colour of the ground. */
   const traces = (data, colour) => structuredClone(data || []).map((trace) => {
+    if (trace.line?.color && onDark()) trace.line.color = lifted(trace.line.color);
     if (trace.marker?.line?.color === "surface") trace.marker.line.color = colour.surface;
     if (trace.marker && !trace.marker.line && trace.type === "bar") trace.marker.line = { width: 0 };
     return trace;

@@ -145,3 +145,16 @@ def test_a_tab_that_shows_an_ended_run_notices_when_its_reader_comes_back_that_i
     page.get_by_role("button", name="Pause run").first.click()
     expect(page.locator("#pause-run")).to_be_visible()
     assert page.evaluate("window.same"), "the page was never loaded anew"
+
+
+def test_what_is_out_of_focus_is_seen_on_a_dark_ground_too(watching):
+    page = watching.page
+    faint = "document.getElementById('run-loss').data[0].line.color"
+    light = page.evaluate(faint)
+    assert light.startswith("rgba(") and light.endswith(",0.35)")
+
+    for scheme, opacity in (("dark", "0.65"), ("light", "0.35"), ("dark", "0.65")):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+        wanted = light.replace("0.35", opacity)  # the second time, too: nothing is lifted twice
+        page.wait_for_function(f"(wanted) => {faint} === wanted", arg=wanted)
