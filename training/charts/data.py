@@ -33,10 +33,12 @@ def lengths(histogram: Mapping[str, Sequence[int]], limit: int) -> dict[str, Any
             hovertemplate="%{customdata} tokens: %{y} rows<extra></extra>",
         )
     )
+    first = edges[0]
     if limit <= edges[-1]:
+        first = min(first, limit)
         figure.add_vline(x=limit, line={"color": charting.TONES["failed"], "dash": "dash", "width": 1.5})
     figure.update_layout(hovermode="closest", bargap=0)
-    figure.update_xaxes(title={"text": "Tokens in a row"}, dtick=1 if edges[-1] - edges[0] <= FEW_LENGTHS else None)
+    figure.update_xaxes(title={"text": "Tokens in a row"}, dtick=1 if edges[-1] - first <= FEW_LENGTHS else None)
     figure.update_yaxes(title={"text": "Rows"})
     return charting.figure_dict(figure)
 
