@@ -11,9 +11,16 @@ from django.views.generic import View
 
 from projects import access
 from projects.access import OperatorService, Service
+from projects.domain import asked
 from projects.domain.errors import Refused
 from projects.domain.permissions import GRANTS, Permission, Role
 from projects.models import Project
+
+
+def refuse_nul(request: HttpRequest) -> None:
+    """In the address and in the fields of a form; what files hold is looked at by those who read them."""
+    asked.refuse_nul(request.GET.lists())
+    asked.refuse_nul(request.POST.lists())
 
 
 class Refusing:
@@ -57,6 +64,7 @@ class InstallationPage(Refusing, LoginRequiredMixin, View):
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             access.require_operator(request.user)
         try:
+            refuse_nul(request)
             return super().dispatch(request, *args, **kwargs)
         except Refused as refused:
             return self.refuse(refused)
@@ -96,6 +104,7 @@ class ProjectPage(Refusing, LoginRequiredMixin, View):
             return self.handle_no_permission()
         access.check(self.role, self.needed(request))
         try:
+            refuse_nul(request)
             return super().dispatch(request, *args, **kwargs)
         except Refused as refused:
             return self.refuse(refused)

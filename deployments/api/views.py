@@ -12,10 +12,11 @@ from rest_framework.response import Response
 from deployments import services
 from deployments.api import serializers as shapes
 from deployments.domain import gates
-from deployments.domain.states import Verdict
+from deployments.domain.states import RequestState, Verdict
 from deployments.models import Deployment, DeploymentRequest, Slot
 from deployments.selectors import evidence, reviews
 from evaluation import selectors as evaluations
+from projects.api import filters
 from projects.api.serializers import EmptySerializer, ReasonSerializer
 from projects.api.views import Idempotent, ProjectViewSet
 from projects.domain.errors import Invalid
@@ -72,7 +73,6 @@ class RequestViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectView
     lookup_value_converter = "int"
     serializer_class = shapes.RequestSerializer
     queryset = DeploymentRequest.objects.none()
-    known_filters = ("state", "slot")
     services = {
         "create": services.request_deployment,
         "comment": services.comment,
@@ -82,14 +82,18 @@ class RequestViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectView
         "resubmit": services.resubmit,
     }
 
+    @property
+    def known_filters(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("state", "slot") if self.action == "list" else ()
+
     def get_queryset(self) -> QuerySet[DeploymentRequest]:
         found = reviews.requests(self.project)
-        for name in self.known_filters:
-            if value := self.request.query_params.get(name):
-                if name == "slot" and not value.isdecimal():
-                    raise Invalid("“slot” is the number of a slot.", field="slot")
-                found = found.filter(**{name: value})
-        return found
+        if self.action != "list":
+            return found
+        if state := filters.one_of(self.request, "state", [state.value for state in RequestState]):
+            found = found.filter(state=state)
+        slot = filters.row_number(self.request, "slot", "A slot")
+        return found if slot is None else found.filter(slot=slot)
 
     def whole(self, request: DeploymentRequest, code: int = 200) -> Response:
         row = reviews.requests(self.project).prefetch_related("reviews__author").get(pk=request.pk)
@@ -99,7 +103,9 @@ class RequestViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, ProjectView
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("state", str, description="Only requests in this state"),
+            OpenApiParameter(
+                "state", enum=[state.value for state in RequestState], description="Only requests in this state"
+            ),
             OpenApiParameter("slot", int, description="Only requests for this slot"),
         ]
     )

@@ -16,9 +16,9 @@ from evaluation.api.compatibility import KEY, OfProject
 from evaluation.api.serializers import ProgressSerializer
 from evaluation.domain import equivalence
 from evaluation.models import Equivalence
+from projects.api import filters
 from projects.api.serializers import EmptySerializer, ReasonSerializer, StrictSerializer
 from projects.api.views import Idempotent
-from projects.domain.errors import Invalid
 from projects.models import Project
 from training import selectors as training
 from training.models import Adapter, DerivedModel
@@ -166,12 +166,8 @@ class EquivalenceViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, OfProje
 
     def get_queryset(self) -> QuerySet[Equivalence]:
         found = selectors.equivalences(self.project)
-        wanted = self.request.query_params.get("derived") if self.action == "list" else None
-        if wanted is None:
-            return found
-        if not wanted.isascii() or not wanted.isdecimal() or len(wanted) > 18:
-            raise Invalid("A model is given by its number.", code="invalid", field="derived")
-        return found.filter(derived=int(wanted))
+        wanted = filters.row_number(self.request, "derived", "A model") if self.action == "list" else None
+        return found if wanted is None else found.filter(derived=wanted)
 
     @extend_schema(
         summary="Hold a derived model against its adapter",

@@ -9,10 +9,10 @@ from rest_framework import mixins, serializers
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from projects.api import filters
 from projects.api.serializers import ReasonSerializer
 from projects.api.views import ProjectViewSet
 from projects.domain.budget import RequestState
-from projects.domain.errors import Invalid
 from projects.models import BudgetRequest, Hold
 from projects.models.budget import HOLD_STATES
 from projects.selectors import budget as selectors
@@ -80,14 +80,6 @@ class BudgetDetail(ProjectViewSet):
         return Response(BudgetSerializer(about | {"currency": self.project.currency}).data)
 
 
-def _one_of(request: Any, name: str, known: list[str]) -> str:
-    """A filter with a fixed set of words; another word is refused, since it would show everything."""
-    wanted = request.query_params.get(name, "")
-    if wanted and wanted not in known:
-        raise Invalid(f"There is no {name} “{wanted[:40]}”.", code="unknown_state", field=name)
-    return wanted
-
-
 @extend_schema_view(
     list=extend_schema(parameters=[OpenApiParameter("state", enum=[state for state, _ in HOLD_STATES])])
 )
@@ -101,7 +93,7 @@ class HoldViewSet(mixins.ListModelMixin, ProjectViewSet):
     def get_queryset(self) -> QuerySet[Hold]:
         if not hasattr(self, "project"):
             return Hold.objects.none()
-        state = _one_of(self.request, "state", [name for name, _ in HOLD_STATES])
+        state = filters.one_of(self.request, "state", [name for name, _ in HOLD_STATES])
         return self.project.holds.filter(**({"state": state} if state else {})).order_by("-pk")
 
 
@@ -124,7 +116,7 @@ class BudgetRequestViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Pro
         if not hasattr(self, "project"):
             return BudgetRequest.objects.none()
         found = selectors.requests(self.project)
-        state = _one_of(self.request, "state", [state.value for state in RequestState])
+        state = filters.one_of(self.request, "state", [state.value for state in RequestState])
         return found.filter(state=state) if state and self.action == "list" else found
 
     def decided(self, request: Any) -> Response:

@@ -13,6 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from projects.access import Service
 from projects.api import errors
+from projects.domain import asked
 from projects.domain.errors import Invalid
 from projects.domain.permissions import Permission
 from projects.models import IdempotencyKey, Project
@@ -31,6 +32,7 @@ class ProjectViewSet(GenericViewSet):
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        asked.refuse_nul(request.query_params.lists())
         known_only(request, *self.known_filters)
 
 

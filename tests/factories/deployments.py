@@ -175,7 +175,7 @@ def make_evaluation(
         golden=golden,
         retention=retention,
         graders=[{"name": "exact_match"}],
-        settings={"max_new_tokens": 32, "primary": "exact_match"},
+        settings={"max_new_tokens": 32, "primary": "exact_match", "limit": None, "seed": 0, "retention_limit": 0},
         summary={
             "n": rows,
             "primary": "exact_match",
@@ -185,6 +185,8 @@ def make_evaluation(
                 "base_loss": 2.0,
                 "adapter_loss": 2.03,
                 "change_percent": retention_percent,
+                "low": (retention_percent or 0) - 0.5,
+                "high": (retention_percent or 0) + 0.5,
                 "rows": 50,
                 "tokens": 900,
             }

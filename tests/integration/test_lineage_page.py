@@ -147,7 +147,7 @@ def test_a_rollback_descends_from_what_it_went_back_to():
 
 @pytest.mark.parametrize(
     "query",
-    ["?focus=nobody", "?focus=%00", "?kind=nothing", "?focus=adapter:1&kind=%F0", "?node=base:99999999999999999999",
+    ["?focus=nobody", "?focus=%FF", "?kind=nothing", "?focus=adapter:1&kind=%F0", "?node=base:99999999999999999999",
      "?open=x&fold=9&ask=dead"],
 )  # fmt: skip
 def test_nonsense_in_the_address_is_no_error(client, live, query):

@@ -11,9 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.response import Response
 
+from projects.api import filters
 from projects.api.serializers import ReasonSerializer, StrictSerializer
 from projects.api.views import Idempotent, ProjectViewSet
-from projects.domain.errors import Invalid
 from training import selectors, services, serving
 from training.api.durable import checked
 from training.api.serializers import BandSerializer, ManifestSerializer, MoneyBandSerializer, TrainingProgressSerializer
@@ -139,12 +139,8 @@ class DerivedModelViewSet(Idempotent, ListModelMixin, RetrieveModelMixin, Projec
 
     def get_queryset(self) -> QuerySet[DerivedModel]:
         found = selectors.derived_models(self.project)
-        wanted = self.request.query_params.get("adapter") if self.action == "list" else None
-        if wanted is None:
-            return found
-        if not wanted.isascii() or not wanted.isdecimal() or len(wanted) > 18:
-            raise Invalid("An adapter is given by its number.", code="invalid", field="adapter")
-        return found.filter(adapter=int(wanted))
+        wanted = filters.row_number(self.request, "adapter", "An adapter") if self.action == "list" else None
+        return found if wanted is None else found.filter(adapter=wanted)
 
     @extend_schema(
         summary="Have a model made of an adapter",

@@ -10,6 +10,7 @@ from projects.api.authentication import TokenAuthentication
 from projects.api.parsers import StrictJSONParser
 from projects.api.permissions import ServicePermission
 from projects.api.views import ProjectViewSet
+from projects.domain import asked
 from projects.domain.errors import Invalid
 from projects.domain.permissions import Permission
 from projects.services import throttling
@@ -68,6 +69,7 @@ class OpenAIViewSet(ProjectViewSet):
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        asked.refuse_nul(request.query_params.lists())
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
             throttling.count(WRITES, str(request.auth.pk))
 
