@@ -18,8 +18,8 @@ def one_of(request: Any, name: str, known: Collection[str]) -> str:
 
 def row_number(request: Any, name: str, thing: str) -> int | None:
     """The number of a row, or None where nothing is asked for; `thing` is what it numbers, as in “A slot”."""
-    wanted: str | None = request.query_params.get(name)
-    if wanted is None:
+    wanted: str = request.query_params.get(name, "")
+    if not wanted:
         return None
     if not wanted.isascii() or not wanted.isdecimal() or len(wanted) > MOST_DIGITS:
         raise Invalid(f"{thing} is given by its number.", code="invalid", field=name)

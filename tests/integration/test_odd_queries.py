@@ -164,4 +164,12 @@ def test_programs_are_told_which_field(owner, live):
     assert (number.status_code, number.json()["field"]) == (400, "slot")
     state = owner.get(f"{api}/requests/?state=zzz")
     assert (state.status_code, state.json()["code"]) == (400, "unknown_state")
-    assert owner.get(f"{api}/requests/?state=deployed").json()["results"]
+    there = live.request
+    for asked, found in (
+        ("state=deployed", 1),
+        ("state=void", 0),
+        (f"slot={there.slot_id}", 1),
+        ("slot=", 1),
+        ("slot=99999", 0),
+    ):
+        assert len(owner.get(f"{api}/requests/?{asked}").json()["results"]) == found, asked
