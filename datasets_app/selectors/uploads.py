@@ -80,7 +80,14 @@ def menders(upload: Upload) -> list[Upload]:
 
 
 def making(upload: Upload) -> Making | None:
-    """The version that this upload is to become; None when there is none in the making."""
+    """The version that this upload is to become; None when there is none in the making.
+
+    Its build may have ended after the upload was read and before builds were asked for: then the row is old, and a page
+    that believed it would show the rows as waiting, and ask no more.
+    """
+    if not upload.is_in_the_making:
+        return None
+    upload.refresh_from_db(fields=["state", "hold", "staged_key", "version"])
     if not upload.is_in_the_making:
         return None
     joined = menders(upload)

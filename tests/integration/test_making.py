@@ -4,8 +4,9 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import QueryDict
 
-from datasets_app import selectors, services
+from datasets_app import pages, selectors, services
 from datasets_app.models import BadRow, DatasetVersion, Upload
 from projects.domain.errors import Refused
 from tests.factories.datasets import chat, jsonl, make_dataset, make_upload, tickets
@@ -199,6 +200,19 @@ def test_bytes_that_are_no_utf8_are_mended_only_when_asked_for():
     run_jobs()
 
     assert contents(make(held))[-1] == "5 \u20ac"
+
+
+def test_a_page_that_was_read_while_the_build_ended_does_not_say_that_rows_wait(held):
+    services.make_version(held, by=held.uploaded_by)
+    read_before = Upload.objects.get(pk=held.pk)
+    assert selectors.making(read_before) is None, "its build is at work"
+    run_jobs()
+
+    page = pages.upload_page(Upload.objects.get(pk=held.pk), QueryDict())
+    late = pages.upload_page(read_before, QueryDict())
+
+    assert late["assembly"].version and late["version_label"] == page["version_label"]
+    assert "making" not in late and late["poll"] == page["poll"] == ""
 
 
 def test_the_page_shows_what_waits_and_how_to_go_on(held, client):
