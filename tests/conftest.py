@@ -74,6 +74,17 @@ def fork_server():
 
 
 @pytest.fixture
+def no_new_stretch(monkeypatch):
+    """Attempts are counted in stretches by the clock; none ends, and none begins, while a test counts."""
+    from types import SimpleNamespace
+
+    from django.utils import timezone
+
+    moment = timezone.now()
+    monkeypatch.setattr("projects.services.throttling.timezone", SimpleNamespace(now=lambda: moment))
+
+
+@pytest.fixture
 def true_start(fork_server, monkeypatch):
     """Engines start from nothing, as they do in an installation."""
     monkeypatch.setattr("projects.child.spawn", fork_server.usual)

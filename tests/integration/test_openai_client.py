@@ -408,6 +408,7 @@ def test_what_is_not_served_says_so(world):
     assert refused.value.code == "unknown_url"
 
 
+@pytest.mark.usefixtures("no_new_stretch")
 def test_too_many_orders_are_told_to_wait(world, monkeypatch):
     monkeypatch.setattr("training.api.openai.base.WRITES", base_limit(2))
     for _ in range(2):

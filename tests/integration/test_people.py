@@ -15,7 +15,7 @@ from projects.models import ApiToken, AuditEvent, Invitation, Membership, Thrott
 from projects.services import accounts, invitations, people, throttling
 from tests.factories.projects import PASSWORD, make_member, make_project, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_new_stretch")]
 SAME = "do not belong together"
 
 

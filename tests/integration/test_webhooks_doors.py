@@ -285,6 +285,7 @@ def test_there_are_never_too_many(client, project, owner, monkeypatch):
     assert (said.status_code, said.json()["code"]) == (409, "too_many_webhooks")
 
 
+@pytest.mark.usefixtures("no_new_stretch")
 def test_tests_are_counted(project, owner, endpoint, client):
     client.force_login(owner)
     said = {
