@@ -114,7 +114,7 @@ LINES: dict[str, Callable[[Detail], list[str]]] = {
         f"Rows that say no: {number(d['rows'])}; {number(d['enough'])} would be a beginning."
     ],
     "no_edge_cases": _edges,
-    "few_rows": lambda d: [f"{number(d['rows'])} rows; from {number(d['enough'])} on the numbers begin to hold."],
+    "few_rows": lambda d: [f"{_of(d['rows'], 'row')}; from {number(d['enough'])} on the numbers begin to hold."],
     "ignored_fields": lambda d: [", ".join(f"{name} ({number(n)})" for name, n in d["fields"])],
 }
 
